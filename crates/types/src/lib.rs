@@ -1,0 +1,29 @@
+//! The vocabulary of the house: ids, paths, file states, actions, proposals, outcomes, limits, and the messages
+//! between the keeper and its worker. Plain data, no input or output.
+//!
+//! Everything that crosses a boundary (a proposal from an agent, a record in the journal) is defined here once, so
+//! that no two rooms have their own word for the same thing.
+
+mod action;
+mod change;
+mod clock;
+mod id;
+mod limits;
+mod outcome;
+mod path;
+mod secret;
+mod state;
+pub mod wire;
+
+pub use action::{Action, ArchiveFormat, Expect, FileChange, FileRead, ModelRequest, Place, Proposal};
+pub use change::{
+    Change, ChangeKind, Content, DirTimes, Image, Intent, OpRecord, OpResult, Root, RunEnd, RunHeader, RunKind,
+    RunStatus,
+};
+pub use clock::Clock;
+pub use id::{Actor, Digest, GrantId, OpId, RunId, Ulid};
+pub use limits::Limits;
+pub use outcome::{ChangeDone, DirEntry, Failure, FailureKind, Match, Outcome, ReadDone, Refusal};
+pub use path::{PathError, RawPath, RelPath, Spot, display_bytes};
+pub use secret::Secret;
+pub use state::{Chunk, ChunkId, FileContent, FileKind, Identity, Meta, Timestamp, Xattr};

@@ -1,0 +1,215 @@
+//! Paths as bytes. A [`RawPath`] is what somebody said; a [`RelPath`] is what the kernel found it to be, beneath a
+//! grant. Only the resolver in `effects` turns one into the other, with descriptors.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::GrantId;
+
+/// A path as an agent or a person wrote it: any bytes at all, trusted with nothing.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RawPath(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+/// A canonical path beneath a grant: components joined by `/`, none of them empty, `.`, `..` or with a NUL.
+/// The empty path is the granted folder itself.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+pub struct RelPath(#[serde(with = "serde_bytes")] Vec<u8>);
+
+/// A place on disk: a grant and a canonical path beneath it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Spot {
+    /// The granted folder.
+    pub grant: GrantId,
+    /// The path beneath it.
+    pub path: RelPath,
+}
+
+/// Why bytes are not a canonical path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PathError {
+    /// A name is empty, `.` or `..`.
+    #[error("a name in the path is empty, `.` or `..`")]
+    NotCanonical,
+    /// A NUL byte: no file can be called that.
+    #[error("the path has a NUL byte in it")]
+    Nul,
+    /// Longer than the kernel takes (4,096 bytes in all, 255 a name).
+    #[error("the path is longer than the system allows")]
+    TooLong,
+}
+
+impl RawPath {
+    /// The path as text for a person, with control and direction-changing characters made visible.
+    pub fn display(&self) -> String {
+        display_bytes(&self.0)
+    }
+}
+
+impl From<&str> for RawPath {
+    fn from(text: &str) -> Self {
+        RawPath(text.as_bytes().to_vec())
+    }
+}
+
+impl RelPath {
+    /// The granted folder itself.
+    pub const ROOT: RelPath = RelPath(Vec::new());
+
+    /// Takes bytes that are already canonical.
+    ///
+    /// # Errors
+    /// [`PathError`] where they are not.
+    pub fn new(bytes: &[u8]) -> Result<RelPath, PathError> {
+        if bytes.is_empty() {
+            return Ok(RelPath::ROOT);
+        }
+        if bytes.len() >= 4096 {
+            return Err(PathError::TooLong);
+        }
+        for name in bytes.split(|b| *b == b'/') {
+            check_name(name)?;
+        }
+        Ok(RelPath(bytes.to_vec()))
+    }
+
+    /// This path with one more name.
+    ///
+    /// # Errors
+    /// [`PathError`] where the name cannot be a name, or the whole grows too long.
+    pub fn join(&self, name: &[u8]) -> Result<RelPath, PathError> {
+        check_name(name)?;
+        if self.0.len() + name.len() + 1 >= 4096 {
+            return Err(PathError::TooLong);
+        }
+        let mut out = self.0.clone();
+        if !out.is_empty() {
+            out.push(b'/');
+        }
+        out.extend_from_slice(name);
+        Ok(RelPath(out))
+    }
+
+    /// The folder that holds this, and the last name. `None` for the granted folder itself.
+    pub fn split_last(&self) -> Option<(RelPath, &[u8])> {
+        if self.0.is_empty() {
+            return None;
+        }
+        match self.0.iter().rposition(|b| *b == b'/') {
+            Some(at) => Some((RelPath(self.0.get(..at)?.to_vec()), self.0.get(at + 1..)?)),
+            None => Some((RelPath::ROOT, &self.0)),
+        }
+    }
+
+    /// The names, outermost first.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|b| *b == b'/').filter(|name| !name.is_empty())
+    }
+
+    /// Whether this is the granted folder itself.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `self` is `other` or lies below it, name by name. Both are canonical beneath one grant, so this orders
+    /// work (children before their folder); it never decides what may be reached.
+    pub fn starts_with(&self, other: &RelPath) -> bool {
+        other.is_root()
+            || self.0 == other.0
+            || (self.0.starts_with(&other.0) && self.0.get(other.0.len()) == Some(&b'/'))
+    }
+
+    /// The bytes, names joined by `/`.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The path as text for a person, `.` for the granted folder, with invisible characters made visible.
+    pub fn display(&self) -> String {
+        if self.0.is_empty() { ".".to_owned() } else { display_bytes(&self.0) }
+    }
+}
+
+fn check_name(name: &[u8]) -> Result<(), PathError> {
+    match name {
+        b"" | b"." | b".." => Err(PathError::NotCanonical),
+        _ if name.contains(&0) => Err(PathError::Nul),
+        _ if name.contains(&b'/') => Err(PathError::NotCanonical),
+        _ if name.len() > 255 => Err(PathError::TooLong),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes as text for a person: valid UTF-8 stays, other bytes become `\xNN`; control, invisible and
+/// direction-changing characters become `\u{NNNN}`, so that what is shown is what is there.
+pub fn display_bytes(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for part in bytes.utf8_chunks() {
+        for c in part.valid().chars() {
+            match c {
+                '\n' => out.push_str("\\n"),
+                '\t' => out.push_str("\\t"),
+                '\r' => out.push_str("\\r"),
+                '\\' => out.push_str("\\\\"),
+                c if is_deceptive(c) => out.push_str(&format!("\\u{{{:04x}}}", c as u32)),
+                c => out.push(c),
+            }
+        }
+        for b in part.invalid() {
+            out.push_str(&format!("\\x{b:02x}"));
+        }
+    }
+    out
+}
+
+/// Characters that are invisible, change the direction of text, or control a terminal (Unicode TR 36 and TR 39).
+fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+        || (c.is_whitespace() && c != ' ')
+}
+
+impl fmt::Debug for RawPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.display())
+    }
+}
+
+impl fmt::Debug for RelPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.display())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_canonical_bytes_are_a_path() {
+        for bad in ["/etc", "a//b", "a/../b", ".", "..", "a/", "a\0b"] {
+            assert!(RelPath::new(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+        assert!(RelPath::new(&[b'x'; 256]).is_err());
+        assert_eq!(RelPath::new(b"a/b").unwrap().names().count(), 2);
+    }
+
+    #[test]
+    fn a_sibling_with_the_same_prefix_is_not_below() {
+        let docs = RelPath::new(b"docs").unwrap();
+        assert!(!RelPath::new(b"docs-old/x").unwrap().starts_with(&docs));
+        assert!(RelPath::new(b"docs/x").unwrap().starts_with(&docs));
+        assert!(docs.starts_with(&RelPath::ROOT));
+    }
+
+    #[test]
+    fn what_hides_is_shown() {
+        assert_eq!(display_bytes("a\u{202e}b".as_bytes()), "a\\u{202e}b");
+        assert_eq!(display_bytes(b"a\xffb\n\x1b[2J"), "a\\xffb\\n\\u{001b}[2J");
+        assert_eq!(display_bytes("Grüße 日本".as_bytes()), "Grüße 日本");
+    }
+}
