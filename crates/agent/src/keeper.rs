@@ -1,0 +1,64 @@
+//! The keeper as the worker knows it: somebody to propose to. The loop and the recipes are written against this
+//! trait, so that tests can play the keeper.
+
+use std::ops::ControlFlow;
+
+use raincoat_types::wire::PlanStep;
+use raincoat_types::{FileRead, ModelRequest, Outcome};
+
+/// The keeper is gone, or speaks another language: nothing more can be done.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection to the keeper is lost: {0}")]
+pub struct Lost(pub String);
+
+/// What came of a plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PlanResult {
+    /// One for each step, in order; `None` where the person left the step out or it was not reached.
+    pub outcomes: Vec<Option<Outcome>>,
+    /// The person's words where they refused the whole.
+    pub refused: Option<String>,
+}
+
+/// Somebody to propose to.
+pub trait Keeper {
+    /// Proposes to look at files; outcomes come in the order asked. Independent looks go together, so that the answers
+    /// need not wait for each other.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn read(&mut self, actions: Vec<FileRead>) -> Result<Vec<Outcome>, Lost>;
+
+    /// Proposes changes that belong together. The person sees them as one plan before any is made.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn plan(&mut self, title: &str, steps: Vec<PlanStep>) -> Result<PlanResult, Lost>;
+
+    /// Proposes to ask a model. Its reply's bytes go to `sink` as they come; `Break` gives the reply up.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn ask(&mut self, request: ModelRequest, sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<Outcome, Lost>;
+
+    /// Words for the person, as they come.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn say(&mut self, text: &str) -> Result<(), Lost>;
+
+    /// What it is at, for a progress line; how far (done, total) where that is known.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn status(&mut self, text: &str, progress: Option<(u64, u64)>) -> Result<(), Lost>;
+
+    /// Something to keep with the run, for `show`.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn note(&mut self, text: &str) -> Result<(), Lost>;
+
+    /// Whether the person has asked to stop: come to an end, propose nothing more.
+    fn stop_asked(&mut self) -> bool;
+}
