@@ -4,9 +4,11 @@
 
 mod clock;
 pub mod fault;
+mod locked;
 mod private;
 mod random;
 
 pub use clock::SystemClock;
+pub use locked::LockedBytes;
 pub use private::{AppendFile, FileLock, PrivateDir};
 pub use random::{fill_random, new_ulid};

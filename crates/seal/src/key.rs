@@ -1,0 +1,221 @@
+//! One symmetric key and what can be done with it.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
+use raincoat_os::{LockedBytes, fill_random};
+use zeroize::Zeroize;
+
+use crate::SealError;
+
+const TAG_LEN: usize = 16;
+
+/// The salt of every HKDF here, so that no other program's use of HKDF gives the same keys.
+const SALT: &[u8] = b"raincoat seal v1";
+
+/// A key of 256 bits in locked memory: seals, authenticates and derives other keys. It does not print, and is zeroed
+/// when dropped.
+///
+/// Three uses, three keys: the cipher's and the hash's are both derived from the bytes (HKDF-SHA256, RFC 5869), which
+/// themselves only ever feed HKDF.
+///
+/// Sealing is AES-256-GCM-SIV (RFC 8452) under a random nonce. Should two nonces ever be the same, all that leaks is
+/// whether those two plaintexts in that context are the same.
+pub struct SealKey {
+    bytes: LockedBytes<32>,
+    mac: LockedBytes<32>,
+    cipher: LessSafeKey,
+}
+
+impl SealKey {
+    /// How many bytes longer sealed data is: 12 of nonce before and 16 of tag after the ciphertext.
+    pub const OVERHEAD: usize = NONCE_LEN + TAG_LEN;
+
+    /// A key of these bytes, which should be uniformly random (or come from a KDF).
+    pub fn from_bytes(mut bytes: [u8; 32]) -> SealKey {
+        SealKey::of(LockedBytes::take(&mut bytes))
+    }
+
+    /// A new random key.
+    ///
+    /// # Errors
+    /// [`SealError::Random`].
+    pub fn generate() -> Result<SealKey, SealError> {
+        let mut bytes = LockedBytes::zeroed();
+        fill_random(bytes.expose_mut())?;
+        Ok(SealKey::of(bytes))
+    }
+
+    /// The key that belongs to `label` under this one (HKDF-SHA256 with the label as its info). Labels are free, but
+    /// must differ where keys are to differ.
+    pub fn derive(&self, label: &str) -> SealKey {
+        SealKey::of(hkdf(&self.bytes, &[b"key:", label.as_bytes()]))
+    }
+
+    fn of(bytes: LockedBytes<32>) -> SealKey {
+        let mac = hkdf(&bytes, &[b"mac"]);
+        let cipher = hkdf(&bytes, &[b"cipher"]);
+        #[expect(clippy::expect_used, reason = "fails only for another length than 32, which the type rules out")]
+        let cipher = UnboundKey::new(&AES_256_GCM_SIV, cipher.expose()).expect("a key of 32 bytes");
+        SealKey { bytes, mac, cipher: LessSafeKey::new(cipher) }
+    }
+
+    /// Seals `plain`. Opening needs the same `context` (authenticated, not stored): say in it what the data is and
+    /// where it belongs, so that it cannot be moved elsewhere.
+    ///
+    /// # Errors
+    /// [`SealError::Random`]; [`SealError::Seal`] for more than 64 GiB.
+    pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let mut out = Vec::new();
+        self.seal_into(context, plain, &mut out)?;
+        Ok(out)
+    }
+
+    /// As [`SealKey::seal`], appended to `out`.
+    ///
+    /// # Errors
+    /// As [`SealKey::seal`]; `out` is as it was then.
+    pub fn seal_into(&self, context: &[u8], plain: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
+        let mut nonce = [0_u8; NONCE_LEN];
+        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| SealError::Random(std::io::ErrorKind::Other.into()))?;
+        // All at once: a vector that grew with the plaintext in it would leave a copy behind.
+        let start = out.len();
+        out.reserve(plain.len() + Self::OVERHEAD);
+        out.extend_from_slice(&nonce);
+        out.extend_from_slice(plain);
+        let body = out.get_mut(start + NONCE_LEN..).unwrap_or_default();
+        match self.cipher.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), body) {
+            Ok(tag) => {
+                out.extend_from_slice(tag.as_ref());
+                Ok(())
+            }
+            Err(_) => {
+                body.zeroize();
+                out.truncate(start);
+                Err(SealError::Seal)
+            }
+        }
+    }
+
+    /// Opens what [`SealKey::seal`] made in the same `context`.
+    ///
+    /// # Errors
+    /// [`SealError::Open`], whatever the reason.
+    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(SealError::Open)?;
+        let (body, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(SealError::Open)?;
+        let mut plain = vec![0; body.len()];
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        match self.cipher.open_separate_gather(nonce, Aad::from(context), body, tag, &mut plain) {
+            Ok(()) => Ok(plain),
+            Err(_) => {
+                plain.zeroize();
+                Err(SealError::Open)
+            }
+        }
+    }
+
+    /// BLAKE3 keyed with this key: content addresses and blind indexes that tell nothing to who has not the key.
+    pub fn mac(&self, data: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(self.mac.expose(), data).as_bytes()
+    }
+
+    /// Whether the kernel keeps the key from being swapped out.
+    pub fn is_locked(&self) -> bool {
+        self.bytes.is_locked() && self.mac.is_locked()
+    }
+
+    /// The bytes themselves, to wrap them under another key.
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        self.bytes.expose()
+    }
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[key]")
+    }
+}
+
+/// HKDF-SHA256 with one block of output. By way of HMAC, which cannot fail, where the crate's own HKDF returns a
+/// result for lengths that do not occur here.
+fn hkdf(key: &LockedBytes<32>, info: &[&[u8]]) -> LockedBytes<32> {
+    let prk = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SALT), key.expose());
+    let mut expand = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, prk.as_ref()));
+    for part in info {
+        expand.update(part);
+    }
+    expand.update(&[1]);
+    let mut out = LockedBytes::zeroed();
+    // Both are 32 bytes long: HMAC-SHA256.
+    for (to, from) in out.expose_mut().iter_mut().zip(expand.sign().as_ref()) {
+        *to = *from;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens_in_its_context_only(
+            bytes: [u8; 32], context: Vec<u8>, other: Vec<u8>, plain: Vec<u8>, before: Vec<u8>, flip: prop::sample::Index
+        ) {
+            let key = SealKey::from_bytes(bytes);
+            let mut out = before.clone();
+            key.seal_into(&context, &plain, &mut out).unwrap();
+            prop_assert_eq!(&out[..before.len()], &before[..]);
+            let mut sealed = out.split_off(before.len());
+            prop_assert_eq!(sealed.len(), plain.len() + SealKey::OVERHEAD);
+            prop_assert_eq!(&key.open(&context, &sealed).unwrap(), &plain);
+            if other != context {
+                prop_assert!(key.open(&other, &sealed).is_err());
+            }
+            prop_assert!(key.derive("x").open(&context, &sealed).is_err());
+            let at = flip.index(sealed.len() * 8);
+            sealed[at / 8] ^= 1 << (at % 8);
+            prop_assert!(key.open(&context, &sealed).is_err());
+        }
+
+        #[test]
+        fn cut_and_arbitrary_bytes_do_not_open(bytes: Vec<u8>, cut: prop::sample::Index) {
+            let key = SealKey::from_bytes([3; 32]);
+            prop_assert!(key.open(b"", &bytes).is_err());
+            let sealed = key.seal(b"", b"some plain text").unwrap();
+            prop_assert!(key.open(b"", &sealed[..cut.index(sealed.len())]).is_err());
+        }
+    }
+
+    #[test]
+    fn derivation_is_hkdf_sha256_of_rfc_5869() {
+        use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+        let key = SealKey::from_bytes([5; 32]);
+        let prk = Salt::new(HKDF_SHA256, SALT).extract(&[5; 32]);
+        let mut want = [0_u8; 32];
+        prk.expand(&[b"key:", b"journal"], HKDF_SHA256).unwrap().fill(&mut want).unwrap();
+        assert_eq!(key.derive("journal").expose(), &want);
+    }
+
+    #[test]
+    fn labels_keys_and_uses_are_apart() {
+        let (a, b) = (SealKey::generate().unwrap(), SealKey::generate().unwrap());
+        assert_ne!(a.mac(b"x"), b.mac(b"x"));
+        assert_ne!(a.mac(b"x"), a.mac(b"y"));
+        assert_ne!(a.derive("one").mac(b"x"), a.derive("two").mac(b"x"));
+        assert_eq!(a.derive("one").mac(b"x"), a.derive("one").mac(b"x"));
+        assert_ne!(a.seal(b"", b"x").unwrap(), a.seal(b"", b"x").unwrap());
+    }
+
+    #[test]
+    fn neither_a_key_nor_an_error_says_anything() {
+        let key = SealKey::from_bytes([0x41; 32]);
+        assert_eq!(format!("{key:?}"), "[key]");
+        let error = key.open(b"ctx", &[0; 40]).unwrap_err();
+        assert_eq!(error.to_string(), "sealed data does not open: it was changed, or it belongs to another key or place");
+    }
+}
