@@ -2,13 +2,20 @@
 //! memory, the kernel's keyring, process hardening. The only rooms that may name `libc` or `rustix` are this one and
 //! `sandbox`.
 
+pub mod beneath;
 mod clock;
 pub mod fault;
 mod locked;
+pub mod mutate;
 mod private;
 mod random;
+pub mod scratch;
+pub mod snapshot;
+pub mod state;
 
+pub use beneath::{Found, PathFault, Root, absolute, fd_path};
 pub use clock::SystemClock;
 pub use locked::LockedBytes;
 pub use private::{AppendFile, FileLock, PrivateDir};
 pub use random::{fill_random, new_ulid};
+pub use state::Stat;
