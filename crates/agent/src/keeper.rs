@@ -59,6 +59,16 @@ pub trait Keeper {
     /// [`Lost`] where the keeper is gone.
     fn note(&mut self, text: &str) -> Result<(), Lost>;
 
+    /// Hands over what is needed to go on after a restart; replaces what was handed over before. A keeper that stores
+    /// none loses no more than that.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn transcript(&mut self, bytes: &[u8]) -> Result<(), Lost> {
+        let _ = bytes;
+        Ok(())
+    }
+
     /// Whether the person has asked to stop: come to an end, propose nothing more.
     fn stop_asked(&mut self) -> bool;
 }

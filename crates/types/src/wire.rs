@@ -77,6 +77,14 @@ pub enum FromWorker {
     },
     /// Something to keep with the run: for `show` (a tool call in one line, a turn's cost).
     Note(String),
+    /// The reply to the model request with this number is wanted no more: cut it. Its outcome still follows.
+    GiveUp {
+        /// The proposal's number.
+        id: u64,
+    },
+    /// What the worker needs to go on after a restart ([`Job::transcript`]); replaces the one before. It holds what
+    /// the agent has read: sealed where it is kept.
+    Transcript(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The job is done. Sent once, last.
     Finished {
         /// For the person.
