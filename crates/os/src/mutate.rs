@@ -1,0 +1,290 @@
+//! The calls that change a user's files, each on a name in an open folder. Only `effects` uses them. Every one passes
+//! a [`fault::point`], so that tests can die or fail at each.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use raincoat_types::{FileKind, Meta, Timestamp, Xattr};
+use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
+
+use crate::beneath::NOFOLLOW;
+use crate::fault;
+
+/// A new, empty file of mode 0600 under a free name, to read and write.
+///
+/// # Errors
+/// `AlreadyExists`, or the system's error.
+pub fn create_file(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+    fault::point("openat creat")?;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDWR;
+    Ok(fs::openat(parent, name, flags, Mode::from_raw_mode(0o600))?)
+}
+
+/// A new file without a name in this folder's file system; it vanishes with its descriptor unless it is given one.
+///
+/// # Errors
+/// `Unsupported` where the file system has no `O_TMPFILE`, or the system's error.
+pub fn create_unnamed(parent: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    fault::point("openat tmpfile")?;
+    let flags = OFlags::TMPFILE | OFlags::CLOEXEC | OFlags::RDWR;
+    Ok(fs::openat(parent, c".", flags, Mode::from_raw_mode(0o600))?)
+}
+
+/// Gives a file made by [`create_unnamed`] a free name.
+///
+/// # Errors
+/// `AlreadyExists`, or the system's error.
+pub fn name_unnamed(file: BorrowedFd<'_>, parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    fault::point("linkat")?;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(fs::linkat(fs::CWD, path.as_str(), parent, name, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Opens an existing regular file to write into it.
+///
+/// # Errors
+/// The system's error.
+pub fn open_file_for_writing(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(fs::openat(parent, name, flags, Mode::empty())?)
+}
+
+/// Writes all of `bytes` at `offset`.
+///
+/// # Errors
+/// The system's error; part of it may be written.
+pub fn write_all_at(fd: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    fault::point("pwrite")?;
+    while !bytes.is_empty() {
+        match rustix::io::pwrite(fd, bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(done) => {
+                bytes = bytes.get(done..).unwrap_or_default();
+                offset += done as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Cuts or grows a file; growth is a hole.
+///
+/// # Errors
+/// The system's error.
+pub fn set_len(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
+    fault::point("ftruncate")?;
+    Ok(fs::ftruncate(fd, len)?)
+}
+
+/// A new directory of mode 0700.
+///
+/// # Errors
+/// `AlreadyExists`, or the system's error.
+pub fn make_dir(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    fault::point("mkdirat")?;
+    Ok(fs::mkdirat(parent, name, Mode::from_raw_mode(0o700))?)
+}
+
+/// A new symlink.
+///
+/// # Errors
+/// `AlreadyExists`, or the system's error.
+pub fn make_symlink(parent: BorrowedFd<'_>, name: &[u8], target: &[u8]) -> io::Result<()> {
+    fault::point("symlinkat")?;
+    Ok(fs::symlinkat(target, parent, name)?)
+}
+
+/// One more name for a file; the name must be free. Symlinks are linked themselves, not followed.
+///
+/// # Errors
+/// `AlreadyExists`, or the system's error.
+pub fn link(from: BorrowedFd<'_>, old: &[u8], to: BorrowedFd<'_>, new: &[u8]) -> io::Result<()> {
+    fault::point("linkat")?;
+    Ok(fs::linkat(from, old, to, new, AtFlags::empty())?)
+}
+
+/// Another name for a file or directory; the new name must be free.
+///
+/// # Errors
+/// `AlreadyExists`; `CrossesDevices` where the two lie on different file systems; or the system's error.
+pub fn rename_new(from: BorrowedFd<'_>, old: &[u8], to: BorrowedFd<'_>, new: &[u8]) -> io::Result<()> {
+    fault::point("renameat2 noreplace")?;
+    Ok(fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE)?)
+}
+
+/// Swaps two names of one folder, all at once.
+///
+/// # Errors
+/// `NotFound` where one is missing; `InvalidInput` where the file system cannot swap; or the system's error.
+pub fn exchange(parent: BorrowedFd<'_>, one: &[u8], other: &[u8]) -> io::Result<()> {
+    fault::point("renameat2 exchange")?;
+    Ok(fs::renameat_with(parent, one, parent, other, RenameFlags::EXCHANGE)?)
+}
+
+/// Takes a file's or symlink's name away.
+///
+/// # Errors
+/// The system's error.
+pub fn unlink(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    fault::point("unlinkat")?;
+    Ok(fs::unlinkat(parent, name, AtFlags::empty())?)
+}
+
+/// Takes an empty directory away.
+///
+/// # Errors
+/// `DirectoryNotEmpty`, or the system's error.
+pub fn remove_dir(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
+    fault::point("unlinkat dir")?;
+    Ok(fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
+}
+
+/// Makes a file durable: content and metadata.
+///
+/// # Errors
+/// The system's error, which is final (see `AppendFile::sync`).
+pub fn sync_file(fd: BorrowedFd<'_>) -> io::Result<()> {
+    fault::point("fsync")?;
+    Ok(fs::fsync(fd)?)
+}
+
+/// Makes a directory's entries durable, given any descriptor of it (an `O_PATH` one is opened anew).
+///
+/// # Errors
+/// The system's error, which is final.
+pub fn sync_dir(dir: BorrowedFd<'_>) -> io::Result<()> {
+    fault::point("fsync dir")?;
+    let fd = fs::openat(dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(fs::fsync(fd)?)
+}
+
+/// Makes everything on the file system of this directory durable: cheaper than many single calls.
+///
+/// # Errors
+/// The system's error, which is final.
+pub fn sync_file_system(dir: BorrowedFd<'_>) -> io::Result<()> {
+    fault::point("syncfs")?;
+    let fd = fs::openat(dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(fs::syncfs(fd)?)
+}
+
+/// Gives a name in a folder this metadata: owner, then mode (which a change of owner may cut), then extended
+/// attributes, then times. Only what differs is set. `file` is a descriptor of it, for kinds that have one.
+///
+/// # Errors
+/// The system's error. An owner that this user may not give is an error only if it differs from what is there.
+pub fn set_meta(parent: BorrowedFd<'_>, name: &[u8], meta: &Meta) -> io::Result<()> {
+    fault::point("set metadata")?;
+    let path_fd = fs::openat(parent, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let now = crate::state::stat_fd(path_fd.as_fd())?;
+    if (now.uid, now.gid) != (meta.uid, meta.gid) {
+        let owner = (now.uid != meta.uid).then(|| Uid::from_raw(meta.uid));
+        let group = (now.gid != meta.gid).then(|| Gid::from_raw(meta.gid));
+        fs::chownat(path_fd.as_fd(), c"", owner, group, AtFlags::EMPTY_PATH)?;
+    }
+    let by_path = format!("/proc/self/fd/{}", path_fd.as_raw_fd());
+    if meta.kind != FileKind::Symlink {
+        set_xattrs(&by_path, &crate::state::xattrs_of(path_fd.as_fd())?, &meta.xattrs)?;
+        // An ACL rewrites the mode, and a change of owner drops set-uid: the mode comes after both.
+        if crate::state::stat_fd(path_fd.as_fd())?.mode != meta.mode {
+            fs::chmod(by_path.as_str(), Mode::from_raw_mode(meta.mode))?;
+        }
+    } else if !meta.xattrs.is_empty() {
+        set_xattrs(&by_path, &crate::state::xattrs_of(path_fd.as_fd())?, &meta.xattrs)?;
+    }
+    set_times(parent, name, meta.mtime, meta.atime)
+}
+
+/// Sets modification and access time of a name in a folder; a symlink's own.
+///
+/// # Errors
+/// The system's error.
+pub fn set_times(parent: BorrowedFd<'_>, name: &[u8], mtime: Timestamp, atime: Timestamp) -> io::Result<()> {
+    fault::point("utimensat")?;
+    let spec = |t: Timestamp| Timespec { tv_sec: t.secs, tv_nsec: t.nanos.into() };
+    let times = Timestamps { last_access: spec(atime), last_modification: spec(mtime) };
+    if name.is_empty() {
+        // The folder itself: an O_PATH descriptor takes no futimens, its entry `.` does.
+        return Ok(fs::utimensat(parent, c".", &times, NOFOLLOW)?);
+    }
+    Ok(fs::utimensat(parent, name, &times, NOFOLLOW)?)
+}
+
+/// Copies `len` bytes at `offset` from one file to the same place in another, in the kernel, sharing blocks where the
+/// file system can.
+///
+/// # Errors
+/// The system's error.
+pub fn copy_range(from: BorrowedFd<'_>, to: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
+    fault::point("copy_file_range")?;
+    let (mut at_from, mut at_to, mut left) = (offset, offset, len);
+    let mut buffer = Vec::new();
+    while left > 0 {
+        let want = usize::try_from(left.min(1 << 30)).unwrap_or(1 << 30);
+        match fs::copy_file_range(from, Some(&mut at_from), to, Some(&mut at_to), want) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(done) => left -= done as u64,
+            Err(Errno::INTR) => {}
+            Err(Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
+                buffer.resize(1 << 20, 0);
+                let part = usize::try_from(left.min(1 << 20)).unwrap_or(0);
+                let part = buffer.get_mut(..part).unwrap_or_default();
+                if crate::state::read_at(from, part, at_from)? != part.len() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                write_all_at(to, part, at_to)?;
+                at_from += part.len() as u64;
+                at_to += part.len() as u64;
+                left -= part.len() as u64;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Keeps every other process from opening the file while it is written in place (a write lease, `fcntl(2)`): openers
+/// wait. Given up with the descriptor.
+///
+/// # Errors
+/// `WouldBlock` where somebody has it open now; `Unsupported` where the file system has no leases or the file is not
+/// ours.
+pub fn hold_alone(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: plain fcntl calls on a descriptor that lives through them; no memory is passed.
+    let result = unsafe {
+        // Who waits is announced by a signal; SIGURG is ignored unless somebody asks for it, SIGIO would end us.
+        libc::fcntl(fd.as_raw_fd(), F_SETSIG, libc::SIGURG);
+        libc::fcntl(fd.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK)
+    };
+    if result == 0 {
+        return Ok(());
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => Err(io::ErrorKind::WouldBlock.into()),
+        _ => Err(io::Error::new(io::ErrorKind::Unsupported, error)),
+    }
+}
+
+/// `F_SETSIG` of `linux/fcntl.h`, which the `libc` crate leaves out.
+const F_SETSIG: libc::c_int = 10;
+
+fn set_xattrs(path: &str, now: &[Xattr], wanted: &[Xattr]) -> io::Result<()> {
+    for xattr in wanted {
+        if !now.contains(xattr) {
+            fs::setxattr(path, xattr.name.as_slice(), &xattr.value, XattrFlags::empty())?;
+        }
+    }
+    for xattr in now {
+        if !wanted.iter().any(|w| w.name == xattr.name) {
+            match fs::removexattr(path, xattr.name.as_slice()) {
+                Ok(()) | Err(Errno::NODATA) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
