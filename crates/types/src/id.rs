@@ -34,7 +34,7 @@ pub enum Actor {
 }
 
 /// A BLAKE3 digest (256 bits) of a file's content, or of an action's canonical bytes. Prints as lower-case hex.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Digest(pub [u8; 32]);
 
 impl RunId {

@@ -1,0 +1,78 @@
+//! What is known about a proposal when it is decided: found out by `effects` with descriptors, by `policy` from its
+//! tables, and by the approvals. Plain data.
+
+use raincoat_types::{Digest, FileKind, Spot, Timestamp};
+
+/// Everything that is known.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Now, by the keeper's clock.
+    pub now: Timestamp,
+    /// The digest of the resolved action: verb, canonical targets, content. An approval binds to it.
+    pub digest: Digest,
+    /// The places that the action touches.
+    pub targets: Vec<Target>,
+    /// A person's answer, if there is one.
+    pub approval: Option<Approval>,
+    /// For a request to a model: the provider's name, and whether it is on this machine.
+    pub provider: Option<(String, bool)>,
+}
+
+/// One place that an action touches.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The grant and canonical path.
+    pub spot: Spot,
+    /// How it is touched.
+    pub role: Role,
+    /// What is there now; `None` where nothing is.
+    pub kind: Option<FileKind>,
+    /// It, or a folder it lies in, has a protected name, or it is our own data; with the pattern.
+    pub protection: Option<(Protection, String)>,
+    /// A `--deny` glob of the grant matches; the glob.
+    pub denied: Option<String>,
+    /// The file has names outside the granted folder.
+    pub linked_outside: bool,
+}
+
+/// How a place is touched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Its name, kind, size and times are looked at.
+    Look,
+    /// Its content is read.
+    Read,
+    /// It is made, or given other content or metadata.
+    Write,
+    /// It is taken away (deleted, or moved from here).
+    Remove,
+    /// It is the folder that a whole tree is put into the place of (moved, copied or extracted to here).
+    Arrive,
+}
+
+/// Why a name is protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protection {
+    /// Credentials, keys, our own data: neither read nor changed.
+    Secret,
+    /// What judges or starts things: shell start-up files, hooks, editor and agent configuration: not changed.
+    Control,
+}
+
+/// What a person allowed, after seeing it.
+#[derive(Clone, Debug)]
+pub struct Approval {
+    /// How far it goes.
+    pub scope: Scope,
+    /// It counts until then.
+    pub until: Timestamp,
+}
+
+/// How far an approval goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Exactly the resolved action with this digest.
+    Exactly(Digest),
+    /// Changes that can be undone, within the run's grants, for the rest of the run.
+    RestOfRun,
+}
