@@ -3,9 +3,9 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, FallocateFlags, FlockOperation, Mode, OFlags, RenameFlags};
 
@@ -72,6 +72,31 @@ impl PrivateDir {
         PrivateDir::checked(fs::openat(&self.fd, name, flags, Mode::empty())?)
     }
 
+    /// Opens a directory within this one; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`PrivateDir::open`].
+    pub fn open_dir(&self, name: &str) -> io::Result<Option<PrivateDir>> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
+        match fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => PrivateDir::checked(fd).map(Some),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes an empty directory away; missing is fine.
+    ///
+    /// # Errors
+    /// The system's error, `DirectoryNotEmpty` among them.
+    pub fn remove_dir(&self, name: &str) -> io::Result<()> {
+        fault::point("unlinkat")?;
+        match fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn checked(fd: OwnedFd) -> io::Result<PrivateDir> {
         let stat = fs::fstat(&fd)?;
         let me = rustix::process::geteuid();
@@ -91,6 +116,16 @@ impl PrivateDir {
     /// The system's error.
     pub fn try_clone(&self) -> io::Result<PrivateDir> {
         Ok(PrivateDir { fd: self.fd.try_clone()? })
+    }
+
+    /// Where it is now, as an absolute path: for a library that opens files by name only. Whoever may rename the
+    /// directory or its parents may move it afterwards.
+    ///
+    /// # Errors
+    /// The system's error, where `/proc` is not mounted.
+    pub fn path(&self) -> io::Result<PathBuf> {
+        let link = fs::readlink(format!("/proc/self/fd/{}", self.fd.as_raw_fd()), Vec::new())?;
+        Ok(PathBuf::from(OsString::from_vec(link.into_bytes())))
     }
 
     /// The names in it, sorted, without `.` and `..`.
