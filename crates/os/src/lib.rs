@@ -5,9 +5,12 @@
 pub mod beneath;
 mod clock;
 pub mod fault;
+pub mod harden;
+pub mod keyring;
 mod locked;
 pub mod mutate;
 mod private;
+pub mod process;
 mod random;
 pub mod scratch;
 pub mod snapshot;
