@@ -1,1 +1,49 @@
-fn main() {}
+//! The project's own tasks: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask bench`.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developer's tool: it reads the checkout, runs cargo and talks to a terminal; no agent's work goes through it"
+)]
+
+mod bench;
+mod command;
+mod test;
+mod tidy;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  tidy           hold the house against its own rules: rooms, crates, licences, lints, words, links
+  test [ARGS]    fetch what the tests need, then run all of them; ARGS go to `cargo nextest run`
+  bench [NAME]   build for release, measure against peers, write BENCHMARKS.md; NAME picks rows
+";
+
+/// What a task ends in; the error is a sentence for the person at the terminal.
+type Result<T> = std::result::Result<T, String>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    let done = match args.split_first().map(|(task, rest)| (task.as_str(), rest)) {
+        Some(("tidy", [])) => tidy::run(root),
+        Some(("test", rest)) => test::run(root, rest),
+        Some(("bench", rest)) => bench::run(root, rest),
+        Some(("help" | "--help" | "-h", _)) => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => Err(format!("there is no such task\n{USAGE}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Fetches what the tests need and runs all of them.
+
+use std::path::Path;
+
+use crate::{Result, command};
+
+/// A program that tests run, how to see that it is there, and Debian's package with it.
+struct Tool {
+    program: &'static str,
+    probe: &'static [&'static str],
+    package: &'static str,
+    why: &'static str,
+}
+
+/// The one list of what tests need from the system.
+const TOOLS: [Tool; 7] = [
+    Tool { program: "git", probe: &["--version"], package: "git", why: "repositories in test trees" },
+    Tool { program: "python3", probe: &["--version"], package: "python3", why: "an outside view on archives and logs" },
+    Tool {
+        program: "python3",
+        probe: &["-c", "import venv, ensurepip"],
+        package: "python3-venv",
+        why: "the peers, each in an environment of its own",
+    },
+    Tool { program: "getfattr", probe: &["--version"], package: "attr", why: "an outside view on extended attributes" },
+    Tool { program: "setfacl", probe: &["--version"], package: "acl", why: "an outside view on ACLs" },
+    Tool { program: "unshare", probe: &["--version"], package: "util-linux", why: "mounts of a test's own" },
+    Tool { program: "mkfs.ext4", probe: &["-V"], package: "e2fsprogs", why: "a small file system to fill up" },
+];
+
+/// Makes the peers that tests talk to (a model server and the like).
+const PEERS: &str = "scripts/setup-test-peers.sh";
+
+pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
+    install_tools(root)?;
+    install_nextest(root)?;
+    if !root.join(PEERS).is_file() {
+        return Err(format!("`{PEERS}` is missing; the checkout is not whole"));
+    }
+    command::show(root, "bash", &[PEERS])?;
+
+    let mut nextest = vec!["nextest", "run"];
+    if std::env::var_os("CI").is_some() {
+        nextest.extend(["--profile", "ci"]);
+    }
+    let chosen = args.iter().any(|arg| arg == "-p" || arg.starts_with("--package") || arg.starts_with("-p="));
+    if !chosen {
+        nextest.push("--workspace");
+    }
+    nextest.extend(args.iter().map(String::as_str));
+    command::show(root, "cargo", &nextest)?;
+    if args.is_empty() {
+        command::show(root, "cargo", &["test", "--doc", "--workspace", "--quiet"])?;
+    } else {
+        println!("documentation's examples were left out, for a part of the tests was asked for");
+    }
+    Ok(())
+}
+
+fn install_tools(root: &Path) -> Result<()> {
+    let missing: Vec<&Tool> = TOOLS.iter().filter(|tool| !command::works(tool.program, tool.probe)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for tool in &missing {
+        println!("`{}` ({}) is missing: {}", tool.program, tool.package, tool.why);
+    }
+    let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    let by_hand = format!("install these packages and try again: {}", packages.join(" "));
+    if !command::works("apt-get", &["--version"]) {
+        return Err(format!("there is no apt-get here; {by_hand}"));
+    }
+    let root_prefix: &[&str] = if is_root() { &[] } else { &["sudo", "-n"] };
+    let apt = |args: &[&str]| {
+        let line: Vec<&str> = root_prefix
+            .iter()
+            .chain(&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"])
+            .chain(args)
+            .copied()
+            .collect();
+        let (program, args) = line.split_first().ok_or("nothing to run")?;
+        command::show(root, program, args)
+    };
+    let install: Vec<&str> = ["install", "-y", "--no-install-recommends"].iter().chain(&packages).copied().collect();
+    // A package list may be old or not there at all; only then is it worth fetching.
+    apt(&install)
+        .or_else(|_| apt(&["update"]).and_then(|()| apt(&install)))
+        .map_err(|error| format!("{error}; {by_hand}"))?;
+    let still: Vec<&str> =
+        TOOLS.iter().filter(|tool| !command::works(tool.program, tool.probe)).map(|tool| tool.program).collect();
+    if still.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("still missing after the installation: {}; {by_hand}", still.join(" ")))
+    }
+}
+
+fn install_nextest(root: &Path) -> Result<()> {
+    if command::works("cargo", &["nextest", "--version"]) {
+        return Ok(());
+    }
+    println!("`cargo nextest` is missing: it runs each test in a process of its own");
+    command::show(root, "cargo", &["install", "cargo-nextest", "--locked"])
+        .map_err(|error| format!("{error}; install cargo-nextest from https://nexte.st and try again"))
+}
+
+fn is_root() -> bool {
+    command::output(Path::new("/"), "id", &["-u"]).is_ok_and(|id| id.trim_ascii() == b"0")
+}
