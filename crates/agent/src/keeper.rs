@@ -20,6 +20,9 @@ pub struct PlanResult {
     pub refused: Option<String>,
 }
 
+/// Takes a reply's bytes; gives back words for the person, or breaks the reply off.
+pub type Sink<'a> = dyn FnMut(&[u8]) -> ControlFlow<(), String> + 'a;
+
 /// Somebody to propose to.
 pub trait Keeper {
     /// Proposes to look at files; outcomes come in the order asked. Independent looks go together, so that the answers
@@ -35,11 +38,12 @@ pub trait Keeper {
     /// [`Lost`] where the keeper is gone.
     fn plan(&mut self, title: &str, steps: Vec<PlanStep>) -> Result<PlanResult, Lost>;
 
-    /// Proposes to ask a model. Its reply's bytes go to `sink` as they come; `Break` gives the reply up.
+    /// Proposes to ask a model. Its reply's bytes go to `sink` as they come. What `sink` continues with is said to the
+    /// person at once (nothing, where it is empty); `Break` gives the reply up.
     ///
     /// # Errors
     /// [`Lost`] where the keeper is gone.
-    fn ask(&mut self, request: ModelRequest, sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<Outcome, Lost>;
+    fn ask(&mut self, request: ModelRequest, sink: &mut Sink<'_>) -> Result<Outcome, Lost>;
 
     /// Words for the person, as they come.
     ///
