@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deny::Deny;
-use super::house::House;
+use super::house::{Crate, House};
 use super::{licence, table_beneath};
 use crate::Result;
 
@@ -81,13 +81,10 @@ pub(super) fn check_banned(house: &House, deny: &Deny) -> Vec<String> {
         .collect()
 }
 
-/// A sentence for each crate that the binary has in several versions, and for each exception that nothing needs.
+/// A sentence for each crate that the binary has in several versions, and for each exception that nothing needs (the
+/// builds of macros count there, for `cargo deny` counts them too).
 pub(super) fn check_duplicates(house: &House, deny: &Deny) -> Vec<String> {
-    let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for one in &house.product {
-        versions.entry(&one.name).or_default().insert(&one.version);
-    }
-    versions.retain(|_, versions| versions.len() > 1);
+    let versions = several(&house.product);
     let mut breaches = Vec::new();
     for (name, versions) in &versions {
         let excepted =
@@ -100,6 +97,7 @@ pub(super) fn check_duplicates(house: &House, deny: &Deny) -> Vec<String> {
             ));
         }
     }
+    let versions = several(&house.third_party);
     for skip in &deny.duplicates {
         let (name, version) =
             skip.split_once('@').map_or((skip.as_str(), None), |(name, version)| (name, Some(version)));
@@ -112,9 +110,19 @@ pub(super) fn check_duplicates(house: &House, deny: &Deny) -> Vec<String> {
     breaches
 }
 
+/// The crates of which there is more than one version.
+fn several(crates: &BTreeSet<Crate>) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut versions: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for one in crates {
+        versions.entry(&one.name).or_default().insert(&one.version);
+    }
+    versions.retain(|_, versions| versions.len() > 1);
+    versions
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::house::{Crate, Dependency, Room};
+    use super::super::house::{Dependency, Room};
     use super::*;
 
     fn one(name: &str, version: &str, licence: &str) -> Crate {
@@ -175,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_crate_in_two_versions_is_a_breach_without_a_reason() {
-        let house = House { product: [one("a", "1.0.0", ""), one("a", "2.0.0", "")].into(), ..House::default() };
+        let crates = BTreeSet::from([one("a", "1.0.0", ""), one("a", "2.0.0", "")]);
+        let house = House { product: crates.clone(), third_party: crates, ..House::default() };
         assert!(check_duplicates(&house, &deny())[0].starts_with("the binary has `a` in versions 1.0.0 and 2.0.0"));
         let skip = |skip: &str| check_duplicates(&house, &Deny { duplicates: vec![skip.into()], ..deny() });
         assert!(skip("a@1.0.0").is_empty());

@@ -1,9 +1,9 @@
 //! What cargo knows about the workspace, as plain data.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
+use cargo_metadata::{DependencyKind, MetadataCommand};
 
 use crate::{Result, command};
 
@@ -58,7 +58,7 @@ impl House {
             version.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc does not name its host")?;
         let metadata = MetadataCommand::new()
             .manifest_path(root.join("Cargo.toml"))
-            .other_options(["--filter-platform".to_owned(), host.to_owned(), "--locked".to_owned()])
+            .no_deps()
             .exec()
             .map_err(|error| format!("cargo cannot describe the workspace: {error}"))?;
 
@@ -81,38 +81,49 @@ impl House {
                 features: package.features.clone(),
             });
         }
-        let all: Vec<&PackageId> = members.iter().map(|package| &package.id).collect();
-        house.third_party = reach(&metadata, all, &[DependencyKind::Normal, DependencyKind::Build]);
-        let binary = members.iter().filter(|package| package.name.as_str() == "raincoat-cli");
-        house.product = reach(&metadata, binary.map(|package| &package.id).collect(), &[DependencyKind::Normal]);
+        house.third_party = tree(root, &["--workspace"], host, "normal,build")?;
+        house.product = tree(root, &["--package", "raincoat-cli"], host, "normal,no-proc-macro")?;
         Ok(house)
     }
 }
 
-/// What is reached from `start` over arrows of these kinds, the workspace's own members left out.
-fn reach<'a>(metadata: &'a Metadata, start: Vec<&'a PackageId>, kinds: &[DependencyKind]) -> BTreeSet<Crate> {
-    let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
-    let nodes: HashMap<_, _> = nodes.map(|node| (&node.id, node)).collect();
-    let packages: HashMap<_, _> = metadata.packages.iter().map(|package| (&package.id, package)).collect();
-    let mut seen = BTreeSet::new();
-    let mut pending = start;
-    while let Some(id) = pending.pop() {
-        if !seen.insert(id) {
-            continue;
-        }
-        for dependency in nodes.get(id).iter().flat_map(|node| &node.deps) {
-            if dependency.dep_kinds.iter().any(|kind| kinds.contains(&kind.kind)) {
-                pending.push(&dependency.pkg);
-            }
-        }
+/// What `cargo tree` reaches, with the features that are really on, the workspace's own members left out. (The graph in
+/// `cargo metadata` also has crates that only a feature which nobody asks for would bring.)
+fn tree(root: &Path, packages: &[&str], host: &str, edges: &str) -> Result<BTreeSet<Crate>> {
+    let format = ["--prefix", "none", "--format", "{p}|{l}", "--locked", "--target", host, "--edges", edges];
+    let args: Vec<&str> = ["tree"].iter().chain(packages).chain(&format).copied().collect();
+    let out = command::output(root, "cargo", &args)?;
+    let out = String::from_utf8(out).map_err(|error| format!("`cargo tree` wrote no text: {error}"))?;
+    out.lines().filter(|line| !line.trim().is_empty()).map(parse).filter_map(Result::transpose).collect()
+}
+
+/// A line such as `blake3 v1.8.7|CC0-1.0 OR Apache-2.0 (*)`; `None` for a member, which has a path in parentheses.
+fn parse(line: &str) -> Result<Option<Crate>> {
+    let read = || {
+        let (package, licence) = line.split_once('|')?;
+        let mut words = package.split(' ');
+        let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);
+        let member = words.any(|word| word.starts_with("(/"));
+        let licence = licence.trim_end_matches("(*)").trim();
+        let licence = (!licence.is_empty()).then(|| licence.to_owned());
+        Some((!member).then(|| Crate { name: name.to_owned(), version: version.to_owned(), licence }))
+    };
+    read().ok_or_else(|| format!("`cargo tree` wrote a line that cannot be read: `{line}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_cargo_tree_are_read() {
+        let read = |line| parse(line).unwrap().map(|one| (one.name, one.version, one.licence));
+        let a = |licence: Option<&str>| Some(("a-b".to_owned(), "1.0.0+x".to_owned(), licence.map(str::to_owned)));
+        assert_eq!(read("a-b v1.0.0+x|MIT OR X (*)"), a(Some("MIT OR X")));
+        assert_eq!(read("a-b v1.0.0+x (proc-macro)|MIT/X"), a(Some("MIT/X")));
+        assert_eq!(read("a-b v1.0.0+x|"), a(None));
+        assert_eq!(read("raincoat-os v0.1.0 (/somewhere/crates/os)|MIT"), None);
+        assert!(parse("a-b").is_err());
+        assert!(parse("a-b 1.0|MIT").is_err());
     }
-    let foreign = seen.into_iter().filter(|id| !metadata.workspace_members.contains(id));
-    let packages = foreign.filter_map(|id| packages.get(id));
-    packages
-        .map(|package| Crate {
-            name: package.name.to_string(),
-            version: package.version.to_string(),
-            licence: package.license.clone(),
-        })
-        .collect()
 }

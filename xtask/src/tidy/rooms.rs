@@ -9,6 +9,8 @@ use crate::Result;
 /// Which room may use which.
 pub(super) struct Table {
     may_use: BTreeMap<String, BTreeSet<String>>,
+    /// The rooms as the table's lines follow each other.
+    order: Vec<String>,
 }
 
 /// Only tests use it, and every room's tests may.
@@ -20,6 +22,7 @@ impl Table {
     /// Reads the table beneath "The rooms". "all of the above" stands for each room on an earlier line.
     pub(super) fn parse(architecture: &str) -> Result<Table> {
         let mut may_use: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut order = Vec::new();
         for row in table_beneath(architecture, "## The rooms")? {
             let [room, _, uses] = row.as_slice() else {
                 return Err(format!("ARCHITECTURE.md, the rooms: `{}` has not three cells", row.join(" | ")));
@@ -35,9 +38,15 @@ impl Table {
                     "ARCHITECTURE.md, the rooms: `{room}` may use `{unknown}`, which has no earlier line"
                 ));
             }
+            order.push(room.clone());
             may_use.insert(room, uses);
         }
-        Ok(Table { may_use })
+        Ok(Table { may_use, order })
+    }
+
+    /// Whether a room's line stands above the other's: the rooms that are built without it.
+    fn is_earlier(&self, room: &str, than: &str) -> bool {
+        self.order.iter().take_while(|name| *name != than).any(|name| name == room)
     }
 }
 
@@ -57,7 +66,7 @@ pub(super) fn check(house: &House, table: &Table) -> Vec<String> {
         };
         for dependency in &room.dependencies {
             let Some(other) = dependency.name.strip_prefix(PREFIX) else { continue };
-            let for_tests = dependency.dev && (other == FOR_TESTS || other == room.name);
+            let for_tests = dependency.dev && (other == FOR_TESTS || table.is_earlier(other, &room.name));
             if !may_use.contains(other) && !for_tests {
                 let how = if dependency.dev { "its tests use" } else { "it uses" };
                 breaches.push(format!(
@@ -119,6 +128,15 @@ words
     #[test]
     fn a_house_as_drawn_is_in_order() {
         assert_eq!(checked(vec![room("os", &[("raincoat-types", false), ("raincoat-testkit", true)])]), [""; 0]);
+        let shed = TABLE.replace("| `runtime`", "| `shed` | e | types |\n| `runtime`");
+        let rooms = [
+            room("types", &[]),
+            room("os", &[]),
+            room("shed", &[("raincoat-os", true)]),
+            room("runtime", &[]),
+            room("testkit", &[]),
+        ];
+        assert_eq!(check(&House { rooms: rooms.into(), ..House::default() }, &Table::parse(&shed).unwrap()), [""; 0]);
     }
 
     #[test]
