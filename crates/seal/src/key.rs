@@ -1,6 +1,7 @@
 //! One symmetric key and what can be done with it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
@@ -22,7 +23,12 @@ const SALT: &[u8] = b"raincoat seal v1";
 ///
 /// Sealing is AES-256-GCM-SIV (RFC 8452) under a random nonce. Should two nonces ever be the same, all that leaks is
 /// whether those two plaintexts in that context are the same.
-pub struct SealKey {
+///
+/// A clone is another handle on the same memory.
+#[derive(Clone)]
+pub struct SealKey(Arc<Inner>);
+
+struct Inner {
     bytes: LockedBytes<32>,
     mac: LockedBytes<32>,
     cipher: LessSafeKey,
@@ -50,15 +56,16 @@ impl SealKey {
     /// The key that belongs to `label` under this one (HKDF-SHA256 with the label as its info). Labels are free, but
     /// must differ where keys are to differ.
     pub fn derive(&self, label: &str) -> SealKey {
-        SealKey::of(hkdf(&self.bytes, &[b"key:", label.as_bytes()]))
+        SealKey::of(hkdf(&self.0.bytes, &[b"key:", label.as_bytes()]))
     }
 
-    fn of(bytes: LockedBytes<32>) -> SealKey {
+    /// A key of bytes that are in locked memory already.
+    pub(crate) fn of(bytes: LockedBytes<32>) -> SealKey {
         let mac = hkdf(&bytes, &[b"mac"]);
         let cipher = hkdf(&bytes, &[b"cipher"]);
         #[expect(clippy::expect_used, reason = "fails only for another length than 32, which the type rules out")]
         let cipher = UnboundKey::new(&AES_256_GCM_SIV, cipher.expose()).expect("a key of 32 bytes");
-        SealKey { bytes, mac, cipher: LessSafeKey::new(cipher) }
+        SealKey(Arc::new(Inner { bytes, mac, cipher: LessSafeKey::new(cipher) }))
     }
 
     /// Seals `plain`. Opening needs the same `context` (authenticated, not stored): say in it what the data is and
@@ -85,7 +92,7 @@ impl SealKey {
         out.extend_from_slice(&nonce);
         out.extend_from_slice(plain);
         let body = out.get_mut(start + NONCE_LEN..).unwrap_or_default();
-        match self.cipher.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), body) {
+        match self.0.cipher.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context), body) {
             Ok(tag) => {
                 out.extend_from_slice(tag.as_ref());
                 Ok(())
@@ -107,7 +114,7 @@ impl SealKey {
         let (body, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(SealError::Open)?;
         let mut plain = vec![0; body.len()];
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        match self.cipher.open_separate_gather(nonce, Aad::from(context), body, tag, &mut plain) {
+        match self.0.cipher.open_separate_gather(nonce, Aad::from(context), body, tag, &mut plain) {
             Ok(()) => Ok(plain),
             Err(_) => {
                 plain.zeroize();
@@ -118,17 +125,17 @@ impl SealKey {
 
     /// BLAKE3 keyed with this key: content addresses and blind indexes that tell nothing to who has not the key.
     pub fn mac(&self, data: &[u8]) -> [u8; 32] {
-        *blake3::keyed_hash(self.mac.expose(), data).as_bytes()
+        *blake3::keyed_hash(self.0.mac.expose(), data).as_bytes()
     }
 
     /// Whether the kernel keeps the key from being swapped out.
     pub fn is_locked(&self) -> bool {
-        self.bytes.is_locked() && self.mac.is_locked()
+        self.0.bytes.is_locked() && self.0.mac.is_locked()
     }
 
     /// The bytes themselves, to wrap them under another key.
     pub(crate) fn expose(&self) -> &[u8; 32] {
-        self.bytes.expose()
+        self.0.bytes.expose()
     }
 }
 
