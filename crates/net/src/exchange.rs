@@ -42,8 +42,18 @@ const QUOTE: usize = 200;
 /// Headers that say how a message travels. Theirs is the HTTP library's business: a second opinion on where a body
 /// ends is how requests are smuggled.
 const OURS: [&str; 12] = [
-    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect",
-    "proxy-authorization", "proxy-connection", "accept-encoding",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "proxy-authorization",
+    "proxy-connection",
+    "accept-encoding",
 ];
 
 pub(crate) type Message = hyper::Request<Full<Bytes>>;
@@ -195,7 +205,11 @@ impl Link {
     }
 
     /// Sends a message; gives it back where none of it was sent.
-    async fn offer(&mut self, plan: &Plan<'_>, message: Message) -> Result<Result<Response<Incoming>, Message>, NetError> {
+    async fn offer(
+        &mut self,
+        plan: &Plan<'_>,
+        message: Message,
+    ) -> Result<Result<Response<Incoming>, Message>, NetError> {
         self.activity.mark();
         let sent = self.sender.try_send_request(message);
         let result = tokio::select! {
@@ -217,7 +231,9 @@ fn silent(plan: &Plan<'_>) -> NetError {
     let (place, secs) = (plan.endpoint, plan.idle.as_secs());
     NetError::new(
         NetErrorKind::IdleTimeout,
-        format!("nothing came from `{place}` for {secs} seconds; is it overloaded? try again, or raise `model_idle_secs`"),
+        format!(
+            "nothing came from `{place}` for {secs} seconds; is it overloaded? try again, or raise `model_idle_secs`"
+        ),
     )
 }
 

@@ -1,1 +1,4 @@
-//! placeholder
+//! For tests only: what stands in for the world outside, and what measures ours against it.
+
+pub mod llama;
+pub mod model_server;
