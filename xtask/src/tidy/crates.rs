@@ -87,8 +87,7 @@ pub(super) fn check_duplicates(house: &House, deny: &Deny) -> Vec<String> {
     let versions = several(&house.product);
     let mut breaches = Vec::new();
     for (name, versions) in &versions {
-        let excepted =
-            |version: &str| deny.duplicates.iter().any(|skip| skip == name || *skip == format!("{name}@{version}"));
+        let excepted = |version: &str| deny.duplicates.iter().any(|skip| skips(skip, name, version));
         let left: Vec<&str> = versions.iter().copied().filter(|version| !excepted(version)).collect();
         if left.len() > 1 {
             breaches.push(format!(
@@ -99,15 +98,23 @@ pub(super) fn check_duplicates(house: &House, deny: &Deny) -> Vec<String> {
     }
     let versions = several(&house.third_party);
     for skip in &deny.duplicates {
-        let (name, version) =
-            skip.split_once('@').map_or((skip.as_str(), None), |(name, version)| (name, Some(version)));
-        let needed =
-            versions.get(name).is_some_and(|versions| version.is_none_or(|version| versions.contains(version)));
+        let needed = versions.iter().any(|(name, versions)| versions.iter().any(|version| skips(skip, name, version)));
         if !needed {
             breaches.push(format!("deny.toml skips `{skip}`, of which there is one version or none; take it out"));
         }
     }
     breaches
+}
+
+/// Whether an exception is for this version: `syn`, `syn@2` and `syn@2.0.119` all are for 2.0.119.
+fn skips(skip: &str, name: &str, version: &str) -> bool {
+    match skip.split_once('@') {
+        None => skip == name,
+        Some((skipped, start)) => {
+            let rest = version.strip_prefix(start);
+            skipped == name && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        }
+    }
 }
 
 /// The crates of which there is more than one version.
@@ -189,6 +196,7 @@ mod tests {
         let skip = |skip: &str| check_duplicates(&house, &Deny { duplicates: vec![skip.into()], ..deny() });
         assert!(skip("a@1.0.0").is_empty());
         assert!(skip("a").is_empty());
+        assert!(skip("a@1").is_empty());
         assert_eq!(skip("a@3.0.0").len(), 2);
     }
 }
