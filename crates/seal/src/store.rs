@@ -301,3 +301,45 @@ fn set_up(connection: &Connection) -> Result<(), StoreError> {
     ))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use raincoat_os::SystemClock;
+
+    use super::*;
+    use crate::Unlock;
+
+    #[test]
+    fn a_full_disk_is_said_so_and_the_store_goes_on_as_it_was() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = PrivateDir::open(home.path()).unwrap();
+        let keys = Keys::create(&dir, &Unlock::KeyFile, &SystemClock).unwrap();
+        let store = Store::open(&dir, &keys).unwrap();
+        store.put("k", b"a", b"old").unwrap();
+        store.lock().query_row("PRAGMA max_page_count = 1", [], |_| Ok(())).unwrap();
+        assert!(matches!(store.put("k", b"a", &[0; 100_000]), Err(StoreError::DiskFull)));
+        let full: Result<(), StoreError> = store.transaction(|tx| {
+            tx.put("k", b"b", b"small")?;
+            tx.put("k", b"a", &[0; 100_000])
+        });
+        assert!(matches!(full, Err(StoreError::DiskFull)));
+        assert_eq!(store.list("k").unwrap(), [(b"a".to_vec(), b"old".to_vec())]);
+        store.put("k", b"b", b"fits").unwrap();
+    }
+
+    #[test]
+    fn deleted_bytes_are_overwritten_and_commits_synced() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = PrivateDir::open(home.path()).unwrap();
+        let keys = Keys::create(&dir, &Unlock::KeyFile, &SystemClock).unwrap();
+        let store = Store::open(&dir, &keys).unwrap();
+        let pragma = |name: &str| -> String {
+            let value: rusqlite::types::Value =
+                store.lock().query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).unwrap();
+            format!("{value:?}")
+        };
+        assert_eq!(pragma("secure_delete"), "Integer(1)");
+        assert_eq!(pragma("synchronous"), "Integer(2)");
+        assert_eq!(pragma("journal_mode"), "Text(\"wal\")");
+    }
+}
