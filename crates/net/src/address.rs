@@ -82,6 +82,7 @@ pub(crate) async fn checked(endpoint: &Endpoint, resolve: &Arc<dyn Resolve>) -> 
 
 /// Addresses that no service can have.
 fn is_nowhere(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
     ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
@@ -197,7 +198,8 @@ mod tests {
             let (result, _) = ask("https://api.example.com/", &[&["9.9.9.9", inside]]);
             let error = result.expect_err(inside);
             assert_eq!(error.kind(), NetErrorKind::Refused, "{inside}");
-            assert!(error.to_string().contains(inside), "{error}");
+            let inside: IpAddr = inside.parse().unwrap();
+            assert!(error.to_string().contains(&format!("leads to {inside},")), "{error}");
         }
     }
 

@@ -16,8 +16,8 @@ use crate::exchange::{self, Link, Plan};
 use crate::rules::{Endpoint, Rules};
 use crate::tls::{Roots, Tls};
 
-/// How long an unused connection is kept. Below the 5 seconds after which llama.cpp, the strictest of the servers in
-/// view, hangs up, so that a request seldom meets a closing door.
+/// How long an unused TLS connection is kept. Below the 5 seconds after which the hastiest of common servers hang up
+/// (Node's and uvicorn's default), so that a request seldom meets a closing door.
 const KEEP: Duration = Duration::from_secs(4);
 
 /// The one door to the network. Shared by threads freely: each request runs on its caller's thread.

@@ -402,7 +402,9 @@ async fn receive(
         link.activity.mark();
         tokio::task::yield_now().await;
     }
-    let reusable = !link.sender.is_closed();
+    // A new connection on this machine costs less than the doubt whether the other side has hung up: llama.cpp does so
+    // after a stream, having said that it would not.
+    let reusable = plan.endpoint.scheme() == Scheme::Https && !link.sender.is_closed();
     Ok((reply, reusable.then_some(link)))
 }
 

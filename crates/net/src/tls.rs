@@ -98,6 +98,9 @@ pub(crate) fn explain(place: &str, error: &std::io::Error) -> NetError {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "its certificate is for another name; check the URL, somebody may be in between".to_owned()
             }
+            CertificateError::BadSignature => {
+                "its certificate is not from the authority that it names; somebody may be in between".to_owned()
+            }
             CertificateError::Revoked => "its certificate has been revoked".to_owned(),
             other => format!("its certificate is not valid: {other}"),
         },
