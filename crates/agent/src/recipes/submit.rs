@@ -1,0 +1,130 @@
+//! Submitting a plan and telling what came of it.
+
+use raincoat_types::wire::PlanStep;
+use raincoat_types::{FileChange, Limits, Outcome};
+
+use super::{End, Finished, survey};
+use crate::keeper::Keeper;
+
+/// Troubles that a summary tells in full.
+const TOLD: usize = 5;
+
+/// What came of a plan.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// For each step whether it was done.
+    pub(super) each: Vec<bool>,
+    refused: Option<String>,
+    troubles: Vec<String>,
+    failed: usize,
+}
+
+/// Submits steps as one plan (or several where there are more than one plan may have) and says how it went.
+pub(super) fn submit(keeper: &mut dyn Keeper, title: &str, steps: Vec<PlanStep>, limits: &Limits) -> Result<Done, End> {
+    let mut done = Done::default();
+    let total = steps.len();
+    let mut rest = steps.into_iter();
+    while done.each.len() < total {
+        let part: Vec<PlanStep> = rest.by_ref().take(limits.plan_steps.max(1) as usize).collect();
+        let count = part.len();
+        let result = keeper.plan(title, part)?;
+        for at in 0..count {
+            let outcome = result.outcomes.get(at).and_then(Option::as_ref);
+            done.each.push(matches!(outcome, Some(Outcome::Change(_))));
+            if matches!(outcome, Some(outcome) if !matches!(outcome, Outcome::Change(_))) {
+                done.failed += 1;
+                if done.troubles.len() < TOLD {
+                    done.troubles.push(survey::trouble(outcome));
+                }
+            }
+        }
+        done.refused = result.refused;
+        if done.refused.is_some() || done.failed > 0 {
+            done.each.resize(total, false);
+        }
+    }
+    Ok(done)
+}
+
+impl Done {
+    /// How many of the steps were done.
+    pub(super) fn count(&self) -> usize {
+        self.each.iter().filter(|done| **done).count()
+    }
+
+    /// Whether every step was done.
+    pub(super) fn all(&self) -> bool {
+        self.each.iter().all(|done| *done)
+    }
+
+    /// The end of the recipe: `what` was done in words, then what was not, then `notes`. Leaving steps out of a plan
+    /// is the person's choice and ends well; a failure does not.
+    pub(super) fn finish(&self, what: &str, notes: &[String]) -> Finished {
+        let mut lines = Vec::new();
+        match &self.refused {
+            Some(words) if words.is_empty() => lines.push("nothing was changed: you refused the plan".to_owned()),
+            Some(words) => lines.push(format!("nothing was changed: you refused the plan (`{words}`)")),
+            None => lines.push(what.to_owned()),
+        }
+        let left = self.each.len() - self.count() - self.failed;
+        if self.refused.is_none() && left > 0 {
+            lines.push(format!("{} left out or not reached", steps(left)));
+        }
+        if self.failed > 0 {
+            lines.push(format!("{} failed:", steps(self.failed)));
+            lines.extend(self.troubles.iter().map(|trouble| format!("  {trouble}")));
+        }
+        lines.extend(notes.iter().cloned());
+        Finished { summary: lines.join("\n"), ok: self.failed == 0 }
+    }
+}
+
+/// One step.
+pub(super) fn step(change: FileChange, why: impl Into<String>) -> PlanStep {
+    PlanStep { change, why: why.into() }
+}
+
+/// A number with its noun.
+pub(super) fn count(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
+pub(super) fn files(n: usize) -> String {
+    count(n, "file", "files")
+}
+
+pub(super) fn folders(n: usize) -> String {
+    count(n, "folder", "folders")
+}
+
+fn steps(n: usize) -> String {
+    count(n, "step", "steps")
+}
+
+/// Bytes for people: powers of 1024, one decimal.
+pub(super) fn bytes(n: u64) -> String {
+    let mut unit = "bytes";
+    let mut whole = n;
+    let mut tenths = 0;
+    for next in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if whole < 1024 {
+            break;
+        }
+        tenths = whole % 1024 * 10 / 1024;
+        whole /= 1024;
+        unit = next;
+    }
+    if unit == "bytes" { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_written_for_people() {
+        assert_eq!(bytes(0), "0 bytes");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(u64::MAX), "16383.9 PiB");
+    }
+}
