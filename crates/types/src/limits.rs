@@ -47,6 +47,8 @@ pub struct Limits {
     pub symlinks: u32,
     /// Bytes of address space of a worker.
     pub worker_memory: u64,
+    /// Seconds of processor time of a worker.
+    pub worker_cpu_secs: u32,
 }
 
 impl Default for Limits {
@@ -73,6 +75,7 @@ impl Default for Limits {
             tool_calls: 64,
             symlinks: 40,
             worker_memory: 4 << 30,
+            worker_cpu_secs: 3600,
         }
     }
 }

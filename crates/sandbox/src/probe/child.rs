@@ -1,0 +1,168 @@
+//! Probes that need a process of their own: our binary, started again as it is for a worker.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use raincoat_os::process::{Ended, Worker, spawn_worker, worker_socket};
+use raincoat_types::Limits;
+
+use crate::thread::{makes_socket, opens_root};
+use crate::{Layer, worker};
+
+/// A helper that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const WORKER: u8 = b'w';
+const DUMPABLE: u8 = b'd';
+const NAMESPACES: u8 = b'n';
+
+const YES: u8 = b'y';
+const NO: u8 = b'n';
+
+/// What the binary runs under the hidden subcommand that [`crate::probe`] is given.
+///
+/// # Errors
+/// `InvalidInput` where it was not started by a probe; else the socket's error.
+pub fn probe_main() -> io::Result<()> {
+    let mut socket = worker_socket()?;
+    let mut order = [0_u8; 17];
+    socket.read_exact(&mut order)?;
+    let [order, rest @ ..] = order;
+    let (memory, cpu) = rest.split_at(8);
+    match order {
+        WORKER => {
+            let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+            let limits = Limits {
+                worker_memory: number(memory),
+                worker_cpu_secs: u32::try_from(number(cpu)).unwrap_or(u32::MAX),
+                ..Limits::default()
+            };
+            be_a_worker(&mut socket, &limits)
+        }
+        DUMPABLE => socket.write_all(&look_into_others()),
+        // SAFETY: a plain number; this process has one thread and ends right after.
+        NAMESPACES => socket.write_all(&[answer(unsafe { libc::unshare(libc::CLONE_NEWUSER) } == 0)]),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+fn be_a_worker(socket: &mut UnixStream, limits: &Limits) -> io::Result<()> {
+    socket.write_all(&[answer(opens_root()), answer(makes_socket()), answer(makes_code())])?;
+    match worker::enclose(limits, socket.as_fd()) {
+        Ok(enclosure) => {
+            let missing: Vec<_> = enclosure.missing().map(|layer| layer.name).collect();
+            socket.write_all(&[YES, answer(opens_root()), answer(makes_code())])?;
+            socket.write_all(missing.join(", ").as_bytes())?;
+        }
+        Err(fault) => {
+            socket.write_all(&[NO, NO, NO])?;
+            return socket.write_all(fault.to_string().as_bytes());
+        }
+    }
+    // This is to be the end.
+    makes_socket();
+    Ok(())
+}
+
+/// The worker's enclosure as a whole.
+pub(super) fn worker(helper: &[&str], limits: &Limits) -> Layer {
+    const NAME: &str = "worker";
+    const FIX: &str = "see whether a container or a sandbox around raincoat forbids it";
+    let order = [&limits.worker_memory.to_le_bytes()[..], &u64::from(limits.worker_cpu_secs).to_le_bytes()].concat();
+    let (said, ended) = match ask(helper, WORKER, &order) {
+        Ok(answer) => answer,
+        Err(error) => return Layer::unknown(NAME, format!("the probe could not run: {error}"), FIX),
+    };
+    let words = |rest: &[u8]| raincoat_types::display_bytes(rest);
+    match said.as_slice() {
+        [YES, YES, YES, YES, NO, NO, missing @ ..] if ended.by_filter() => {
+            let lacks = if missing.is_empty() { String::new() } else { format!("; lacks {}", words(missing)) };
+            Layer::enforced(NAME, format!("opening, executable memory and a socket were refused{lacks}"))
+        }
+        [YES, YES, YES, YES, ..] => Layer::missing(NAME, "an enclosed process was not stopped", FIX),
+        [YES, YES, YES, NO, NO, NO, fault @ ..] => Layer::missing(NAME, words(fault), FIX),
+        [_, _, _, ..] => Layer::unknown(NAME, "what it refuses fails without it too", FIX),
+        _ => Layer::unknown(NAME, "the probe said nothing", FIX),
+    }
+}
+
+/// Whether memory can be mapped to be executed.
+fn makes_code() -> bool {
+    let prot = libc::PROT_READ | libc::PROT_EXEC;
+    // SAFETY: a new private mapping at an address of the kernel's choice, unmapped unused.
+    unsafe {
+        let page = libc::mmap(std::ptr::null_mut(), 4096, prot, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
+        page != libc::MAP_FAILED && libc::munmap(page, 4096) == 0
+    }
+}
+
+/// Can this process read the memory of a child of its own (dumpable), and of its parent (not to be)?
+fn look_into_others() -> [u8; 2] {
+    // SAFETY: this process has one thread; the child does nothing but wait to be killed.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        loop {
+            // SAFETY: no arguments.
+            unsafe { libc::pause() };
+        }
+    }
+    let read = |pid: i32| rustix::fs::open(format!("/proc/{pid}/mem"), rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).is_ok();
+    let seen = child > 0 && read(child);
+    if child > 0 {
+        // SAFETY: a child of ours, not reaped yet.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+    }
+    // SAFETY: no arguments.
+    [answer(seen), answer(read(unsafe { libc::getppid() }))]
+}
+
+/// Whether another process of this user can read our memory.
+pub(super) fn not_dumpable(helper: &[&str]) -> Layer {
+    const NAME: &str = "not-dumpable";
+    const FIX: &str = "this is a bug in raincoat: the process did not harden itself";
+    if rustix::process::geteuid().is_root() {
+        return Layer::unknown(NAME, "root may read any process's memory", "run raincoat as an ordinary user");
+    }
+    match ask(helper, DUMPABLE, &[]) {
+        Ok((said, _)) => match said.as_slice() {
+            [YES, NO] => Layer::enforced(NAME, "another process of this user was refused our memory"),
+            [YES, _] => Layer::missing(NAME, "another process of this user can read our memory", FIX),
+            _ => Layer::unknown(NAME, "one process cannot read another's memory here at all", ""),
+        },
+        Err(error) => Layer::unknown(NAME, format!("the probe could not run: {error}"), ""),
+    }
+}
+
+/// Whether user namespaces can be made, which drafts use.
+pub(super) fn user_namespaces(helper: &[&str]) -> Layer {
+    const NAME: &str = "user-namespaces";
+    const FIX: &str = "needed for drafts only: see `sysctl user.max_user_namespaces` and your distribution's AppArmor rules";
+    match ask(helper, NAMESPACES, &[]) {
+        Ok((said, _)) if said == [YES] => Layer::enforced(NAME, "one was made"),
+        Ok(_) => Layer::missing(NAME, "the kernel does not let this user make one", FIX),
+        Err(error) => Layer::unknown(NAME, format!("the probe could not run: {error}"), FIX),
+    }
+}
+
+fn ask(helper: &[&str], order: u8, rest: &[u8]) -> io::Result<(Vec<u8>, Ended)> {
+    let mut child: Worker = spawn_worker(helper)?;
+    let mut message = vec![order];
+    message.extend_from_slice(rest);
+    message.resize(17, 0);
+    let mut socket = child.socket();
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.write_all(&message)?;
+    let mut said = Vec::new();
+    // A helper that is killed may leave an error on the socket instead of an end; what it said before counts.
+    let _ = socket.take(4096).read_to_end(&mut said);
+    match child.wait(PATIENCE)? {
+        Some(ended) => Ok((said, ended)),
+        None => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+fn answer(yes: bool) -> u8 {
+    if yes { YES } else { NO }
+}
