@@ -123,6 +123,30 @@ impl SealKey {
         }
     }
 
+    /// Seals another key, without its bytes being seen.
+    ///
+    /// # Errors
+    /// As [`SealKey::seal`].
+    pub fn seal_key(&self, context: &[u8], key: &SealKey) -> Result<Vec<u8>, SealError> {
+        self.seal(context, key.0.bytes.expose())
+    }
+
+    /// Opens what [`SealKey::seal_key`] made in the same `context`.
+    ///
+    /// # Errors
+    /// [`SealError::Open`], whatever the reason.
+    pub fn open_key(&self, context: &[u8], wrapped: &[u8]) -> Result<SealKey, SealError> {
+        self.open_locked(context, wrapped).map(SealKey::of)
+    }
+
+    /// As [`SealKey::open_key`], the bytes for another use.
+    pub(crate) fn open_locked(&self, context: &[u8], wrapped: &[u8]) -> Result<LockedBytes<32>, SealError> {
+        let mut plain = self.open(context, wrapped)?;
+        let kept = <&mut [u8; 32]>::try_from(plain.as_mut_slice()).map(LockedBytes::take).map_err(|_| SealError::Open);
+        plain.zeroize();
+        kept
+    }
+
     /// BLAKE3 keyed with this key: content addresses and blind indexes that tell nothing to who has not the key.
     pub fn mac(&self, data: &[u8]) -> [u8; 32] {
         *blake3::keyed_hash(self.0.mac.expose(), data).as_bytes()
@@ -219,10 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn a_wrapped_key_comes_back_in_its_context_only() {
+        let (outer, inner) = (SealKey::generate().unwrap(), SealKey::generate().unwrap());
+        let wrapped = outer.seal_key(b"here", &inner).unwrap();
+        assert_eq!(outer.open_key(b"here", &wrapped).unwrap().mac(b"x"), inner.mac(b"x"));
+        assert!(outer.open_key(b"there", &wrapped).is_err());
+        assert!(inner.open_key(b"here", &wrapped).is_err());
+        assert!(outer.open_key(b"", &outer.seal(b"", &[1; 31]).unwrap()).is_err());
+    }
+
+    #[test]
     fn neither_a_key_nor_an_error_says_anything() {
         let key = SealKey::from_bytes([0x41; 32]);
         assert_eq!(format!("{key:?}"), "[key]");
         let error = key.open(b"ctx", &[0; 40]).unwrap_err();
-        assert_eq!(error.to_string(), "sealed data does not open: it was changed, or it belongs to another key or place");
+        assert_eq!(
+            error.to_string(),
+            "sealed data does not open: it was changed, or it belongs to another key or place"
+        );
     }
 }

@@ -166,8 +166,8 @@ impl Keys {
             Unlock::Cached(_) => return Err(KeysError::FreshUnlock),
         }
         for kind in SUBKEYS {
-            let wrapped = wrapping_key(&root, kind)
-                .seal(&file.subkey_context(kind as u8), SealKey::generate()?.expose())?;
+            let wrapped =
+                wrapping_key(&root, kind).seal_key(&file.subkey_context(kind as u8), &SealKey::generate()?)?;
             file.subkeys.push(Wrapped { kind: kind as u8, wrapped });
         }
         delay::create(dir)?;
@@ -184,7 +184,7 @@ impl Keys {
     pub fn unlock(dir: &PrivateDir, unlock: &Unlock, clock: &dyn Clock) -> Result<Keys, KeysError> {
         match unlock {
             Unlock::Cached(session) => {
-                let session = locked(session.expose().clone()).map(SealKey::of).map_err(|_| KeysError::StaleCache)?;
+                let session = key_of(session.expose().clone()).ok_or(KeysError::StaleCache)?;
                 let file = read(dir)?;
                 if !file.is_authentic(&mac_key(&session)) {
                     return Err(KeysError::StaleCache);
@@ -214,7 +214,8 @@ impl Keys {
             return Err(KeysError::Tampered);
         }
         let mut keys = Keys::of_session(dir, file, session, cost)?;
-        keys.production = Some(SealKey::of(unwrap(file, Subkey::Production, &wrapping_key(&root, Subkey::Production))?));
+        keys.production =
+            Some(SealKey::of(unwrap(file, Subkey::Production, &wrapping_key(&root, Subkey::Production))?));
         keys.root = Some(root);
         Ok(keys)
     }
@@ -340,7 +341,8 @@ impl Keys {
         self.change(|file, root| {
             let before = file.slots.len();
             add_key_file(file, elsewhere.unwrap_or(&home), root, clock)?;
-            let old: Vec<u32> = file.slots.iter().take(before).filter(|s| s.lock == Lock::KeyFile).map(|s| s.id).collect();
+            let old: Vec<u32> =
+                file.slots.iter().take(before).filter(|s| s.lock == Lock::KeyFile).map(|s| s.id).collect();
             file.slots.retain(|slot| !old.contains(&slot.id));
             Ok(())
         })
@@ -357,10 +359,7 @@ impl Keys {
     }
 
     /// Changes the file as it is now (another process may have changed it since the unlock).
-    fn change(
-        &mut self,
-        how: impl FnOnce(&mut KeysFile, &SealKey) -> Result<(), KeysError>,
-    ) -> Result<(), KeysError> {
+    fn change(&mut self, how: impl FnOnce(&mut KeysFile, &SealKey) -> Result<(), KeysError>) -> Result<(), KeysError> {
         let root = self.root.clone().ok_or(KeysError::FreshUnlock)?;
         let _lock = self.dir.lock(LOCK)?;
         let mut file = read(&self.dir)?;
@@ -434,24 +433,19 @@ fn wrapping_key(root: &SealKey, kind: Subkey) -> SealKey {
 fn unwrap(file: &KeysFile, kind: Subkey, under: &SealKey) -> Result<LockedBytes<32>, KeysError> {
     let wrapped = file.subkeys.iter().find(|subkey| subkey.kind == kind as u8);
     let wrapped = wrapped.ok_or(KeysError::Damaged("it lacks a key that it should have"))?;
-    let plain = under.open(&file.subkey_context(kind as u8), &wrapped.wrapped).map_err(|_| KeysError::Tampered)?;
-    locked(plain)
+    under.open_locked(&file.subkey_context(kind as u8), &wrapped.wrapped).map_err(|_| KeysError::Tampered)
 }
 
 /// Opens a slot's root key; `None` where the slot's key is another.
-fn open_slot(file: &KeysFile, slot: &Slot, key: &SealKey) -> Result<Option<SealKey>, KeysError> {
-    match key.open(&file.slot_context(slot.id, &slot.lock), &slot.wrapped) {
-        Ok(plain) => Ok(Some(SealKey::of(locked(plain)?))),
-        Err(_) => Ok(None),
-    }
+fn open_slot(file: &KeysFile, slot: &Slot, key: &SealKey) -> Option<SealKey> {
+    key.open_key(&file.slot_context(slot.id, &slot.lock), &slot.wrapped).ok()
 }
 
-fn locked(mut plain: Vec<u8>) -> Result<LockedBytes<32>, KeysError> {
-    let kept = <&mut [u8; 32]>::try_from(plain.as_mut_slice())
-        .map(LockedBytes::take)
-        .map_err(|_| KeysError::Damaged("a key has the wrong length"));
-    plain.zeroize();
-    kept
+/// A key of these bytes, which are zeroed; `None` where they are not 32.
+fn key_of(mut bytes: Vec<u8>) -> Option<SealKey> {
+    let key = <&mut [u8; 32]>::try_from(bytes.as_mut_slice()).ok().map(|bytes| SealKey::of(LockedBytes::take(bytes)));
+    bytes.zeroize();
+    key
 }
 
 fn root_by_passphrase(
@@ -473,7 +467,7 @@ fn root_by_passphrase(
     for slot in &file.slots {
         if let Lock::Passphrase { cost, salt } = &slot.lock {
             let key = kdf::stretch(passphrase.expose(), salt, *cost)?;
-            if let Some(root) = open_slot(&file, slot, &key)? {
+            if let Some(root) = open_slot(&file, slot, &key) {
                 guess.succeeded()?;
                 return Ok((file, root));
             }
@@ -492,8 +486,8 @@ fn root_by_key_file(file: &KeysFile, home: &PrivateDir) -> Result<SealKey, KeysE
             Err(error) => return Err(error.into()),
         };
         found = true;
-        let key = locked(bytes).map_err(|_| KeysError::WrongKeyFile)?;
-        if let Some(root) = open_slot(file, slot, &SealKey::of(key))? {
+        let key = key_of(bytes).ok_or(KeysError::WrongKeyFile)?;
+        if let Some(root) = open_slot(file, slot, &key) {
             return Ok(root);
         }
     }
@@ -524,7 +518,7 @@ fn add_passphrase_as(
     fill_random(&mut salt)?;
     let key = kdf::stretch(passphrase.expose(), &salt, cost)?;
     let lock = Lock::Passphrase { cost, salt };
-    file.add_slot(id, clock.now().secs, lock, |context| Ok(key.seal(context, root.expose())?))
+    file.add_slot(id, clock.now().secs, lock, |context| Ok(key.seal_key(context, root)?))
 }
 
 /// Makes the key file first: a crash before the keys file is replaced leaves one that opens nothing.
@@ -532,7 +526,7 @@ fn add_key_file(file: &mut KeysFile, home: &PrivateDir, root: &SealKey, clock: &
     let id = file.free_id()?;
     let key = SealKey::generate()?;
     home.replace(&key_file_name(id), key.expose())?;
-    file.add_slot(id, clock.now().secs, Lock::KeyFile, |context| Ok(key.seal(context, root.expose())?))
+    file.add_slot(id, clock.now().secs, Lock::KeyFile, |context| Ok(key.seal_key(context, root)?))
 }
 
 fn remove(file: &mut KeysFile, which: impl Fn(&Lock) -> bool, none: KeysError) -> Result<(), KeysError> {

@@ -122,10 +122,7 @@ impl Store {
     ///
     /// # Errors
     /// What `body` returns; [`StoreError::Busy`], [`StoreError::DiskFull`] or [`StoreError::Database`].
-    pub fn transaction<T, E: From<StoreError>>(
-        &self,
-        body: impl FnOnce(&Tx<'_>) -> Result<T, E>,
-    ) -> Result<T, E> {
+    pub fn transaction<T, E: From<StoreError>>(&self, body: impl FnOnce(&Tx<'_>) -> Result<T, E>) -> Result<T, E> {
         let connection = self.lock();
         connection.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from)?;
         let open = Open(&connection);
@@ -268,8 +265,7 @@ fn context(kind: &str, blind: &[u8]) -> Vec<u8> {
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     // `secure_delete` overwrites what is deleted; temporary tables never go to a disk.

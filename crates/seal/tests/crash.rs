@@ -161,8 +161,7 @@ fn keys_killed_between_passphrase_and_key_file_open_with_one_of_them() {
 fn a_disk_that_fails_at_any_step_is_an_error_and_the_keys_still_open() {
     const EIO: i32 = 5;
     const ENOSPC: i32 = 28;
-    let plans: [fn(u64) -> fault::Plan; 2] =
-        [|n| fault::Plan::Fail(n, EIO), |n| fault::Plan::FailFrom(n, ENOSPC)];
+    let plans: [fn(u64) -> fault::Plan; 2] = [|n| fault::Plan::Fail(n, EIO), |n| fault::Plan::FailFrom(n, ENOSPC)];
     for plan in plans {
         for n in 1.. {
             let home = tempfile::tempdir().unwrap();

@@ -297,9 +297,11 @@ mod tests {
 
     fn lock() -> impl Strategy<Value = Lock> {
         prop_oneof![
-            (64_u32..1 << 20, 1_u32..=10, 1_u32..=4, any::<[u8; 16]>()).prop_map(|(memory_kib, passes, lanes, salt)| {
-                Lock::Passphrase { cost: Cost { memory_kib, passes, lanes }, salt }
-            }),
+            (64_u32..1 << 20, 1_u32..=10, 1_u32..=4, any::<[u8; 16]>()).prop_map(
+                |(memory_kib, passes, lanes, salt)| {
+                    Lock::Passphrase { cost: Cost { memory_kib, passes, lanes }, salt }
+                }
+            ),
             Just(Lock::KeyFile),
             (3_u8.., any::<Vec<u8>>()).prop_map(|(kind, params)| Lock::Other { kind, params }),
         ]

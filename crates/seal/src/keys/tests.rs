@@ -221,7 +221,9 @@ fn wrong_passphrases_wait_longer_each_time_and_the_right_one_waits_too() {
             Err(KeysError::WrongPassphrase { wait_secs }) => assert_eq!(wait_secs, want),
             other => panic!("{other:?}"),
         }
-        assert!(matches!(Keys::unlock(&dir, &pass("right"), &time), Err(KeysError::TooSoon { wait_secs }) if wait_secs == want));
+        assert!(
+            matches!(Keys::unlock(&dir, &pass("right"), &time), Err(KeysError::TooSoon { wait_secs }) if wait_secs == want)
+        );
         time.0.fetch_add(want as i64, Ordering::SeqCst);
     }
     Keys::unlock(&dir, &pass("right"), &time).unwrap();

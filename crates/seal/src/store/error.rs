@@ -8,7 +8,9 @@ use crate::SealError;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// A row does not open: it was changed, or moved from another place, or belongs to other keys. Its kind.
-    #[error("the store has a `{0}` row that does not open: it was changed, moved, or sealed under other keys; put `store.db` back from a backup")]
+    #[error(
+        "the store has a `{0}` row that does not open: it was changed, moved, or sealed under other keys; put `store.db` back from a backup"
+    )]
     Tampered(String),
     /// The file is no store, or is damaged.
     #[error("the store `store.db` is damaged ({0}): put it back from a backup")]
