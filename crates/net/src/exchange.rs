@@ -1,7 +1,6 @@
 //! One request and its reply over one connection.
 
 use std::io;
-use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,25 +13,20 @@ use hyper::header::{self, HeaderMap, HeaderName};
 use hyper::{Response, header::HeaderValue as WireValue};
 use hyper_util::rt::TokioIo;
 use raincoat_types::display_bytes;
-use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-use crate::address::{self, Resolve};
+use crate::address::Resolve;
 use crate::broker::{HeaderValue, Method, Reply, Request};
 use crate::cancel::Cancel;
+use crate::connect;
 use crate::error::{NetError, NetErrorKind};
 use crate::rules::{Endpoint, Scheme};
-use crate::stream::{Activity, Watched, Wire};
-use crate::tls::{self, Tls};
+use crate::stream::{Activity, Watched};
+use crate::tls::Tls;
 
-/// How long it may take until a connection stands; the same again for TLS.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one address has before the next is tried beside it (RFC 8305 section 5).
-const HEAD_START: Duration = Duration::from_millis(250);
+/// How long an idle connection may take to say that it is ready.
+const READY_TIMEOUT: Duration = Duration::from_millis(250);
 /// Bytes of a reply's status line and headers, at most.
 const HEADER_BYTES: usize = 64 << 10;
 /// Headers of a reply, at most.
@@ -201,7 +195,7 @@ impl Link {
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }
-        !self.sender.is_closed() && matches!(timeout(HEAD_START, self.sender.ready()).await, Ok(Ok(())))
+        !self.sender.is_closed() && matches!(timeout(READY_TIMEOUT, self.sender.ready()).await, Ok(Ok(())))
     }
 
     /// Sends a message; gives it back where none of it was sent.
@@ -268,30 +262,7 @@ fn broken(plan: &Plan<'_>, error: &hyper::Error, when: &str) -> NetError {
 }
 
 async fn connect(plan: &Plan<'_>) -> Result<Link, NetError> {
-    let addresses = address::checked(plan.endpoint, plan.resolve).await?;
-    let place = plan.endpoint.to_string();
-    let tcp = match timeout(CONNECT_TIMEOUT, first_of(addresses)).await {
-        Ok(Ok(tcp)) => tcp,
-        Ok(Err(error)) => return Err(unreachable_place(&place, &error)),
-        Err(_) => return Err(unreachable_place(&place, &io::ErrorKind::TimedOut.into())),
-    };
-    // Small requests are not to wait for a full packet. Where the system refuses, it is slower and no worse.
-    let _ = tcp.set_nodelay(true);
-    let wire = match plan.endpoint.scheme() {
-        Scheme::Http => Wire::Plain(tcp),
-        Scheme::Https => {
-            let host = plan.endpoint.host();
-            let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|_| {
-                NetError::new(NetErrorKind::Tls, format!("`{host}` is not a name that a certificate can have"))
-            })?;
-            let connector = TlsConnector::from(plan.tls.config()?);
-            match timeout(CONNECT_TIMEOUT, connector.connect(name, tcp)).await {
-                Ok(Ok(stream)) => Wire::Tls(Box::new(stream)),
-                Ok(Err(error)) => return Err(tls::explain(&place, &error)),
-                Err(_) => return Err(tls::explain(&place, &io::ErrorKind::TimedOut.into())),
-            }
-        }
-    };
+    let wire = connect::open(plan.endpoint, plan.resolve, plan.tls).await?;
     let activity = Activity::new();
     let stream = TokioIo::new(Watched { wire, activity: activity.clone() });
     let (sender, connection) = http1::Builder::new()
@@ -306,45 +277,6 @@ async fn connect(plan: &Plan<'_>) -> Result<Link, NetError> {
         let _ = connection.await;
     });
     Ok(Link { sender, activity })
-}
-
-/// The first connection that stands, each address with a head start before the next.
-async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
-    let mut tries = JoinSet::new();
-    let mut waiting = addresses.into_iter();
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    loop {
-        if let Some(address) = waiting.next() {
-            tries.spawn(TcpStream::connect(address));
-        } else if tries.is_empty() {
-            return Err(last);
-        }
-        let more = waiting.len() > 0;
-        tokio::select! {
-            done = tries.join_next(), if !tries.is_empty() => match done {
-                Some(Ok(Ok(tcp))) => return Ok(tcp),
-                Some(Ok(Err(error))) => last = error,
-                Some(Err(_)) | None => {}
-            },
-            () = sleep(HEAD_START), if more => {}
-        }
-    }
-}
-
-fn unreachable_place(place: &str, error: &io::Error) -> NetError {
-    let why = match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            format!("nothing listens at `{place}`; is the server running?")
-        }
-        io::ErrorKind::TimedOut => {
-            format!("`{place}` did not answer within 10 seconds; check its address and your connection")
-        }
-        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
-            format!("there is no way to `{place}` from here; check your connection")
-        }
-        _ => format!("no connection to `{place}` ({error}); check your connection"),
-    };
-    NetError::new(NetErrorKind::Connect, why)
 }
 
 async fn receive(

@@ -11,6 +11,7 @@
 mod address;
 mod broker;
 mod cancel;
+mod connect;
 mod error;
 mod exchange;
 mod rules;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
 use raincoat_net::{
     Broker, Cancel, Endpoint, HeaderValue, Method, NetError, NetErrorKind, Reply, Request, Resolve, Roots, Rules,
     SystemResolver, Url, parse_url,
@@ -256,6 +257,40 @@ fn every_way_to_break_off_is_a_clear_error() {
     ] {
         let shown = String::from_utf8_lossy(bad);
         assert_eq!(fails(Turn::Garbage(bad.to_vec())), NetErrorKind::Protocol, "{shown}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a server sends, the request ends: in a reply that fits its count, or in an error.
+    #[test]
+    fn no_bytes_of_a_server_can_hang_or_break_the_broker(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3_u8), 0..6),
+        cut in any::<prop::sample::Index>(),
+        whole in any::<bool>(),
+    ) {
+        let mut bytes = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n\
+            10\r\ndata: {\"a\": 1}\n\n\r\nE;x=y\r\ndata: [DONE]\n\n\r\n0\r\nX-Trailer: 1\r\n\r\n".to_vec();
+        for (at, byte, how) in edits {
+            let at = at.index(bytes.len());
+            match how {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                _ => drop(bytes.remove(at)),
+            }
+        }
+        if !whole {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let (result, got) = play(Turn::Garbage(bytes));
+        match result {
+            Ok(reply) => prop_assert_eq!(reply.bytes, got.len() as u64),
+            Err(error) => prop_assert!(matches!(
+                error.kind(),
+                NetErrorKind::Cut | NetErrorKind::Protocol | NetErrorKind::TooLarge
+            ), "{:?}", error),
+        }
     }
 }
 
