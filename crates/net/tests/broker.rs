@@ -337,6 +337,36 @@ fn silence_and_slowness_end_in_time() {
     }
 }
 
+/// A resolver that does not come back.
+struct Hangs;
+
+impl Resolve for Hangs {
+    fn resolve(&self, _host: &str) -> io::Result<Vec<IpAddr>> {
+        thread::sleep(Duration::from_secs(60));
+        Ok(Vec::new())
+    }
+}
+
+#[test]
+fn a_resolver_that_does_not_come_back_holds_nobody_up() {
+    let url = parse_url("https://api.example.com/v1").unwrap();
+    let rules = Rules { allowed: vec![Endpoint::of(&url).unwrap()], offline: false };
+    let broker = Broker::with(rules, Roots::System, Arc::new(Hangs));
+    let (cancel, started) = (Cancel::new(), Instant::now());
+    let other = cancel.clone();
+    let presser = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        other.cancel();
+    });
+    let error = broker.send(post(&url, STREAM), &mut |_| ControlFlow::Continue(()), &cancel).unwrap_err();
+    assert_eq!(error.kind(), NetErrorKind::Cancelled);
+    let error = collect(&broker, Request { total_secs: 1, ..post(&url, STREAM) }).0.unwrap_err();
+    assert_eq!(error.kind(), NetErrorKind::TotalTimeout);
+    drop(broker);
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    presser.join().unwrap();
+}
+
 #[test]
 fn the_switch_is_seen_in_a_torrent() {
     let server = ModelServer::start(vec![Turn::Endless]);
