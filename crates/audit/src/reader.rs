@@ -1,0 +1,353 @@
+//! Reading the log, without the writer's lock: entries, heads, proofs.
+
+use std::ops::{Range, RangeBounds};
+use std::sync::Arc;
+
+use raincoat_os::PrivateDir;
+use raincoat_seal::SealKey;
+use raincoat_types::Secret;
+
+use crate::compact::CompactRange;
+use crate::entry::Sealer;
+use crate::hash::{Hash, leaf_hash, root_of};
+use crate::live::{Ending, Kind, Live, MAX_LIVE};
+use crate::note::{Checkpoint, Signer, Verifier};
+use crate::proof::{self, Nodes};
+use crate::store::Store;
+use crate::tile::{Level, TILE_WIDTH, TilePath, decode_entries, decode_hashes};
+use crate::{AuditError, Entry};
+
+pub(crate) const LIVE: &str = "live.log";
+
+/// How often a reader looks again when it met a writer in the middle of a write.
+const TRIES: usize = 5;
+
+/// The keys of a log.
+#[derive(Debug)]
+pub struct AuditKeys {
+    /// Seals entries.
+    pub payload: SealKey,
+    /// The seed of the Ed25519 key that signs tree heads (RFC 8032).
+    pub signing_seed: Secret<[u8; 32]>,
+}
+
+/// The log as it can be read by whoever has its keys, whether it is sound or not.
+pub struct AuditReader {
+    pub(crate) dir: PrivateDir,
+    pub(crate) head_dir: PrivateDir,
+    pub(crate) keys: Arc<Keys>,
+}
+
+/// The proof that an entry is in the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InclusionProof {
+    /// Which entry.
+    pub index: u64,
+    /// Its leaf hash.
+    pub leaf: Hash,
+    /// The hashes that lead to the root.
+    pub path: Vec<Hash>,
+    /// The tree head that they lead to.
+    pub head: Checkpoint,
+    /// That head as a signed note, for others.
+    pub note: String,
+}
+
+/// Entries in their order, each with its index.
+pub struct Entries {
+    snapshot: Snapshot,
+    keys: Arc<Keys>,
+    rest: Range<u64>,
+    bundle: Option<(u64, Vec<u8>)>,
+}
+
+pub(crate) struct Keys {
+    pub(crate) sealer: Sealer,
+    pub(crate) signer: Signer,
+    pub(crate) origin: String,
+}
+
+/// The log at one moment: the live file's bytes, and the full tiles before them, which never change.
+pub(crate) struct Snapshot {
+    pub(crate) store: Store,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) live: Live,
+    /// Positions of the entries in `live.records`.
+    entries: Vec<usize>,
+}
+
+impl AuditReader {
+    /// A reader of the log in `dir`, whose newest head is kept apart in `head_dir`. Nothing is read yet, so that a
+    /// damaged log can be verified too.
+    ///
+    /// # Errors
+    /// [`AuditError::Origin`].
+    pub fn open(
+        dir: PrivateDir,
+        head_dir: PrivateDir,
+        keys: AuditKeys,
+        origin: &str,
+    ) -> Result<AuditReader, AuditError> {
+        Ok(AuditReader { dir, head_dir, keys: Arc::new(Keys::new(keys, origin)?) })
+    }
+
+    /// The entries in `range`, oldest first; what lies beyond the log's end is left out. Entries that were appended
+    /// lazily are among them.
+    ///
+    /// # Errors
+    /// [`AuditError`] where the live file cannot be read; each entry may bring its own error later.
+    pub fn entries(&self, range: impl RangeBounds<u64>) -> Result<Entries, AuditError> {
+        let snapshot = self.snapshot()?;
+        let size = snapshot.size();
+        let from = match range.start_bound() {
+            std::ops::Bound::Included(at) => *at,
+            std::ops::Bound::Excluded(at) => at.saturating_add(1),
+            std::ops::Bound::Unbounded => 0,
+        };
+        let to = match range.end_bound() {
+            std::ops::Bound::Included(at) => at.saturating_add(1),
+            std::ops::Bound::Excluded(at) => *at,
+            std::ops::Bound::Unbounded => size,
+        };
+        Ok(Entries { snapshot, keys: Arc::clone(&self.keys), rest: from..to.min(size), bundle: None })
+    }
+
+    /// The last `count` entries, oldest first.
+    ///
+    /// # Errors
+    /// As [`AuditReader::entries`].
+    pub fn tail(&self, count: u64) -> Result<Entries, AuditError> {
+        let mut all = self.entries(..)?;
+        all.rest.start = all.rest.end.saturating_sub(count);
+        Ok(all)
+    }
+
+    /// The newest signed tree head in the log, its signature checked.
+    ///
+    /// # Errors
+    /// [`AuditError`] where there is no log or the head is not ours.
+    pub fn head(&self) -> Result<Checkpoint, AuditError> {
+        self.snapshot()?.head(self.verifier()).map(|(head, _)| head)
+    }
+
+    /// The proof that entry `index` is in the log, against its newest head.
+    ///
+    /// # Errors
+    /// [`AuditError::NotFound`] where that head does not cover it; [`AuditError::Damaged`] where a tile cannot be read.
+    pub fn prove_inclusion(&self, index: u64) -> Result<InclusionProof, AuditError> {
+        let snapshot = self.snapshot()?;
+        let (head, note) = snapshot.head(self.verifier())?;
+        if index >= head.size {
+            return Err(AuditError::NotFound(index));
+        }
+        let path = proof::inclusion(&snapshot, index, head.size)?;
+        let leaf = snapshot.node(0, index)?;
+        if !proof::check_inclusion(&leaf, index, head.size, &path, &head.root) {
+            return Err(AuditError::Damaged(format!("entry {index} does not lead to the log's signed root")));
+        }
+        Ok(InclusionProof { index, leaf, path, head, note: note.to_owned() })
+    }
+
+    /// The proof that the tree of the first `old` entries is the start of the newest one.
+    ///
+    /// # Errors
+    /// As [`AuditReader::prove_inclusion`].
+    pub fn prove_consistency(&self, old: u64) -> Result<(Vec<Hash>, Checkpoint), AuditError> {
+        let snapshot = self.snapshot()?;
+        let (head, _) = snapshot.head(self.verifier())?;
+        if old > head.size {
+            return Err(AuditError::NotFound(old));
+        }
+        Ok((proof::consistency(&snapshot, old, head.size)?, head))
+    }
+
+    /// Who checks this log's heads; its `vkey()` is what other people's verifiers take.
+    pub fn verifier(&self) -> &Verifier {
+        self.keys.signer.verifier()
+    }
+
+    /// The log as it is now. A writer met in the middle of a write is given time to end it.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, AuditError> {
+        let mut tries = TRIES;
+        loop {
+            let found = Snapshot::load(&self.dir)?;
+            tries -= 1;
+            if found.live.ending == Ending::Clean || tries == 0 {
+                return Ok(found);
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<(u64, Entry), AuditError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let index = self.rest.next()?;
+        Some(self.read(index).map(|entry| (index, entry)))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = usize::try_from(self.rest.end.saturating_sub(self.rest.start)).unwrap_or(usize::MAX);
+        (left, Some(left))
+    }
+}
+
+impl Entries {
+    fn read(&mut self, index: u64) -> Result<Entry, AuditError> {
+        if let Some(sealed) = self.snapshot.live_entry(index) {
+            return self.keys.sealer.open(index, sealed);
+        }
+        let number = index / TILE_WIDTH;
+        if self.bundle.as_ref().is_none_or(|(held, _)| *held != number) {
+            self.bundle = Some((number, self.snapshot.tile(TilePath::full(Level::Entries, number))?));
+        }
+        let bytes = self.bundle.as_ref().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
+        let entries = decode_entries(bytes);
+        let at = usize::try_from(index % TILE_WIDTH).unwrap_or_default();
+        let sealed = entries.as_ref().and_then(|entries| entries.get(at));
+        let damaged = || AuditError::Damaged(format!("the bundle that holds entry {index} is not whole"));
+        self.keys.sealer.open(index, sealed.ok_or_else(damaged)?)
+    }
+}
+
+impl Keys {
+    pub(crate) fn new(keys: AuditKeys, origin: &str) -> Result<Keys, AuditError> {
+        let signer = Signer::new(origin, &keys.signing_seed).ok_or_else(|| AuditError::Origin(origin.to_owned()))?;
+        Ok(Keys { sealer: Sealer::new(keys.payload, origin), signer, origin: origin.to_owned() })
+    }
+}
+
+impl Snapshot {
+    pub(crate) fn load(dir: &PrivateDir) -> Result<Snapshot, AuditError> {
+        let bytes = dir.read(LIVE, MAX_LIVE).map_err(AuditError::io("read the audit log"))?;
+        let bytes = bytes.ok_or_else(|| AuditError::Damaged(format!("`{LIVE}` is missing")))?;
+        let clone = dir.try_clone().map_err(AuditError::io("read the audit log"))?;
+        Snapshot::parse(clone, bytes).ok_or_else(|| AuditError::Damaged(format!("the start of `{LIVE}` is not whole")))
+    }
+
+    fn parse(dir: PrivateDir, bytes: Vec<u8>) -> Option<Snapshot> {
+        let live = Live::parse(&bytes)?;
+        let entries = live.records.iter().enumerate().filter(|(_, record)| record.kind == Kind::Entry);
+        let entries = entries.map(|(at, _)| at).collect();
+        Some(Snapshot { store: Store::new(dir), bytes, live, entries })
+    }
+
+    /// Entries in all, signed or not.
+    pub(crate) fn size(&self) -> u64 {
+        self.live.start.size + self.entries.len() as u64
+    }
+
+    /// The sealed bytes of an entry in the live file.
+    pub(crate) fn live_entry(&self, index: u64) -> Option<&[u8]> {
+        self.bytes.get(self.record(index)?.body.clone())
+    }
+
+    /// The record of an entry in the live file.
+    pub(crate) fn record(&self, index: u64) -> Option<&crate::live::Record> {
+        let at = usize::try_from(index.checked_sub(self.live.start.size)?).ok()?;
+        self.live.records.get(*self.entries.get(at)?)
+    }
+
+    /// The last note in the file, and the number of entries before it.
+    pub(crate) fn last_note(&self) -> (&str, u64) {
+        let heads = self.live.records.iter().enumerate().rev().find(|(_, record)| record.kind == Kind::Head);
+        match heads {
+            None => (&self.live.start.note, self.live.start.size),
+            Some((at, head)) => {
+                let before = self.entries.partition_point(|entry| *entry < at) as u64;
+                let note = self.bytes.get(head.body.clone()).and_then(|note| std::str::from_utf8(note).ok());
+                (note.unwrap_or_default(), self.live.start.size + before)
+            }
+        }
+    }
+
+    /// The newest signed head, its signature checked, and its note.
+    pub(crate) fn head(&self, verifier: &Verifier) -> Result<(Checkpoint, &str), AuditError> {
+        use crate::note::{Note, NoteError};
+        let (note, size) = self.last_note();
+        match verifier.open(note.as_bytes()) {
+            Ok(head) if head.size == size => Ok((head, note)),
+            Ok(_) => Err(AuditError::Damaged("its newest tree head is of another size than what it holds".to_owned())),
+            Err(NoteError::NotSigned) if Note::parse(note.as_bytes()).is_ok() => {
+                Err(AuditError::WrongKey("the audit log"))
+            }
+            Err(why) => Err(AuditError::Damaged(format!("its newest tree head cannot be believed: {why}"))),
+        }
+    }
+
+    /// The tree of the first `size` entries, which must not be fewer than those in full tiles.
+    pub(crate) fn range_at(&self, size: u64) -> CompactRange {
+        let mut range = range_of(&self.live.start.edge);
+        let live = self.entries.iter().filter_map(|at| self.live.records.get(*at));
+        for record in live.take(usize::try_from(size.saturating_sub(range.size())).unwrap_or(usize::MAX)) {
+            range.push(0, record.leaf);
+        }
+        range
+    }
+
+    /// The root of the first `size` entries.
+    pub(crate) fn root_at(&self, size: u64) -> Result<Hash, AuditError> {
+        if size >= self.live.start.size { Ok(self.range_at(size).root()) } else { self.old_root(size) }
+    }
+
+    fn old_root(&self, size: u64) -> Result<Hash, AuditError> {
+        if size == 0 { Ok(CompactRange::new().root()) } else { proof::root(self, size) }
+    }
+
+    /// A full tile's or bundle's bytes, which must be there.
+    fn tile(&self, tile: TilePath) -> Result<Vec<u8>, AuditError> {
+        let read = self.store.read(tile).map_err(AuditError::io("read the audit log"))?;
+        read.ok_or_else(|| AuditError::Damaged(format!("`{}` is missing", tile.path())))
+    }
+
+    /// The hashes of a tile from `from` on, `count` of them.
+    pub(crate) fn hashes(&self, level: u8, from: u64, count: u64) -> Result<Vec<Hash>, AuditError> {
+        let number = from / TILE_WIDTH;
+        let nodes = self.live.start.size.checked_shr(8 * u32::from(level)).unwrap_or(0);
+        let edge = (level > 0 && number == nodes / TILE_WIDTH)
+            .then(|| self.live.start.edge.get(usize::from(level) - 1))
+            .flatten();
+        let row = match edge {
+            Some(edge) => edge.clone(),
+            None => {
+                let path = TilePath::full(Level::Hashes(level), number);
+                let damaged = || AuditError::Damaged(format!("`{}` is not whole", path.path()));
+                decode_hashes(&self.tile(path)?).ok_or_else(damaged)?
+            }
+        };
+        let at = usize::try_from(from % TILE_WIDTH).unwrap_or_default();
+        let end = at + usize::try_from(count).unwrap_or_default();
+        let damaged = || AuditError::Damaged(format!("tile {number} of level {level} is too short"));
+        row.get(at..end).map(<[Hash]>::to_vec).ok_or_else(damaged)
+    }
+}
+
+impl Nodes for Snapshot {
+    type Error = AuditError;
+
+    fn node(&self, height: u32, index: u64) -> Result<Hash, AuditError> {
+        let end = index.checked_add(1).and_then(|next| next.checked_mul(1 << height));
+        if end.is_some_and(|end| end <= self.live.start.size) {
+            let (level, within) = (u8::try_from(height / 8).unwrap_or(u8::MAX), height % 8);
+            return Ok(root_of(&self.hashes(level, index << within, 1 << within)?));
+        }
+        if height == 0 {
+            return self.live_entry(index).map(leaf_hash).ok_or(AuditError::NotFound(index));
+        }
+        let (left, right) = (self.node(height - 1, index * 2)?, self.node(height - 1, index * 2 + 1)?);
+        Ok(crate::hash::node_hash(&left, &right))
+    }
+}
+
+/// The tree that these partial tiles (from level 1 up) are the edge of.
+pub(crate) fn range_of(edge: &[Vec<Hash>]) -> CompactRange {
+    let mut range = CompactRange::new();
+    for (level, row) in edge.iter().enumerate().rev() {
+        for hash in row {
+            range.push(8 * (level as u32 + 1), *hash);
+        }
+    }
+    range
+}

@@ -1,0 +1,162 @@
+//! Tiles and entry bundles as files beneath the log's directory.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use raincoat_os::PrivateDir;
+
+use crate::tile::{Level, MAX_ENTRY, TilePath};
+
+/// Bytes that a bundle of 256 entries of the largest size has.
+const MAX_BUNDLE: u64 = 256 * (MAX_ENTRY as u64 + 2);
+
+/// Levels of folders that a walk goes down: more than any index needs.
+const MAX_DEPTH: usize = 12;
+
+/// The files under `tile/`.
+#[derive(Debug)]
+pub(crate) struct Store {
+    dir: PrivateDir,
+}
+
+/// A file found under `tile/`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Found {
+    /// A tile or a bundle.
+    Tile(TilePath),
+    /// Something else, by its path, for people.
+    Stray(String),
+}
+
+impl Store {
+    pub(crate) fn new(dir: PrivateDir) -> Store {
+        Store { dir }
+    }
+
+    /// A tile's or bundle's bytes; `None` where there is none.
+    pub(crate) fn read(&self, tile: TilePath) -> io::Result<Option<Vec<u8>>> {
+        let path = tile.path();
+        let (folders, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        match self.folder(folders)? {
+            Some(folder) => folder.read(name, MAX_BUNDLE),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes tiles and bundles and makes them durable. What stands there already under these names is a leftover of
+    /// an attempt that was cut off, and is written anew; with `keep_same` it stays where it has the right bytes.
+    pub(crate) fn write_all(&self, files: &[(TilePath, Vec<u8>)], keep_same: bool) -> io::Result<()> {
+        let mut folders: BTreeMap<String, PrivateDir> = BTreeMap::new();
+        let mut written = Vec::new();
+        // All of the writing first: the first sync then carries most of what the others would wait for.
+        for (tile, bytes) in files {
+            let path = tile.path();
+            let (parents, name) = path.rsplit_once('/').unwrap_or(("", &path));
+            if !folders.contains_key(parents) {
+                folders.insert(parents.to_owned(), self.make_folder(parents)?);
+            }
+            let Some(folder) = folders.get(parents) else { continue };
+            let same = keep_same && folder.read(name, MAX_BUNDLE)?.as_deref() == Some(bytes);
+            let file = match if same { folder.open_file(name)? } else { None } {
+                Some(file) => file,
+                None => {
+                    folder.remove(name)?;
+                    let file = folder.create_append(name)?;
+                    file.write_all_at(bytes, 0)?;
+                    file
+                }
+            };
+            written.push(file);
+        }
+        for file in &written {
+            file.sync()?;
+        }
+        for folder in folders.values() {
+            folder.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the partial files of a tile or bundle away, once the full one is durable.
+    pub(crate) fn remove_partials(&self, level: Level, index: u64) -> io::Result<()> {
+        let full = TilePath::full(level, index).path();
+        let (parents, name) = full.rsplit_once('/').unwrap_or(("", &full));
+        let partials = format!("{name}.p");
+        let Some(folder) = self.folder(parents)? else { return Ok(()) };
+        let Some(inner) = folder.open_dir(&partials)? else { return Ok(()) };
+        for width in inner.names()? {
+            inner.remove(&width.to_string_lossy())?;
+        }
+        folder.remove_dir(&partials)
+    }
+
+    /// Every file under `tile/`.
+    pub(crate) fn walk(&self) -> io::Result<Vec<Found>> {
+        let mut found = Vec::new();
+        if let Some(top) = self.dir.open_dir("tile")? {
+            walk_into(&top, "tile", 0, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn folder(&self, path: &str) -> io::Result<Option<PrivateDir>> {
+        let mut folder = self.dir.try_clone()?;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            match folder.open_dir(name)? {
+                Some(inner) => folder = inner,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(folder))
+    }
+
+    fn make_folder(&self, path: &str) -> io::Result<PrivateDir> {
+        let mut folder = self.dir.try_clone()?;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            folder = folder.dir(name)?;
+        }
+        Ok(folder)
+    }
+}
+
+fn walk_into(folder: &PrivateDir, path: &str, depth: usize, found: &mut Vec<Found>) -> io::Result<()> {
+    for name in folder.names()? {
+        let shown = format!("{path}/{}", raincoat_types::display_bytes(name.as_encoded_bytes()));
+        let Some(name) = name.to_str() else {
+            found.push(Found::Stray(shown));
+            continue;
+        };
+        match folder.open_dir(name) {
+            Ok(Some(inner)) if depth < MAX_DEPTH => walk_into(&inner, &shown, depth + 1, found)?,
+            Ok(None) => {}
+            _ => found.push(TilePath::parse(&shown).map_or(Found::Stray(shown), Found::Tile)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_found_and_read_and_partials_go() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::new(PrivateDir::open(home.path()).unwrap());
+        let full = TilePath::full(Level::Entries, 1_001);
+        let partial = TilePath { width: 3, ..full };
+        assert_eq!(store.read(full).unwrap(), None);
+        store.write_all(&[(full, b"one".to_vec()), (partial, b"two".to_vec())], false).unwrap();
+        store.write_all(&[(full, b"three".to_vec())], true).unwrap();
+        assert_eq!(store.read(full).unwrap().unwrap(), b"three");
+        std::fs::write(home.path().join("tile/entries/x001/stray"), b"").unwrap();
+        let mut found = store.walk().unwrap();
+        found.sort();
+        let stray = Found::Stray("tile/entries/x001/stray".to_owned());
+        assert_eq!(found, [Found::Tile(partial), Found::Tile(full), stray]);
+        store.remove_partials(Level::Entries, 1_001).unwrap();
+        store.remove_partials(Level::Entries, 7).unwrap();
+        assert_eq!(store.read(partial).unwrap(), None);
+        assert!(!home.path().join("tile/entries/x001/001.p").exists());
+    }
+}

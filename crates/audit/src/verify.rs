@@ -1,0 +1,541 @@
+//! Verifying the whole log: every byte read, every hash and root computed anew, every signature checked, every entry
+//! opened at its place, every process's numbering followed, and the whole held against the head kept apart.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use raincoat_types::{Timestamp, Ulid};
+
+use crate::compact::CompactRange;
+use crate::hash::{Hash, leaf_hash, root_of};
+use crate::head::Apart;
+use crate::live::{Ending, Kind};
+use crate::log::CHECKPOINT;
+use crate::note::{Checkpoint, Note, NoteError};
+use crate::place::{Placer, compare};
+use crate::reader::{AuditReader, LIVE, Snapshot};
+use crate::store::Found;
+use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, decode_entries, decode_hashes, edge_of};
+use crate::{AuditError, Entry};
+
+/// Problems that a report lists; of more it only says how many.
+const LISTED: usize = 1000;
+
+/// What `verify` found.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct VerifyReport {
+    /// Entries in the log.
+    pub entries: u64,
+    /// Of these, how many the newest tree head covers.
+    pub signed: u64,
+    /// The root of those, as computed.
+    pub root: Option<Hash>,
+    /// What is wrong, in the order it was found; at most 1,000.
+    pub problems: Vec<Problem>,
+    /// How many more problems there are.
+    pub more: u64,
+    /// What is worth knowing and not wrong.
+    pub notes: Vec<String>,
+    /// What could not be checked here.
+    pub unchecked: Vec<String>,
+}
+
+/// Something wrong with the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Problem {
+    /// What sort.
+    pub kind: ProblemKind,
+    /// The entry it concerns, where it is one.
+    pub entry: Option<u64>,
+    /// In words.
+    pub text: String,
+}
+
+/// The sorts of problems.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ProblemKind {
+    /// An entry, tile or note is not what it was.
+    Changed,
+    /// An entry or a file is missing.
+    Dropped,
+    /// Entries stand in another order.
+    Reordered,
+    /// Something is there that does not belong.
+    Added,
+    /// An entry stands there twice.
+    Duplicated,
+    /// The log ends before a tree head that was signed.
+    Truncated,
+    /// The log has other entries than a tree head that was signed says.
+    Rewritten,
+    /// Signed with another key.
+    WrongKey,
+    /// A signature is false.
+    BadSignature,
+    /// A process's own numbering has a gap.
+    Gap,
+    /// The disk could not read it.
+    Unreadable,
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    pub(crate) fn problem(&mut self, kind: ProblemKind, entry: Option<u64>, text: impl Into<String>) {
+        if self.problems.len() < LISTED {
+            self.problems.push(Problem { kind, entry, text: text.into() });
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+impl AuditReader {
+    /// Checks the whole log. Never fails: what goes wrong is in the report.
+    pub fn verify(&self) -> VerifyReport {
+        let mut report = VerifyReport::default();
+        // In this order, because all of these may only ever be behind the log.
+        let apart = self.apart(&mut report);
+        let published = self.published(&mut report);
+        let found = self.found(&mut report);
+        match self.snapshot() {
+            Ok(snapshot) => {
+                let mut check = Check::new(self, &snapshot, report);
+                check.want(published.as_ref());
+                check.want(apart.as_ref());
+                check.tiles();
+                check.live();
+                check.files(&found, published.as_ref());
+                if let Some(head) = &published {
+                    check.known(head, "the published `checkpoint`");
+                }
+                if let Some(head) = &apart {
+                    check.known(head, "the tree head kept apart");
+                }
+                report = check.finish();
+            }
+            Err(error) => {
+                report.problem(ProblemKind::Dropped, None, error.to_string());
+                if let Some(head) = apart.or(published) {
+                    report.problem(ProblemKind::Truncated, None, format!("the log had {} entries", head.size));
+                }
+            }
+        }
+        report.unchecked.extend([
+            "whether someone who holds the store's keys built the whole log anew, the head kept apart included: only \
+             a witness in other hands can tell, and none is set up"
+                .to_owned(),
+            "whether what the entries say is what happened".to_owned(),
+        ]);
+        report
+    }
+
+    fn apart(&self, report: &mut VerifyReport) -> Option<Checkpoint> {
+        match Apart::read(&self.head_dir, self.verifier()) {
+            Ok(Apart::Head(head)) => return Some(head),
+            Ok(Apart::Missing) => report
+                .unchecked
+                .push("whether the log's tail was cut off: there is no tree head kept apart".to_owned()),
+            Ok(Apart::OtherKey) => {
+                let text = "the tree head kept apart is signed with another key than this store's";
+                report.problem(ProblemKind::WrongKey, None, text);
+            }
+            Ok(Apart::Damaged(why)) => {
+                report.problem(ProblemKind::Changed, None, format!("the tree head kept apart is damaged: {why}"));
+            }
+            Err(error) => report.problem(ProblemKind::Unreadable, None, error.to_string()),
+        }
+        None
+    }
+
+    fn published(&self, report: &mut VerifyReport) -> Option<Checkpoint> {
+        match self.dir.read(CHECKPOINT, 1 << 16) {
+            Ok(None) => None,
+            Ok(Some(bytes)) => match self.verifier().open(&bytes) {
+                Ok(head) => Some(head),
+                Err(why) => {
+                    report_note(report, &bytes, why, "the published `checkpoint`");
+                    None
+                }
+            },
+            Err(error) => {
+                report.problem(ProblemKind::Unreadable, None, format!("`{CHECKPOINT}` cannot be read: {error}"));
+                None
+            }
+        }
+    }
+
+    fn found(&self, report: &mut VerifyReport) -> Vec<Found> {
+        let store = self.dir.try_clone().map(crate::store::Store::new);
+        store.and_then(|store| store.walk()).unwrap_or_else(|error| {
+            report.problem(ProblemKind::Unreadable, None, format!("`tile` cannot be listed: {error}"));
+            Vec::new()
+        })
+    }
+}
+
+/// One pass over the log.
+struct Check<'a> {
+    reader: &'a AuditReader,
+    snapshot: &'a Snapshot,
+    report: VerifyReport,
+    range: CompactRange,
+    /// Sizes at which the root is wanted, and the roots.
+    wanted: BTreeMap<u64, Option<Hash>>,
+    /// The last number of each process.
+    producers: BTreeMap<Ulid, u64>,
+    last_at: Option<Timestamp>,
+    clock_went_back: Option<(u64, u64)>,
+    placer: Placer<'a>,
+}
+
+impl<'a> Check<'a> {
+    fn new(reader: &'a AuditReader, snapshot: &'a Snapshot, report: VerifyReport) -> Check<'a> {
+        Check {
+            reader,
+            snapshot,
+            report,
+            range: CompactRange::new(),
+            wanted: BTreeMap::from([(0, Some(CompactRange::new().root()))]),
+            producers: BTreeMap::new(),
+            last_at: None,
+            clock_went_back: None,
+            placer: Placer::new(&reader.keys.sealer),
+        }
+    }
+
+    fn want(&mut self, head: Option<&Checkpoint>) {
+        if let Some(head) = head {
+            self.wanted.entry(head.size).or_insert(None);
+        }
+    }
+
+    /// The full tiles, from the entries up.
+    fn tiles(&mut self) {
+        let mut rows: Vec<Vec<Hash>> = vec![Vec::new(); usize::from(LEVELS)];
+        for index in 0..self.snapshot.live.start.size / TILE_WIDTH {
+            let Some(row) = self.tile_of_entries(index) else { return };
+            self.push_row(&row);
+            let mut root = root_of(&row);
+            for (level, above) in (1_u8..).zip(rows.iter_mut().skip(1)) {
+                above.push(root);
+                if above.len() < 256 {
+                    break;
+                }
+                let row = std::mem::take(above);
+                root = root_of(&row);
+                let at = edge_of((index + 1) * TILE_WIDTH, level).0.saturating_sub(1);
+                let path = TilePath::full(Level::Hashes(level), at);
+                if self.hashes(path).is_some_and(|read| read != row) {
+                    self.report.problem(
+                        ProblemKind::Changed,
+                        None,
+                        format!("`{}` does not follow from the entries", path.path()),
+                    );
+                }
+            }
+        }
+        if rows.get(1..).unwrap_or_default() != self.snapshot.live.start.edge {
+            let text = format!("the tree at the start of `{LIVE}` does not follow from the entries before it");
+            self.report.problem(ProblemKind::Changed, None, text);
+        }
+        self.note_of(&self.snapshot.live.start.note, self.range.size(), &format!("the start of `{LIVE}`"));
+    }
+
+    /// The leaf hashes of one full bundle, held against its tile. `None` where neither is there.
+    fn tile_of_entries(&mut self, index: u64) -> Option<Vec<Hash>> {
+        let (first, path) = (index * TILE_WIDTH, TilePath::full(Level::Entries, index));
+        let tile = self.hashes(TilePath::full(Level::Hashes(0), index)).filter(|row| row.len() == 256);
+        let bytes = self.read(path).unwrap_or_default();
+        let Some(entries) = decode_entries(&bytes) else {
+            let text = format!("entries {first} to {}: `{}` is not whole", first + 255, path.path());
+            self.report.problem(ProblemKind::Dropped, Some(first), text);
+            return tile;
+        };
+        let row: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        if tile.as_ref() == Some(&row) {
+            for (at, sealed) in (first..).zip(&entries) {
+                self.open(at, sealed);
+            }
+            return Some(row);
+        }
+        let above = self.snapshot.row(1, index, 1).ok().and_then(|row| row.first().copied());
+        if row.len() == 256 && above == Some(root_of(&row)) {
+            if tile.is_some() {
+                let text = format!("`{}` is not what the entries hash to", TilePath::full(Level::Hashes(0), index).path());
+                self.report.problem(ProblemKind::Changed, None, text);
+            }
+            return Some(row);
+        }
+        self.misplaced(first..first + TILE_WIDTH, &entries, tile.as_deref());
+        Some(tile.unwrap_or(row))
+    }
+
+    /// The live file: its entries, its heads, its end.
+    fn live(&mut self) {
+        let first = self.range.size();
+        if first != self.snapshot.live.start.size {
+            return;
+        }
+        let mut sealed = Vec::new();
+        let mut sound = true;
+        let mut covered = first;
+        for record in &self.snapshot.live.records {
+            let body = self.snapshot.bytes.get(record.body.clone()).unwrap_or_default();
+            match record.kind {
+                Kind::Head => {
+                    let note = std::str::from_utf8(body).unwrap_or_default();
+                    let head = self.note_of(note, self.range.size(), &format!("a tree head in `{LIVE}`"));
+                    sound &= head.is_some();
+                    covered = covered.max(head.map_or(0, |head| head.size)).max(self.claimed(body));
+                }
+                _ => {
+                    let at = self.range.size();
+                    sound &= self.open_quietly(at, body);
+                    sealed.push(body);
+                    self.push_row(&[record.leaf]);
+                }
+            }
+        }
+        if !sound {
+            self.misplaced(first..self.range.size().max(covered), &sealed, None);
+        }
+        let size = self.range.size();
+        self.report.entries = size;
+        let (_, signed) = self.snapshot.last_note();
+        self.report.signed = signed;
+        if signed < size {
+            self.report.notes.push(format!(
+                "the last {} entries are not covered by a signed tree head yet: the next durable append signs them",
+                size - signed
+            ));
+        }
+        match self.snapshot.live.ending {
+            Ending::Clean => {}
+            Ending::Torn { heads_after } if heads_after > 1 => {
+                let text = format!("`{LIVE}` has bytes in its middle that are no record: entries from {size} on are lost");
+                self.report.problem(ProblemKind::Changed, Some(size), text);
+            }
+            Ending::Torn { .. } => self.report.notes.push(format!(
+                "`{LIVE}` ends in a batch that is not whole (a write that was cut off, or damage to the last batch)"
+            )),
+        }
+        if self.snapshot.live.preamble.suspect {
+            self.report.notes.push(format!("a sync of `{LIVE}` failed: it is rewritten when the log is next opened"));
+        }
+    }
+
+    /// The size that a note claims, believed or not, to know what to look for.
+    fn claimed(&self, body: &[u8]) -> u64 {
+        let size = self.range.size();
+        let claimed = Note::parse(body).and_then(|note| Checkpoint::parse(note.text)).map_or(0, |head| head.size);
+        claimed.min(size + TILE_WIDTH)
+    }
+
+    /// Everything else that lies under `tile/`.
+    fn files(&mut self, found: &[Found], published: Option<&Checkpoint>) {
+        let size = self.range.size();
+        for file in found {
+            match file {
+                Found::Stray(path) => {
+                    self.report.problem(ProblemKind::Added, None, format!("`{path}` does not belong to the log"));
+                }
+                Found::Tile(tile) => self.file(*tile, size),
+            }
+        }
+        let Some(head) = published else {
+            if found.iter().any(|file| matches!(file, Found::Tile(tile) if !tile.is_full())) {
+                self.report.problem(ProblemKind::Dropped, None, format!("`{CHECKPOINT}` is missing"));
+            }
+            return;
+        };
+        let levels = (0..LEVELS).map(Level::Hashes).chain([Level::Entries]);
+        for (level, (index, width)) in levels.map(|level| (level, edge_of(head.size, number_of(level)))) {
+            let partial = TilePath { level, index, width };
+            let there = |tile| found.contains(&Found::Tile(tile));
+            if width > 0 && !there(partial) && !there(TilePath::full(level, index)) {
+                let text = format!("`{}` is missing, which the published `checkpoint` needs", partial.path());
+                self.report.problem(ProblemKind::Dropped, None, text);
+            }
+        }
+    }
+
+    fn file(&mut self, tile: TilePath, size: u64) {
+        let level = number_of(tile.level);
+        let leaves = 1_u64.checked_shl(8 * u32::from(level));
+        let nodes = tile.index.checked_mul(TILE_WIDTH).and_then(|from| from.checked_add(u64::from(tile.width)));
+        let end = nodes.zip(leaves).and_then(|(nodes, leaves)| nodes.checked_mul(leaves));
+        if end.is_none_or(|end| end > size) {
+            let text = format!("`{}` holds entries that the log does not have any more: it ends at {size}", tile.path());
+            self.report.problem(ProblemKind::Truncated, Some(size), text);
+            return;
+        }
+        // Full ones below the live file were read on the way up; above it they are leftovers that nothing relies on.
+        if tile.is_full() {
+            return;
+        }
+        let Some(bytes) = self.read(tile) else { return };
+        let row = match tile.level {
+            Level::Hashes(_) => decode_hashes(&bytes),
+            Level::Entries => decode_entries(&bytes).map(|all| all.iter().map(|entry| leaf_hash(entry)).collect()),
+        };
+        let right = self.snapshot.row(level, tile.index * TILE_WIDTH, u64::from(tile.width)).ok();
+        if row.is_none() || row != right {
+            self.report.problem(ProblemKind::Changed, None, format!("`{}` is not what the log holds", tile.path()));
+        }
+    }
+
+    /// Holds the log against a tree head that was signed.
+    fn known(&mut self, head: &Checkpoint, what: &str) {
+        let size = self.range.size();
+        if head.size > size {
+            let text = format!(
+                "{what} is of {} entries, the log has {size}: its tail was cut off or it was rolled back",
+                head.size
+            );
+            self.report.problem(ProblemKind::Truncated, Some(size), text);
+        } else if self.wanted.get(&head.size).copied().flatten() != Some(head.root) {
+            let text = format!("the first {} entries are not those of {what}: the log was rewritten", head.size);
+            self.report.problem(ProblemKind::Rewritten, None, text);
+        }
+    }
+
+    fn finish(mut self) -> VerifyReport {
+        self.report.root = self.snapshot.root_at(self.report.signed).ok();
+        if let Some((first, times)) = self.clock_went_back {
+            self.report.notes.push(format!("the clock went back {times} times, first before entry {first}"));
+        }
+        self.report
+    }
+
+    fn push_row(&mut self, row: &[Hash]) {
+        for hash in row {
+            self.range.push(0, *hash);
+            if let Some(wanted) = self.wanted.get_mut(&self.range.size()) {
+                *wanted = Some(self.range.root());
+            }
+        }
+    }
+
+    /// A note that should be of the tree so far.
+    fn note_of(&mut self, note: &str, size: u64, what: &str) -> Option<Checkpoint> {
+        match self.reader.verifier().open(note.as_bytes()) {
+            Ok(head) if head.size == size && head.root == self.range.root() => Some(head),
+            Ok(head) => {
+                let text = format!("{what}, of {} entries, is not of the {size} entries that stand before it", head.size);
+                self.report.problem(ProblemKind::Rewritten, None, text);
+                None
+            }
+            Err(why) => {
+                report_note(&mut self.report, note.as_bytes(), why, what);
+                None
+            }
+        }
+    }
+
+    fn open(&mut self, at: u64, sealed: &[u8]) {
+        if !self.open_quietly(at, sealed) {
+            let text = format!("entry {at} does not open with this store's key at its place");
+            self.report.problem(ProblemKind::Changed, Some(at), text);
+        }
+    }
+
+    fn open_quietly(&mut self, at: u64, sealed: &[u8]) -> bool {
+        match self.reader.keys.sealer.open(at, sealed) {
+            Ok(entry) => {
+                self.follow(at, &entry);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// A process numbers its entries without gaps; the clock may do as it likes.
+    fn follow(&mut self, at: u64, entry: &Entry) {
+        let last = self.producers.insert(entry.producer.id, entry.producer.seq).unwrap_or(0);
+        if entry.producer.seq != last + 1 {
+            let (id, seq) = (entry.producer.id, entry.producer.seq);
+            let text = format!("entry {at} is number {seq} of process {id}, and the one before was number {last}");
+            self.report.problem(ProblemKind::Gap, Some(at), text);
+        }
+        if self.last_at.is_some_and(|last| entry.at < last) {
+            let (_, times) = self.clock_went_back.get_or_insert((at, 0));
+            *times += 1;
+        }
+        self.last_at = Some(entry.at);
+    }
+
+    /// Says what is wrong with entries that are not those that should stand in `expected`.
+    fn misplaced(&mut self, expected: std::ops::Range<u64>, sealed: &[&[u8]], leaves: Option<&[Hash]>) {
+        let ids = self.placer.places(expected.start, sealed);
+        let before = self.report.problems.len();
+        compare(&mut self.report, expected.clone(), &ids);
+        for ((at, entry), leaf) in (expected.start..).zip(sealed).zip(leaves.unwrap_or_default()) {
+            let own = ids.get(usize::try_from(at - expected.start).unwrap_or_default()) == Some(&Some(at));
+            if own && leaf_hash(entry) != *leaf {
+                let text = format!("entry {at} was changed: it is ours, but not the one in the tree");
+                self.report.problem(ProblemKind::Changed, Some(at), text);
+            }
+        }
+        if self.report.problems.len() == before {
+            let text = format!("entries {} to {} are not those in the tree", expected.start, expected.end);
+            self.report.problem(ProblemKind::Changed, Some(expected.start), text);
+        }
+    }
+
+    fn hashes(&mut self, tile: TilePath) -> Option<Vec<Hash>> {
+        let bytes = self.read(tile)?;
+        let row = decode_hashes(&bytes);
+        if row.as_ref().is_none_or(|row| row.len() != usize::from(tile.width)) {
+            self.report.problem(ProblemKind::Changed, None, format!("`{}` is not whole", tile.path()));
+        }
+        row
+    }
+
+    fn read(&mut self, tile: TilePath) -> Option<Vec<u8>> {
+        match self.snapshot.store.read(tile) {
+            Ok(Some(bytes)) => Some(bytes),
+            Ok(None) => {
+                self.report.problem(ProblemKind::Dropped, None, format!("`{}` is missing", tile.path()));
+                None
+            }
+            Err(error) => {
+                let kind = match error.kind() {
+                    io::ErrorKind::FileTooLarge => ProblemKind::Changed,
+                    _ => ProblemKind::Unreadable,
+                };
+                self.report.problem(kind, None, format!("`{}` cannot be read: {error}", tile.path()));
+                None
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    /// Hashes of a level, from the tiles or, for the newest, from the live file.
+    fn row(&self, level: u8, from: u64, count: u64) -> Result<Vec<Hash>, AuditError> {
+        if level > 0 || from + count <= self.live.start.size {
+            return self.hashes(level, from, count);
+        }
+        (from..from + count).map(|at| self.record(at).map(|r| r.leaf).ok_or(AuditError::NotFound(at))).collect()
+    }
+}
+
+fn number_of(level: Level) -> u8 {
+    match level {
+        Level::Hashes(level) => level,
+        Level::Entries => 0,
+    }
+}
+
+fn report_note(report: &mut VerifyReport, note: &[u8], why: NoteError, what: &str) {
+    let kind = match why {
+        NoteError::NotSigned if Note::parse(note).is_ok() => ProblemKind::WrongKey,
+        NoteError::BadSignature => ProblemKind::BadSignature,
+        _ => ProblemKind::Changed,
+    };
+    report.problem(kind, None, format!("{what} cannot be believed: {why}"));
+}
