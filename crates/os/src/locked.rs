@@ -112,6 +112,24 @@ mod tests {
     }
 
     #[test]
+    fn a_forked_child_dies_rather_than_use_a_key_of_zeroes() {
+        let kept = LockedBytes::take(&mut [9_u8; 32]);
+        // SAFETY: the child calls nothing but what is safe after a fork: it reads memory, then aborts or exits.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let _ = kept.expose();
+            // SAFETY: as above.
+            unsafe { libc::_exit(0) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for our own child; `status` outlives the call.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGABRT, "{status}");
+        assert_eq!(kept.expose(), &[9; 32]);
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test reads /proc")]
     fn the_page_is_neither_dumped_nor_forked() {
         let kept = LockedBytes::take(&mut [9_u8; 32]);
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();

@@ -85,7 +85,7 @@ impl SealKey {
     /// As [`SealKey::seal`]; `out` is as it was then.
     pub fn seal_into(&self, context: &[u8], plain: &[u8], out: &mut Vec<u8>) -> Result<(), SealError> {
         let mut nonce = [0_u8; NONCE_LEN];
-        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| SealError::Random(std::io::ErrorKind::Other.into()))?;
+        fill_random(&mut nonce)?;
         // All at once: a vector that grew with the plaintext in it would leave a copy behind.
         let start = out.len();
         out.reserve(plain.len() + Self::OVERHEAD);

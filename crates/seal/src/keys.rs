@@ -171,7 +171,7 @@ impl Keys {
             file.subkeys.push(Wrapped { kind: kind as u8, wrapped });
         }
         delay::create(dir)?;
-        dir.replace(NAME, &file.to_bytes(&mac_key(&session_of(&root))))?;
+        dir.replace(NAME, &file.authenticated(&mac_key(&session_of(&root))))?;
         Keys::of_root(dir, &file, root, cost)
     }
 
@@ -372,7 +372,7 @@ impl Keys {
             return Err(error);
         }
         // If this fails, the old file or the new one is there: the key files of both are kept.
-        self.dir.replace(NAME, &file.to_bytes(&mac_key(&self.session)))?;
+        self.dir.replace(NAME, &file.authenticated(&mac_key(&self.session)))?;
         self.slots = infos(&file);
         Ok(sweep(&self.dir, &file)?)
     }

@@ -163,7 +163,7 @@ impl KeysFile {
     }
 
     /// The file's bytes, with a new mac.
-    pub(super) fn to_bytes(&mut self, key: &SealKey) -> Vec<u8> {
+    pub(super) fn authenticated(&mut self, key: &SealKey) -> Vec<u8> {
         self.mac = key.mac(&self.body());
         self.with_checksum()
     }

@@ -1,5 +1,7 @@
 //! The hierarchy from inside, with a cheap Argon2id.
 
+#![allow(clippy::disallowed_methods, reason = "tests look at what lies on the disk")]
+
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -289,11 +291,11 @@ fn slots_and_keys_of_two_files_do_not_mix() {
     let (mine, theirs) = (read(&here).unwrap(), read(&there).unwrap());
     let mut mixed = mine.clone();
     mixed.slots = theirs.slots.clone();
-    here.replace_unsynced(&mixed.to_bytes(&SealKey::from_bytes([0; 32])));
+    here.replace_unsynced(&mixed.authenticated(&SealKey::from_bytes([0; 32])));
     assert!(matches!(Keys::unlock(&here, &pass("same"), &clock()), Err(KeysError::WrongPassphrase { .. })));
     let mut mixed = mine;
     mixed.subkeys.swap(0, 1);
-    here.replace_unsynced(&mixed.to_bytes(&SealKey::from_bytes([0; 32])));
+    here.replace_unsynced(&mixed.authenticated(&SealKey::from_bytes([0; 32])));
     here.remove("keys.delay").unwrap();
     assert!(matches!(Keys::unlock(&here, &pass("same"), &clock()), Err(KeysError::Tampered)));
 }
