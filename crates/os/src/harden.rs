@@ -2,7 +2,9 @@
 
 use std::io;
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit, set_dumpable_behavior, setrlimit,
+};
 use rustix::thread::{no_new_privs, set_no_new_privs};
 
 /// A hardening step that did not take.
@@ -23,9 +25,13 @@ pub struct NotHardened {
 ///   the calling thread and those it starts, so this belongs at the start of `main`.
 /// - `umask` 077: what is made without an explicit mode is for this user only. Effects set every mode explicitly.
 pub fn harden_process() -> Vec<NotHardened> {
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let steps: [(&str, fn() -> io::Result<bool>); 3] =
-        [("non-dumpable", not_dumpable), ("no core file", no_core_file), ("no new privileges", no_more_privileges)];
+    let users = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    crate::mutate::remember_umask(users.as_raw_mode());
+    let steps = [
+        ("non-dumpable", not_dumpable as fn() -> io::Result<bool>),
+        ("no core file", no_core_file),
+        ("no new privileges", no_more_privileges),
+    ];
     steps
         .into_iter()
         .filter_map(|(step, apply)| {
@@ -55,6 +61,7 @@ fn no_more_privileges() -> io::Result<bool> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
 

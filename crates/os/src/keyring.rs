@@ -119,14 +119,7 @@ fn find(description: &str) -> Result<Option<libc::c_long>, KeyringFault> {
     let description = name(description)?;
     // SAFETY: the pointers are to NUL-terminated strings.
     let found = unsafe {
-        libc::syscall(
-            libc::SYS_keyctl,
-            libc::KEYCTL_SEARCH,
-            USER_KEYRING,
-            c"user".as_ptr(),
-            description.as_ptr(),
-            0,
-        )
+        libc::syscall(libc::SYS_keyctl, libc::KEYCTL_SEARCH, USER_KEYRING, c"user".as_ptr(), description.as_ptr(), 0)
     };
     gone_is_none(checked(found))
 }
@@ -165,6 +158,7 @@ fn gone_is_none<T>(result: Result<T, KeyringFault>) -> Result<Option<T>, Keyring
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
     use std::time::Duration;

@@ -1,5 +1,12 @@
 //! A worker as its keeper starts it: what it has and has not, and how its end is seen.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 use std::io::{Read, Write};
 use std::time::Duration;

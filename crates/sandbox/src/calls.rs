@@ -89,10 +89,39 @@ const WORKER: &[Call] = &[
     call("shutdown", libc::SYS_shutdown, "the socket: tells the keeper that no more comes"),
     call("ppoll", libc::SYS_ppoll, "the socket: waiting with a timeout"),
     call("close", libc::SYS_close, "the socket and its clones"),
-    call_when("fcntl", libc::SYS_fcntl, &[&[When::Is(1, libc::F_GETFD as u64)], &[When::Is(1, libc::F_SETFD as u64)], &[When::Is(1, libc::F_GETFL as u64)], &[When::Is(1, libc::F_SETFL as u64)], &[When::Is(1, libc::F_DUPFD_CLOEXEC as u64)]], "the socket: try_clone and set_nonblocking"),
-    call_when("ioctl", libc::SYS_ioctl, &[&[When::Is(1, FIONBIO)], &[When::Is(1, FIONREAD)]], "the socket: set_nonblocking"),
-    call_when("setsockopt", libc::SYS_setsockopt, &[&[When::Is(1, libc::SOL_SOCKET as u64), When::Is(2, libc::SO_RCVTIMEO as u64)], &[When::Is(1, libc::SOL_SOCKET as u64), When::Is(2, libc::SO_SNDTIMEO as u64)]], "the socket: set_read_timeout and set_write_timeout"),
-    call_when("getsockopt", libc::SYS_getsockopt, &[&[When::Is(1, libc::SOL_SOCKET as u64)]], "the socket: take_error and read_timeout"),
+    call_when(
+        "fcntl",
+        libc::SYS_fcntl,
+        &[
+            &[When::Is(1, libc::F_GETFD as u64)],
+            &[When::Is(1, libc::F_SETFD as u64)],
+            &[When::Is(1, libc::F_GETFL as u64)],
+            &[When::Is(1, libc::F_SETFL as u64)],
+            &[When::Is(1, libc::F_DUPFD_CLOEXEC as u64)],
+        ],
+        "the socket: try_clone and set_nonblocking",
+    ),
+    call_when(
+        "ioctl",
+        libc::SYS_ioctl,
+        &[&[When::Is(1, FIONBIO)], &[When::Is(1, FIONREAD)]],
+        "the socket: set_nonblocking",
+    ),
+    call_when(
+        "setsockopt",
+        libc::SYS_setsockopt,
+        &[
+            &[When::Is(1, libc::SOL_SOCKET as u64), When::Is(2, libc::SO_RCVTIMEO as u64)],
+            &[When::Is(1, libc::SOL_SOCKET as u64), When::Is(2, libc::SO_SNDTIMEO as u64)],
+        ],
+        "the socket: set_read_timeout and set_write_timeout",
+    ),
+    call_when(
+        "getsockopt",
+        libc::SYS_getsockopt,
+        &[&[When::Is(1, libc::SOL_SOCKET as u64)]],
+        "the socket: take_error and read_timeout",
+    ),
     call_when("mmap", libc::SYS_mmap, NOT_EXECUTABLE, "malloc"),
     call_when("mprotect", libc::SYS_mprotect, NOT_EXECUTABLE, "malloc"),
     call("munmap", libc::SYS_munmap, "malloc"),
@@ -127,9 +156,12 @@ const WORKER: &[Call] = &[
     call("exit_group", libc::SYS_exit_group, "the end"),
 ];
 
-const WORKER_KILLS: &[Call] = &[
-    call_when("clone", libc::SYS_clone, &[&[When::Without(0, CLONE_THREAD)]], "starts a process (a thread is refused with EPERM)"),
-];
+const WORKER_KILLS: &[Call] = &[call_when(
+    "clone",
+    libc::SYS_clone,
+    &[&[When::Without(0, CLONE_THREAD)]],
+    "starts a process (a thread is refused with EPERM)",
+)];
 
 const HOSTILE: &[Call] = &[
     call("execve", libc::SYS_execve, "starts a program"),
@@ -235,7 +267,11 @@ const HOSTILE: &[Call] = &[
 ];
 
 const THREAD: &[Call] = &[
-    call("clone", libc::SYS_clone, "starts a process or a thread, which would share the keeper's memory unconfined by anybody's plan"),
+    call(
+        "clone",
+        libc::SYS_clone,
+        "starts a process or a thread, which would share the keeper's memory unconfined by anybody's plan",
+    ),
     call("clone3", libc::SYS_clone3, "starts a process or a thread"),
     call("sendto", libc::SYS_sendto, "uses the keeper's sockets; effects have none"),
     call("sendmsg", libc::SYS_sendmsg, "uses the keeper's sockets; effects have none"),
@@ -248,22 +284,80 @@ const THREAD: &[Call] = &[
     call("getsockopt", libc::SYS_getsockopt, "uses the keeper's sockets; effects have none"),
     call("getsockname", libc::SYS_getsockname, "uses the keeper's sockets; effects have none"),
     call("getpeername", libc::SYS_getpeername, "uses the keeper's sockets; effects have none"),
-    call_when("prctl", libc::SYS_prctl, &[&[When::IsNot(0, libc::PR_SET_NAME as u64), When::IsNot(0, PR_SET_VMA)]], "changes what the kernel enforces; only names may be given (std, malloc)"),
-    call_when("prlimit64", libc::SYS_prlimit64, &[&[When::NotNull(2)]], "changes limits of the whole keeper; reading them is fine"),
+    call_when(
+        "prctl",
+        libc::SYS_prctl,
+        &[&[When::IsNot(0, libc::PR_SET_NAME as u64), When::IsNot(0, PR_SET_VMA)]],
+        "changes what the kernel enforces; only names may be given (std, malloc)",
+    ),
+    call_when(
+        "prlimit64",
+        libc::SYS_prlimit64,
+        &[&[When::NotNull(2)]],
+        "changes limits of the whole keeper; reading them is fine",
+    ),
     call("setrlimit", libc::SYS_setrlimit, "changes limits of the whole keeper"),
-    call("chdir", libc::SYS_chdir, "changes the working directory or mode mask of the whole keeper, which Landlock does not see"),
-    call("fchdir", libc::SYS_fchdir, "changes the working directory or mode mask of the whole keeper, which Landlock does not see"),
-    call("umask", libc::SYS_umask, "changes the working directory or mode mask of the whole keeper, which Landlock does not see"),
+    call(
+        "chdir",
+        libc::SYS_chdir,
+        "changes the working directory or mode mask of the whole keeper, which Landlock does not see",
+    ),
+    call(
+        "fchdir",
+        libc::SYS_fchdir,
+        "changes the working directory or mode mask of the whole keeper, which Landlock does not see",
+    ),
+    call(
+        "umask",
+        libc::SYS_umask,
+        "changes the working directory or mode mask of the whole keeper, which Landlock does not see",
+    ),
     call("mknodat", libc::SYS_mknodat, "makes devices, FIFOs or sockets; effects make files, directories and symlinks"),
-    call("truncate", libc::SYS_truncate, "cuts a file by path, which Landlock does not see before ABI 3; effects use ftruncate"),
-    call_when("fchownat", libc::SYS_fchownat, &[&[When::Without(4, libc::AT_EMPTY_PATH as u64)]], "changes an owner by path, which Landlock does not see; effects use an open descriptor and an empty path"),
-    call_when("utimensat", libc::SYS_utimensat, &[&[When::NotNull(1), When::Without(3, libc::AT_SYMLINK_NOFOLLOW as u64)], &[When::Is(0, AT_FDCWD)]], "sets times by a path that may leave the folder, which Landlock does not see; effects name one entry of an open folder and follow nothing"),
-    call("lsetxattr", libc::SYS_lsetxattr, "sets attributes by path, which Landlock does not see; effects go through an open descriptor"),
-    call("lremovexattr", libc::SYS_lremovexattr, "sets attributes by path, which Landlock does not see; effects go through an open descriptor"),
+    call(
+        "truncate",
+        libc::SYS_truncate,
+        "cuts a file by path, which Landlock does not see before ABI 3; effects use ftruncate",
+    ),
+    call_when(
+        "fchownat",
+        libc::SYS_fchownat,
+        &[&[When::Without(4, libc::AT_EMPTY_PATH as u64)]],
+        "changes an owner by path, which Landlock does not see; effects use an open descriptor and an empty path",
+    ),
+    call_when(
+        "utimensat",
+        libc::SYS_utimensat,
+        &[&[When::NotNull(1), When::Without(3, libc::AT_SYMLINK_NOFOLLOW as u64)], &[When::Is(0, AT_FDCWD)]],
+        "sets times by a path that may leave the folder, which Landlock does not see; effects name one entry of an open folder and follow nothing",
+    ),
+    call(
+        "lsetxattr",
+        libc::SYS_lsetxattr,
+        "sets attributes by path, which Landlock does not see; effects go through an open descriptor",
+    ),
+    call(
+        "lremovexattr",
+        libc::SYS_lremovexattr,
+        "sets attributes by path, which Landlock does not see; effects go through an open descriptor",
+    ),
     call("inotify_init1", libc::SYS_inotify_init1, "watches files, which Landlock does not see"),
     call("inotify_add_watch", libc::SYS_inotify_add_watch, "watches files, which Landlock does not see"),
     call("pidfd_open", libc::SYS_pidfd_open, "gets hold of another process"),
-    call_when("ioctl", libc::SYS_ioctl, &[&[When::IsNot(1, TCGETS), When::IsNot(1, FIONREAD), When::IsNot(1, FIONBIO), When::IsNot(1, FICLONE), When::IsNot(1, FICLONERANGE), When::IsNot(1, FS_IOC_GETFLAGS), When::IsNot(1, FS_IOC_FIEMAP), When::IsNot(1, FS_IOC_FSGETXATTR)]], "types into the terminal, drives devices, sets flags no undo gives back; only reading and cloning file ranges is left"),
+    call_when(
+        "ioctl",
+        libc::SYS_ioctl,
+        &[&[
+            When::IsNot(1, TCGETS),
+            When::IsNot(1, FIONREAD),
+            When::IsNot(1, FIONBIO),
+            When::IsNot(1, FICLONE),
+            When::IsNot(1, FICLONERANGE),
+            When::IsNot(1, FS_IOC_GETFLAGS),
+            When::IsNot(1, FS_IOC_FIEMAP),
+            When::IsNot(1, FS_IOC_FSGETXATTR),
+        ]],
+        "types into the terminal, drives devices, sets flags no undo gives back; only reading and cloning file ranges is left",
+    ),
     call_when("mmap", libc::SYS_mmap, EXECUTABLE, "makes code"),
     call_when("mprotect", libc::SYS_mprotect, EXECUTABLE, "makes code"),
     call_when("pkey_mprotect", libc::SYS_pkey_mprotect, EXECUTABLE, "makes code"),
@@ -271,7 +365,11 @@ const THREAD: &[Call] = &[
 
 /// Numbers that the `libc` crate does not name on every architecture; from 424 on they are the same everywhere.
 const THREAD_UNNAMED: &[Call] = &[
-    call("fchmodat2", 452, "changes a mode by path, which Landlock does not see; effects use fchmod or an open descriptor"),
+    call(
+        "fchmodat2",
+        452,
+        "changes a mode by path, which Landlock does not see; effects use fchmod or an open descriptor",
+    ),
     call("lsm_set_self_attr", 460, "changes what the kernel enforces"),
 ];
 
@@ -295,8 +393,16 @@ const HOSTILE_LEGACY: &[Call] = &[
 ];
 #[cfg(target_arch = "x86_64")]
 const THREAD_LEGACY: &[Call] = &[
-    call("chown", libc::SYS_chown, "changes an owner by path, which Landlock does not see; effects use an open descriptor"),
-    call("lchown", libc::SYS_lchown, "changes an owner by path, which Landlock does not see; effects use an open descriptor"),
+    call(
+        "chown",
+        libc::SYS_chown,
+        "changes an owner by path, which Landlock does not see; effects use an open descriptor",
+    ),
+    call(
+        "lchown",
+        libc::SYS_lchown,
+        "changes an owner by path, which Landlock does not see; effects use an open descriptor",
+    ),
     call("utime", libc::SYS_utime, "sets times by path, which Landlock does not see; effects use utimensat"),
     call("utimes", libc::SYS_utimes, "sets times by path, which Landlock does not see; effects use utimensat"),
     call("futimesat", libc::SYS_futimesat, "sets times by path, which Landlock does not see; effects use utimensat"),

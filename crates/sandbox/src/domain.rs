@@ -26,10 +26,7 @@ pub(crate) fn kernel_abi() -> i32 {
 ///
 /// # Errors
 /// [`SandboxFault::Landlock`] where the kernel has Landlock and it could not be put fully in force.
-pub(crate) fn restrict(
-    read_only: &[BorrowedFd<'_>],
-    writable: &[BorrowedFd<'_>],
-) -> Result<Vec<Layer>, SandboxFault> {
+pub(crate) fn restrict(read_only: &[BorrowedFd<'_>], writable: &[BorrowedFd<'_>]) -> Result<Vec<Layer>, SandboxFault> {
     let number = kernel_abi();
     let abi = ABI::from(number);
     if abi == ABI::Unsupported {
@@ -84,7 +81,10 @@ fn lacking(abi: ABI) -> impl Iterator<Item = Layer> {
         (ABI::V5, "landlock-ioctl", "device ioctls are not restricted by Landlock; the filters allow a short list"),
         (ABI::V6, "landlock-scopes", "signals are not restricted by Landlock; the filters refuse other processes"),
     ];
-    LATER.into_iter().filter(move |(since, ..)| abi < *since).map(|(_, name, why)| Layer::missing(name, why, NEWER_KERNEL))
+    LATER
+        .into_iter()
+        .filter(move |(since, ..)| abi < *since)
+        .map(|(_, name, why)| Layer::missing(name, why, NEWER_KERNEL))
 }
 
 #[cfg(test)]

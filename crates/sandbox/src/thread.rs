@@ -48,7 +48,8 @@ impl Confinement {
 /// Any: a layer that this kernel has could not be put in force. The thread may be partly confined by then: it must do
 /// no effect and end.
 pub fn confine(rules: &ThreadRules<'_>) -> Result<Confinement, SandboxFault> {
-    let root = identity(rustix::fs::open(c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).and_then(rustix::fs::fstat))?;
+    let root =
+        identity(rustix::fs::open(c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).and_then(rustix::fs::fstat))?;
     let mut root_is_granted = false;
     for dir in rules.read_only.iter().chain(&rules.writable) {
         let stat = rustix::fs::fstat(dir);

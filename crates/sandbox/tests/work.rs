@@ -33,13 +33,30 @@ fn child() {
     alone(|| {
         let mut order = [0_u8; 1];
         socket.read_exact(&mut order).unwrap();
+        // Kernels (and containers) that lack something, made with a filter of our own.
+        match order[0] {
+            b'l' => lack(&[libc::SYS_landlock_create_ruleset], libc::ENOSYS),
+            b'L' => lack(&[libc::SYS_landlock_restrict_self], libc::EPERM),
+            b's' => lack(&[libc::SYS_seccomp], libc::EPERM),
+            b'c' => lack(&[libc::SYS_close_range], libc::EPERM),
+            _ => {}
+        }
         let memory = 512 << 20;
+        if b"Lsc".contains(&order[0]) {
+            let fault = enclose(&Limits::default(), socket.as_fd()).unwrap_err();
+            return write!(socket, "{fault}").unwrap();
+        }
         let enclosure = enclose(&Limits { worker_memory: memory, ..Limits::default() }, socket.as_fd()).unwrap();
         match order[0] {
             b'w' => work(&mut socket, enclosure.missing().count()),
             b'm' => {
                 let too_much = Vec::<u8>::new().try_reserve_exact(usize::try_from(memory).unwrap());
                 socket.write_all(&[u8::from(too_much.is_err())]).unwrap();
+            }
+            b'l' => {
+                let missing: Vec<_> = enclosure.missing().map(|l| l.name).collect();
+                assert!(std::fs::File::open("/etc/passwd").is_err(), "the filter still refuses it");
+                write!(socket, "{missing:?}").unwrap();
             }
             b'p' => panic!("seen by the keeper"),
             b'a' => std::process::abort(),
@@ -79,6 +96,15 @@ fn work(socket: &mut UnixStream, missing: usize) {
     socket.set_nonblocking(false).unwrap();
     let _ = writeln!(std::io::stderr(), "a word to the keeper");
     writeln!(socket, "{} {} {} {missing}", map.len(), caught.is_err(), started.elapsed() > Duration::ZERO).unwrap();
+}
+
+fn lack(calls: &[i64], errno: i32) {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+    let rules = calls.iter().map(|call| (*call, vec![])).collect();
+    let answer = SeccompAction::Errno(errno.try_into().unwrap());
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, answer, arch).unwrap();
+    apply_filter(&BpfProgram::try_from(filter).unwrap()).unwrap();
 }
 
 /// What `raincoat` runs under a hidden subcommand.
@@ -154,6 +180,21 @@ fn a_panic_or_an_abort_in_a_worker_is_seen_for_what_it_is() {
 fn a_worker_cannot_be_enclosed_anew_with_other_limits() {
     let child = start(b"e");
     assert_eq!(said(&child), [1]);
+}
+
+#[test]
+fn a_kernel_without_landlock_is_said_and_the_rest_holds() {
+    let child = start(b"l");
+    assert_eq!(String::from_utf8(said(&child)).unwrap(), "[\"landlock\"]");
+}
+
+#[test]
+fn a_worker_refuses_to_start_where_a_layer_could_not_be_put_in_force() {
+    for (order, names) in [(b"L", "Landlock"), (b"s", "system call filter"), (b"c", "close descriptors")] {
+        let child = start(order);
+        let fault = String::from_utf8(said(&child)).unwrap();
+        assert!(fault.contains(names), "{fault}");
+    }
 }
 
 #[test]
@@ -286,10 +327,25 @@ fn the_probe_sees_each_layer_refuse() {
     if rustix::process::geteuid().is_root() {
         assert_eq!(state("not-dumpable"), LayerState::Unknown);
     } else {
-        assert_ne!(state("not-dumpable"), LayerState::Missing);
+        assert_eq!(state("not-dumpable"), LayerState::Enforced);
     }
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing is left behind");
     assert!(std::fs::read_dir("/").is_ok(), "and this thread is as free as before");
+}
+
+#[test]
+fn the_probe_does_not_praise_a_process_that_did_not_harden_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let data = std::fs::File::open(home.path()).unwrap();
+    let helper = ["probe_helper", "--exact", "--ignored", "--nocapture", "--test-threads=1"];
+    let layers = probe(&helper, &Limits::default(), data.as_fd());
+    let state = |name: &str| layers.iter().find(|l: &&Layer| l.name == name).unwrap().state;
+    if !rustix::thread::no_new_privs().unwrap() {
+        assert_eq!(state("no-new-privileges"), LayerState::Missing);
+    }
+    if !rustix::process::geteuid().is_root() {
+        assert_ne!(state("not-dumpable"), LayerState::Enforced);
+    }
 }
 
 #[test]
@@ -318,7 +374,10 @@ fn all_of_it_holds_for_an_ordinary_user_too() {
         "a_worker_cannot_take_more_memory_than_its_limit",
         "the_effects_thread_does_everything_that_effects_do",
         "what_the_confinement_does_not_cover_is_known",
+        "a_kernel_without_landlock_is_said_and_the_rest_holds",
+        "a_worker_refuses_to_start_where_a_layer_could_not_be_put_in_force",
         "the_probe_sees_each_layer_refuse",
+        "the_probe_does_not_praise_a_process_that_did_not_harden_itself",
     ] {
         let done = std::process::Command::new("setpriv")
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])

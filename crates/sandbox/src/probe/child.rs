@@ -30,18 +30,15 @@ pub fn probe_main() -> io::Result<()> {
     let mut order = [0_u8; 17];
     socket.read_exact(&mut order)?;
     let [order, rest @ ..] = order;
-    let (memory, cpu) = rest.split_at(8);
+    let (first, second) = rest.split_at(8);
+    let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
+    let (first, second) = (number(first), number(second));
     match order {
         WORKER => {
-            let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
-            let limits = Limits {
-                worker_memory: number(memory),
-                worker_cpu_secs: u32::try_from(number(cpu)).unwrap_or(u32::MAX),
-                ..Limits::default()
-            };
-            be_a_worker(&mut socket, &limits)
+            let worker_cpu_secs = u32::try_from(second).unwrap_or(u32::MAX);
+            be_a_worker(&mut socket, &Limits { worker_memory: first, worker_cpu_secs, ..Limits::default() })
         }
-        DUMPABLE => socket.write_all(&look_into_others()),
+        DUMPABLE => socket.write_all(&look_into_others(first)),
         // SAFETY: a plain number; this process has one thread and ends right after.
         NAMESPACES => socket.write_all(&[answer(unsafe { libc::unshare(libc::CLONE_NEWUSER) } == 0)]),
         _ => Err(io::ErrorKind::InvalidData.into()),
@@ -70,8 +67,7 @@ fn be_a_worker(socket: &mut UnixStream, limits: &Limits) -> io::Result<()> {
 pub(super) fn worker(helper: &[&str], limits: &Limits) -> Layer {
     const NAME: &str = "worker";
     const FIX: &str = "see whether a container or a sandbox around raincoat forbids it";
-    let order = [&limits.worker_memory.to_le_bytes()[..], &u64::from(limits.worker_cpu_secs).to_le_bytes()].concat();
-    let (said, ended) = match ask(helper, WORKER, &order) {
+    let (said, ended) = match ask(helper, WORKER, limits.worker_memory, limits.worker_cpu_secs.into()) {
         Ok(answer) => answer,
         Err(error) => return Layer::unknown(NAME, format!("the probe could not run: {error}"), FIX),
     };
@@ -98,8 +94,8 @@ fn makes_code() -> bool {
     }
 }
 
-/// Can this process read the memory of a child of its own (dumpable), and of its parent (not to be)?
-fn look_into_others() -> [u8; 2] {
+/// Can this process read the memory of a child of its own (dumpable), and of the keeper (not to be)?
+fn look_into_others(keeper: u64) -> [u8; 2] {
     // SAFETY: this process has one thread; the child does nothing but wait to be killed.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -108,14 +104,16 @@ fn look_into_others() -> [u8; 2] {
             unsafe { libc::pause() };
         }
     }
-    let read = |pid: i32| rustix::fs::open(format!("/proc/{pid}/mem"), rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).is_ok();
-    let seen = child > 0 && read(child);
+    let readable = |pid: u64| {
+        let (path, flags) = (format!("/proc/{pid}/mem"), rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC);
+        rustix::fs::open(path, flags, rustix::fs::Mode::empty()).is_ok()
+    };
+    let seen = u64::try_from(child).is_ok_and(readable);
     if child > 0 {
         // SAFETY: a child of ours, not reaped yet.
         unsafe { libc::kill(child, libc::SIGKILL) };
     }
-    // SAFETY: no arguments.
-    [answer(seen), answer(read(unsafe { libc::getppid() }))]
+    [answer(seen), answer(readable(keeper))]
 }
 
 /// Whether another process of this user can read our memory.
@@ -125,7 +123,7 @@ pub(super) fn not_dumpable(helper: &[&str]) -> Layer {
     if rustix::process::geteuid().is_root() {
         return Layer::unknown(NAME, "root may read any process's memory", "run raincoat as an ordinary user");
     }
-    match ask(helper, DUMPABLE, &[]) {
+    match ask(helper, DUMPABLE, std::process::id().into(), 0) {
         Ok((said, _)) => match said.as_slice() {
             [YES, NO] => Layer::enforced(NAME, "another process of this user was refused our memory"),
             [YES, _] => Layer::missing(NAME, "another process of this user can read our memory", FIX),
@@ -138,19 +136,20 @@ pub(super) fn not_dumpable(helper: &[&str]) -> Layer {
 /// Whether user namespaces can be made, which drafts use.
 pub(super) fn user_namespaces(helper: &[&str]) -> Layer {
     const NAME: &str = "user-namespaces";
-    const FIX: &str = "needed for drafts only: see `sysctl user.max_user_namespaces` and your distribution's AppArmor rules";
-    match ask(helper, NAMESPACES, &[]) {
+    const FIX: &str =
+        "needed for drafts only: see `sysctl user.max_user_namespaces` and your distribution's AppArmor rules";
+    match ask(helper, NAMESPACES, 0, 0) {
         Ok((said, _)) if said == [YES] => Layer::enforced(NAME, "one was made"),
         Ok(_) => Layer::missing(NAME, "the kernel does not let this user make one", FIX),
         Err(error) => Layer::unknown(NAME, format!("the probe could not run: {error}"), FIX),
     }
 }
 
-fn ask(helper: &[&str], order: u8, rest: &[u8]) -> io::Result<(Vec<u8>, Ended)> {
+fn ask(helper: &[&str], order: u8, first: u64, second: u64) -> io::Result<(Vec<u8>, Ended)> {
     let mut child: Worker = spawn_worker(helper)?;
     let mut message = vec![order];
-    message.extend_from_slice(rest);
-    message.resize(17, 0);
+    message.extend_from_slice(&first.to_le_bytes());
+    message.extend_from_slice(&second.to_le_bytes());
     let mut socket = child.socket();
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.write_all(&message)?;

@@ -8,8 +8,8 @@ use raincoat_os::{fill_random, keyring};
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::thread::{ThreadRules, confine, makes_socket, opens_root};
 use crate::Layer;
+use crate::thread::{ThreadRules, confine, makes_socket, opens_root};
 
 /// Landlock and the effects thread's filter, in a thread that ends with the probe.
 pub(super) fn thread_layers(data_dir: BorrowedFd<'_>) -> Vec<Layer> {
@@ -19,7 +19,8 @@ pub(super) fn thread_layers(data_dir: BorrowedFd<'_>) -> Vec<Layer> {
             .spawn_scoped(scope, || {
                 let before = (opens_root(), makes_socket());
                 let confined = confine(&ThreadRules { read_only: vec![data_dir], writable: vec![] });
-                let inside = fs::openat(data_dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+                let inside =
+                    fs::openat(data_dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
                 (before, confined, (opens_root(), makes_socket()), inside.is_ok())
             })
             .map(std::thread::ScopedJoinHandle::join)
@@ -109,7 +110,8 @@ pub(super) fn no_new_privileges() -> Layer {
         Ok(false) => return Layer::missing(NAME, "it is not set in this process", FIX),
         Err(error) => return Layer::unknown(NAME, format!("the kernel does not say: {error}"), FIX),
     }
-    let taken_back = rustix::thread::set_no_new_privs(false).is_ok() || !rustix::thread::no_new_privs().unwrap_or(false);
+    let taken_back =
+        rustix::thread::set_no_new_privs(false).is_ok() || !rustix::thread::no_new_privs().unwrap_or(false);
     if taken_back {
         Layer::missing(NAME, "it could be taken back", FIX)
     } else {

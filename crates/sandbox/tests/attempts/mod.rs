@@ -68,13 +68,12 @@ pub(crate) fn is_out(name: &str, scratch: &Path) -> bool {
 
 /// Whether this machine forbids the attempt to everybody, so that its negative control cannot succeed.
 pub(crate) fn not_possible_here(name: &str) -> bool {
-    let says = |file: &str, free: &str| {
-        std::fs::read_to_string(file).is_ok_and(|text| text.trim() != free)
-    };
+    let says = |file: &str, free: &str| std::fs::read_to_string(file).is_ok_and(|text| text.trim() != free);
     match name {
-        "ptrace the parent" | "read the parent's memory" | "process_vm_readv of the parent" | "take the parent's descriptor" => {
-            says("/proc/sys/kernel/yama/ptrace_scope", "0")
-        }
+        "ptrace the parent"
+        | "read the parent's memory"
+        | "process_vm_readv of the parent"
+        | "take the parent's descriptor" => says("/proc/sys/kernel/yama/ptrace_scope", "0"),
         "io_uring" => says("/proc/sys/kernel/io_uring_disabled", "0"),
         "bpf" => says("/proc/sys/kernel/unprivileged_bpf_disabled", "0") && !rustix::process::geteuid().is_root(),
         "userfaultfd" => says("/proc/sys/vm/unprivileged_userfaultfd", "1") && !rustix::process::geteuid().is_root(),
