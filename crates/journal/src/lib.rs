@@ -1,1 +1,33 @@
-//! placeholder
+//! The journal: what was there before each change, and what each change was, so that any of it can be taken back.
+//!
+//! It keeps content and operations in append-only segments, sealed, and knows nothing of users' files: `effects`
+//! captures what is there, asks the journal to make it durable ([`Journal::put_chunk`], [`Journal::intend`]), acts, and
+//! says how it came out ([`Journal::conclude`]). A crash between any two of these leaves a run that the next
+//! [`Journal::open`] reports, with the operations that were pending.
+//!
+//! The segments are the truth (`docs/formats/journal.md` gives every byte); the index beside them is a cache.
+
+mod error;
+mod facts;
+mod format;
+mod index;
+mod journal;
+mod keys;
+mod read;
+mod recover;
+mod undo;
+mod verify;
+mod walk;
+mod writer;
+
+pub use error::JournalError;
+pub use facts::Damage;
+pub use format::{CHUNK_BYTES, NoteKind};
+pub use journal::Journal;
+pub use keys::JournalKeys;
+pub use read::{Order, RunSummary, RunView};
+pub use recover::Interrupted;
+pub use undo::{
+    DirRestore, History, LinkHint, Planner, Selection, Skipped, Times, UndoPlan, UndoStep, effective_undoer, inverse,
+};
+pub use verify::{Problem, VerifyReport};

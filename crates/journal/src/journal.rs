@@ -1,0 +1,521 @@
+//! The journal: opening it, and everything that adds to it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use raincoat_os::{AppendFile, PrivateDir, new_ulid};
+use raincoat_types::{
+    Change, ChunkId, Clock, Content, Digest, FileContent, Intent, OpId, OpResult, RunEnd, RunHeader, RunId, RunKind,
+    Timestamp, Ulid,
+};
+
+use crate::facts::{Facts, Loc, SegmentRow, SegmentState};
+use crate::format::{CHUNK_BYTES, End, Head, Kind, Note, NoteKind, Outcome, encode};
+use crate::index::Index;
+use crate::read::Readers;
+use crate::writer::Writer;
+use crate::{JournalError, JournalKeys};
+
+/// Facts that are gathered before the index takes them.
+const BATCH: usize = 4096;
+/// Content that is gathered before it is written (it is durable only after the next intent).
+const BUFFER: usize = 4 << 20;
+/// Bytes of a note in one record.
+const NOTE_BYTES: usize = 1 << 20;
+/// Space that is kept for outcomes, recovery and undo on a full disk.
+const RESERVE: u64 = 8 << 20;
+const RESERVE_FILE: &str = "reserve";
+
+/// The journal of one store, open in this process. One thread uses it at a time.
+///
+/// Whoever only reads makes no segment. Several processes may have the same store open.
+pub struct Journal {
+    pub(crate) dir: PrivateDir,
+    pub(crate) segments: PrivateDir,
+    pub(crate) keys: Arc<JournalKeys>,
+    pub(crate) index: RefCell<Index>,
+    /// What the index does not have yet.
+    pub(crate) facts: Facts,
+    /// Segments that this process has locked: the one it writes, and those in which its runs began.
+    pub(crate) held: HashMap<Ulid, Arc<AppendFile>>,
+    pub(crate) writer: Option<Writer>,
+    pub(crate) runs: HashMap<RunId, OpenRun>,
+    pub(crate) readers: RefCell<Readers>,
+    /// The latest time that anybody told: it names segments.
+    pub(crate) latest: Timestamp,
+    /// Chunks in the writer's buffer.
+    fresh: Vec<ChunkId>,
+    /// When to write to the index again, after it refused.
+    next_flush: usize,
+    poison: Option<String>,
+    /// Where the segment ends with a mark, behind which nothing was written.
+    marked: u64,
+}
+
+/// A run that this process may add to.
+#[derive(Debug)]
+pub(crate) struct OpenRun {
+    /// The segment that it began in: whoever has that one locked owns the run.
+    pub(crate) home: Ulid,
+    pub(crate) ops: u32,
+    pub(crate) pending: BTreeSet<u32>,
+    pub(crate) notes: u32,
+    /// Whether the reserve is there for it.
+    pub(crate) undo: bool,
+}
+
+impl Journal {
+    /// Begins a run. It is durable with its first intent.
+    ///
+    /// # Errors
+    /// [`JournalError::BegunBefore`]; [`JournalError::Full`], [`JournalError::Poisoned`], or the system's.
+    pub fn begin_run(&mut self, header: &RunHeader) -> Result<(), JournalError> {
+        if self.runs.contains_key(&header.run) || self.run_row(header.run)?.is_some() {
+            return Err(JournalError::BegunBefore(header.run));
+        }
+        self.latest = self.latest.max(header.at);
+        let undo = matches!(header.kind, RunKind::Undo { .. });
+        let at = self.append(undo, &[(Kind::Begin, encode(header)?)])?;
+        let Some(at) = at.first().copied() else { return Ok(()) };
+        self.facts.begin(header.run, at);
+        let home = at.segment;
+        self.runs.insert(header.run, OpenRun { home, ops: 0, pending: BTreeSet::new(), notes: 0, undo });
+        Ok(())
+    }
+
+    /// Stores a piece of content of at most [`CHUNK_BYTES`] bytes, if the store does not have it. It is durable after
+    /// the next [`Journal::intend`].
+    ///
+    /// # Errors
+    /// [`JournalError::TooLarge`]; [`JournalError::Full`], [`JournalError::Poisoned`], or the system's.
+    pub fn put_chunk(&mut self, bytes: &[u8]) -> Result<ChunkId, JournalError> {
+        self.check_poison()?;
+        if bytes.len() > CHUNK_BYTES {
+            return Err(JournalError::TooLarge(bytes.len()));
+        }
+        let id = self.keys.chunk_id(bytes);
+        if self.chunk_at(&id)?.is_some() {
+            return Ok(id);
+        }
+        self.ensure_writer()?;
+        let Some(writer) = &mut self.writer else { return Ok(id) };
+        let at = writer.push(&self.keys, Kind::Chunk, bytes)?;
+        self.facts.chunk(id, at);
+        self.fresh.push(id);
+        if writer.buffered() >= BUFFER {
+            let undo = self.runs.values().any(|run| run.undo);
+            self.write_out(undo)?;
+        }
+        Ok(id)
+    }
+
+    /// Remembers that content with this digest is in the store, so that [`Journal::lookup`] finds it. Contents that
+    /// intents and outcomes carry are remembered by themselves.
+    pub fn remember(&mut self, content: &FileContent) {
+        if content.stored {
+            self.facts.content(&self.keys, content);
+        }
+    }
+
+    /// Content with this digest, if the store has all of it.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn lookup(&self, digest: &Digest) -> Result<Option<FileContent>, JournalError> {
+        let name = self.keys.content_name(digest);
+        let found = match self.facts.contents.get(&name) {
+            Some(content) => Some(content.clone()),
+            None => self.index.borrow().content(&self.keys, &name)?,
+        };
+        match found {
+            Some(content) if content.digest == *digest && self.holds(&content)? => Ok(Some(content)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Records what is about to be done. When this returns, the intents and all content stored before are durable:
+    /// only then may a file be touched. One write and one sync, however many there are.
+    ///
+    /// # Errors
+    /// [`JournalError::NotOpen`], [`JournalError::OutOfOrder`], [`JournalError::NotStored`],
+    /// [`JournalError::UnknownOp`] (for what it undoes) on a caller's fault; [`JournalError::Full`],
+    /// [`JournalError::Poisoned`], or the system's. On any error none of the intents counts, and nothing may be done.
+    pub fn intend(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
+        self.check_poison()?;
+        let mut undo = false;
+        let mut next: HashMap<RunId, u32> = HashMap::new();
+        let mut records = Vec::with_capacity(intents.len());
+        for intent in intents {
+            let run = self.runs.get(&intent.op.run).ok_or(JournalError::NotOpen(intent.op.run))?;
+            let last = next.entry(intent.op.run).or_insert(run.ops);
+            if intent.op.seq != last.saturating_add(1) {
+                return Err(JournalError::OutOfOrder(intent.op));
+            }
+            *last = intent.op.seq;
+            undo |= run.undo;
+            self.check_stored(intent)?;
+            if let Some(undone) = intent.undoes
+                && self.op_row(undone)?.is_none()
+            {
+                return Err(JournalError::UnknownOp(undone));
+            }
+            self.latest = self.latest.max(intent.at);
+            records.push((Kind::Intent, encode(intent)?));
+        }
+        let places = self.append(undo, &records)?;
+        self.sync()?;
+        for (intent, at) in intents.iter().zip(places) {
+            self.facts.intent(&self.keys, intent, at);
+            if let Some(run) = self.runs.get_mut(&intent.op.run) {
+                run.ops = intent.op.seq;
+                run.pending.insert(intent.op.seq);
+            }
+        }
+        if self.facts.count >= self.next_flush {
+            self.flush(SegmentState::Open);
+        }
+        Ok(())
+    }
+
+    /// Records how operations came out. This survives the process at once, and a power cut after the next
+    /// [`Journal::intend`] or [`Journal::end_run`]; until then recovery finds the operations pending and looks.
+    ///
+    /// # Errors
+    /// [`JournalError::NotPending`] on a caller's fault; [`JournalError::Full`], [`JournalError::Poisoned`], or the
+    /// system's.
+    pub fn conclude(&mut self, outcomes: &[(OpId, OpResult)]) -> Result<(), JournalError> {
+        self.outcomes(Kind::Outcome, outcomes)
+    }
+
+    /// Records what recovery found, or made, of an interrupted run's operation. As durable as [`Journal::conclude`].
+    ///
+    /// # Errors
+    /// As [`Journal::conclude`].
+    pub fn settle(&mut self, op: OpId, result: OpResult) -> Result<(), JournalError> {
+        self.outcomes(Kind::Settle, &[(op, result)])
+    }
+
+    fn outcomes(&mut self, kind: Kind, outcomes: &[(OpId, OpResult)]) -> Result<(), JournalError> {
+        self.check_poison()?;
+        let mut records = Vec::with_capacity(outcomes.len());
+        for (op, result) in outcomes {
+            if !self.runs.get(&op.run).is_some_and(|run| run.pending.contains(&op.seq)) {
+                return Err(JournalError::NotPending(*op));
+            }
+            records.push((kind, encode(&Outcome { op: *op, result: result.clone() })?));
+        }
+        let places = self.append(true, &records)?;
+        for ((op, result), at) in outcomes.iter().zip(places) {
+            self.facts.outcome(&self.keys, *op, result, at);
+            if let Some(run) = self.runs.get_mut(&op.run) {
+                run.pending.remove(&op.seq);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a note to a run: words, its plan, or a piece of a transcript. As durable as [`Journal::conclude`].
+    ///
+    /// # Errors
+    /// [`JournalError::NotOpen`] on a caller's fault; [`JournalError::Full`], [`JournalError::Poisoned`], or the
+    /// system's.
+    pub fn note(&mut self, run: RunId, kind: NoteKind, bytes: &[u8]) -> Result<(), JournalError> {
+        self.check_poison()?;
+        let open = self.runs.get(&run).ok_or(JournalError::NotOpen(run))?;
+        let (undo, first) = (open.undo, open.notes);
+        let pieces: Vec<&[u8]> = if bytes.is_empty() { vec![bytes] } else { bytes.chunks(NOTE_BYTES).collect() };
+        let mut records = Vec::with_capacity(pieces.len());
+        for (n, piece) in (first..).zip(&pieces) {
+            let more = usize::try_from(n - first).unwrap_or(usize::MAX) + 1 < pieces.len();
+            records.push((Kind::Note, encode(&Note { run, n, kind, more, bytes: piece.to_vec() })?));
+        }
+        let places = self.append(undo, &records)?;
+        for (n, at) in (first..).zip(places) {
+            self.facts.note(run, n, at);
+            if let Some(open) = self.runs.get_mut(&run) {
+                open.notes = n + 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a run, durably. Every operation of it must be settled.
+    ///
+    /// # Errors
+    /// [`JournalError::NotOpen`], [`JournalError::StillPending`] on a caller's fault; [`JournalError::Full`],
+    /// [`JournalError::Poisoned`], or the system's.
+    pub fn end_run(&mut self, end: &RunEnd) -> Result<(), JournalError> {
+        self.check_poison()?;
+        let run = self.runs.get(&end.run).ok_or(JournalError::NotOpen(end.run))?;
+        if !run.pending.is_empty() {
+            return Err(JournalError::StillPending(end.run, run.pending.len()));
+        }
+        let ops = run.ops;
+        self.latest = self.latest.max(end.at);
+        let places = self.append(true, &[(Kind::End, encode(&End { end: end.clone(), ops })?)])?;
+        self.sync()?;
+        if let Some(at) = places.first() {
+            self.facts.end(end.run, *at);
+        }
+        self.flush(SegmentState::Clean);
+        self.mark();
+        self.runs.remove(&end.run);
+        self.release();
+        Ok(())
+    }
+
+    /// Why the journal takes nothing more, if so.
+    pub fn poisoned(&self) -> Option<&str> {
+        self.poison.as_deref()
+    }
+
+    pub(crate) fn check_poison(&self) -> Result<(), JournalError> {
+        match &self.poison {
+            Some(why) => Err(JournalError::Poisoned(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Turns the journal read-only for good: what the kernel did with bytes that it could not write is unknown, and
+    /// to try again would be to pretend (see `fsync(2)`, and "Can Applications Recover from fsync Failures?", 2020).
+    fn poison(&mut self, doing: &'static str, error: std::io::Error) -> JournalError {
+        self.poison = Some(format!("it could not {doing} ({error})"));
+        JournalError::io(doing)(error)
+    }
+
+    fn check_stored(&self, intent: &Intent) -> Result<(), JournalError> {
+        let destroyed = match &intent.change {
+            Change::Replace { before, .. } | Change::Remove { before, .. } => &before.content,
+            Change::Create { .. } | Change::Move { .. } | Change::Link { .. } | Change::SetMeta { .. } => return Ok(()),
+        };
+        match destroyed {
+            Content::File(file) if !file.stored || !self.holds(file)? => Err(JournalError::NotStored(intent.op)),
+            _ => Ok(()),
+        }
+    }
+
+    fn holds(&self, content: &FileContent) -> Result<bool, JournalError> {
+        for chunk in &content.chunks {
+            if self.chunk_at(&chunk.id)?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Appends records and hands them to the kernel. `reserved`: whether the reserve may be used up for them.
+    fn append(&mut self, reserved: bool, records: &[(Kind, Vec<u8>)]) -> Result<Vec<Loc>, JournalError> {
+        self.check_poison()?;
+        match self.ensure_writer() {
+            Err(JournalError::Full) if reserved && self.release_reserve() => self.ensure_writer()?,
+            other => other?,
+        }
+        let Some(writer) = &mut self.writer else { return Ok(Vec::new()) };
+        let start = writer.position;
+        let mut places = Vec::with_capacity(records.len());
+        for (kind, body) in records {
+            match writer.push(&self.keys, *kind, body) {
+                Ok(at) => places.push(at),
+                Err(error) => {
+                    writer.rewind(start);
+                    return Err(error);
+                }
+            }
+        }
+        self.write_out(reserved)?;
+        Ok(places)
+    }
+
+    /// Hands the buffer to the kernel. On a full disk the buffer is given up, and nothing else is lost.
+    fn write_out(&mut self, reserved: bool) -> Result<(), JournalError> {
+        let mut room = self.writer.as_mut().map_or(Ok(()), Writer::make_room);
+        if reserved && matches!(room, Err(JournalError::Full)) && self.release_reserve() {
+            room = self.writer.as_mut().map_or(Ok(()), Writer::make_room);
+        }
+        match room {
+            Ok(()) => {}
+            Err(JournalError::Io { doing, source }) => return Err(self.poison(doing, source)),
+            Err(error) => {
+                if let Some(writer) = &mut self.writer {
+                    writer.discard();
+                }
+                for id in self.fresh.drain(..) {
+                    self.facts.chunks.remove(&id);
+                }
+                return Err(error);
+            }
+        }
+        self.fresh.clear();
+        match self.writer.as_mut().map_or(Ok(()), Writer::write_out) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.poison("write to a segment", error)),
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), JournalError> {
+        match self.writer.as_mut().map_or(Ok(()), Writer::sync) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.poison("make a segment durable", error)),
+        }
+    }
+
+    /// Notes in the segment that everything before is durable, so that damage to it cannot pass for a torn tail.
+    fn mark(&mut self) {
+        let Some(writer) = &mut self.writer else { return };
+        let before = writer.position;
+        if writer.push(&self.keys, Kind::Mark, &[]).is_err() || writer.make_room().is_err() {
+            writer.rewind(before);
+            return;
+        }
+        match writer.write_out() {
+            Ok(()) => self.marked = writer.written.offset,
+            Err(error) => drop(self.poison("write to a segment", error)),
+        }
+    }
+
+    /// Gives the index what was gathered. Only what is durable may go there: another process relies on it. That the
+    /// index refuses is no error, for it is a cache; the facts are kept.
+    pub(crate) fn flush(&mut self, state: SegmentState) {
+        if let Some(writer) = &self.writer {
+            if writer.is_dirty() || writer.buffered() > 0 {
+                return;
+            }
+            self.facts.segments.insert(writer.id, SegmentRow { position: writer.written, state });
+        }
+        match self.index.borrow_mut().write(&self.keys, &self.facts) {
+            Ok(()) => {
+                self.facts = Facts::default();
+                self.next_flush = BATCH;
+            }
+            Err(_) => self.next_flush = self.facts.count + BATCH,
+        }
+    }
+
+    /// Gives up the locks of segments that no run of ours began in.
+    pub(crate) fn release(&mut self) {
+        let (runs, writer) = (&self.runs, self.writer.as_ref().map(|writer| writer.id));
+        self.held.retain(|id, _| Some(*id) == writer || runs.values().any(|run| run.home == *id));
+    }
+
+    /// Sees to it that there is a segment to write to.
+    fn ensure_writer(&mut self) -> Result<(), JournalError> {
+        self.check_poison()?;
+        let mut after = None;
+        match &mut self.writer {
+            Some(writer) if !writer.is_full() => return Ok(()),
+            Some(writer) => {
+                writer.push(&self.keys, Kind::Final, &[])?;
+                let id = writer.id;
+                self.write_out(false)?;
+                self.sync()?;
+                self.flush(SegmentState::Final);
+                after = self.writer.take().map(|writer| (id, writer.position.prev));
+                self.release();
+            }
+            None => {
+                if let Some(writer) = self.adopt()? {
+                    self.held.insert(writer.id, Arc::clone(&writer.file));
+                    self.writer = Some(writer);
+                    self.make_reserve();
+                    return Ok(());
+                }
+            }
+        }
+        let latest = Told(self.latest);
+        let id = new_ulid(&latest).map_err(JournalError::io("draw a random name"))?;
+        let head = Head { created: self.latest, after };
+        let made = {
+            let _lock = self.dir.lock("lock").map_err(JournalError::io("lock the store"))?;
+            Writer::create(&self.segments, &self.keys, id, &head)
+        };
+        match made {
+            Ok(writer) => {
+                self.held.insert(id, Arc::clone(&writer.file));
+                self.writer = Some(writer);
+                self.make_reserve();
+                Ok(())
+            }
+            Err(JournalError::Io { doing, source }) => Err(self.poison(doing, source)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps some space back, as long as there is some.
+    fn make_reserve(&self) {
+        if let Ok(Some(file)) = self.dir.open_file(RESERVE_FILE)
+            && file.len().is_ok_and(|len| len >= RESERVE)
+        {
+            return;
+        }
+        let made = self.dir.create_append(RESERVE_FILE).or_else(|_| {
+            self.dir.open_file(RESERVE_FILE)?.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
+        });
+        if made.and_then(|file| file.preallocate(RESERVE)).is_err() {
+            let _ = self.dir.remove(RESERVE_FILE);
+        }
+    }
+
+    /// Gives the reserve back to the disk; whether there was one.
+    fn release_reserve(&self) -> bool {
+        let there = matches!(self.dir.open_file(RESERVE_FILE), Ok(Some(_)));
+        there && self.dir.remove(RESERVE_FILE).is_ok()
+    }
+
+    pub(crate) fn assemble(
+        dir: PrivateDir,
+        segments: PrivateDir,
+        keys: JournalKeys,
+        index: Index,
+        latest: Timestamp,
+    ) -> Journal {
+        Journal {
+            dir,
+            segments,
+            keys: Arc::new(keys),
+            index: RefCell::new(index),
+            facts: Facts::default(),
+            held: HashMap::new(),
+            writer: None,
+            runs: HashMap::new(),
+            readers: RefCell::default(),
+            latest,
+            fresh: Vec::new(),
+            next_flush: BATCH,
+            poison: None,
+            marked: 0,
+        }
+    }
+}
+
+impl Drop for Journal {
+    /// Leaves in order: what was recorded is made durable and indexed. (A process that is killed leaves it to the
+    /// next one.)
+    fn drop(&mut self) {
+        if self.poison.is_some() || self.writer.is_none() {
+            return;
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.discard();
+            let idle = !writer.is_dirty() || writer.written.offset == self.marked;
+            if idle && self.facts.count == 0 {
+                return;
+            }
+        }
+        for id in std::mem::take(&mut self.fresh) {
+            self.facts.chunks.remove(&id);
+        }
+        if self.sync().is_ok() {
+            self.flush(SegmentState::Clean);
+        }
+    }
+}
+
+/// The time that somebody told.
+struct Told(Timestamp);
+
+impl Clock for Told {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}

@@ -1,0 +1,40 @@
+//! The keys that the journal works with.
+
+use raincoat_seal::SealKey;
+use raincoat_types::{ChunkId, Digest};
+
+/// The journal's keys, each for one use.
+#[derive(Debug)]
+pub struct JournalKeys {
+    /// Seals records.
+    pub(crate) records: SealKey,
+    /// Authenticates record headers.
+    pub(crate) headers: SealKey,
+    /// Seals cells of the index.
+    pub(crate) cells: SealKey,
+    chunks: SealKey,
+    contents: SealKey,
+}
+
+impl JournalKeys {
+    /// Derives them from the journal key and the index key.
+    pub fn new(journal: &SealKey, index: &SealKey) -> JournalKeys {
+        JournalKeys {
+            records: journal.derive("journal records"),
+            headers: journal.derive("journal record headers"),
+            cells: index.derive("journal index cells"),
+            chunks: index.derive("journal chunk addresses"),
+            contents: index.derive("journal content addresses"),
+        }
+    }
+
+    /// The address of a chunk of these bytes.
+    pub(crate) fn chunk_id(&self, bytes: &[u8]) -> ChunkId {
+        ChunkId(self.chunks.mac(bytes))
+    }
+
+    /// The blind name under which the index finds the content with this digest.
+    pub(crate) fn content_name(&self, digest: &Digest) -> [u8; 32] {
+        self.contents.mac(&digest.0)
+    }
+}
