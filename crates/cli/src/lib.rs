@@ -1,1 +1,4 @@
-//! placeholder
+//! The binary `raincoat`: arguments in, words out.
+
+#[cfg(test)]
+mod demo;
