@@ -9,8 +9,10 @@
 )]
 
 use std::io::{Read, Write};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use raincoat_os::keyring::{self, KeyringFault};
 use raincoat_os::process::{Ended, MAX_LAST_WORDS, Worker, spawn_worker, worker_socket};
 
 /// The body of every worker below; run by hand it finds no socket and does nothing.
@@ -32,6 +34,15 @@ fn worker() {
             let group = stat.rsplit(')').next().unwrap().split_whitespace().nth(2).unwrap().to_owned();
             let me = std::process::id();
             writeln!(socket, "{fds:?}\n{environment:?}\n{}\n{}", cwd.display(), group == me.to_string()).unwrap();
+        }
+        b'k' => {
+            // As a login does that does not share its keys: whoever fetches does not possess the key, only its user.
+            // SAFETY: a new, unnamed session keyring (1 is KEYCTL_JOIN_SESSION_KEYRING); no pointer but null.
+            let joined = unsafe { libc::syscall(libc::SYS_keyctl, 1_u64, std::ptr::null::<u8>()) };
+            let mut name = String::new();
+            socket.read_to_string(&mut name).unwrap();
+            let found = keyring::fetch(&name, MINUTE).unwrap();
+            write!(socket, "{} {}", joined > 0, found.map_or(0, |value| value.expose().len())).unwrap();
         }
         b'p' => panic!("the worker's last words \u{1b}[2J"),
         b'f' => {
@@ -64,6 +75,7 @@ impl WriteRef for std::os::unix::net::UnixStream {
     }
 }
 
+const MINUTE: NonZeroU32 = NonZeroU32::new(60).unwrap();
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
@@ -84,6 +96,24 @@ fn a_worker_has_a_socket_and_nothing_else() {
     assert_eq!(lines[2], "/");
     assert_eq!(lines[3], "true", "a process group of its own");
     assert_eq!(worker.wait(LONG).unwrap(), Some(Ended::Code(0)), "{}", worker.last_words());
+}
+
+#[test]
+fn a_later_command_finds_what_an_earlier_one_cached() {
+    let name = format!("raincoat-test:command:{}", std::process::id());
+    if let Err(KeyringFault::Unavailable(error)) = keyring::cache(&name, &[9; 32], MINUTE) {
+        eprintln!("no keyring here: {error}");
+        return;
+    }
+    let mut worker = start(b'k');
+    let mut socket = worker.socket();
+    socket.write_all(name.as_bytes()).unwrap();
+    socket.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut said = String::new();
+    socket.read_to_string(&mut said).unwrap();
+    keyring::forget(&name).unwrap();
+    assert_eq!(said, "true 32", "{}", worker.last_words());
+    assert_eq!(worker.wait(LONG).unwrap(), Some(Ended::Code(0)));
 }
 
 #[test]

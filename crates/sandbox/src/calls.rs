@@ -66,8 +66,10 @@ const OTHERS_FIRST: &[&[When]] = &[&[When::OtherProcess(0)]];
 const CLONE_THREAD: u64 = libc::CLONE_THREAD as u64;
 /// `AT_FDCWD` as the 32 bits that the kernel looks at.
 const AT_FDCWD: u64 = libc::AT_FDCWD as u32 as u64;
-// `linux/prctl.h`, `asm-generic/ioctls.h` and `linux/fs.h`; the same on every architecture that the filters know.
+// `linux/prctl.h`, `linux/fcntl.h`, `asm-generic/ioctls.h` and `linux/fs.h`; the same on every architecture that the filters know.
 const PR_SET_VMA: u64 = 0x5356_4d41;
+const F_SETOWN_EX: u64 = 15;
+const F_NOTIFY: u64 = 1026;
 const TCGETS: u64 = 0x5401;
 const FIONBIO: u64 = 0x5421;
 const FIONREAD: u64 = 0x541b;
@@ -267,11 +269,7 @@ const HOSTILE: &[Call] = &[
 ];
 
 const THREAD: &[Call] = &[
-    call(
-        "clone",
-        libc::SYS_clone,
-        "starts a process or a thread, which would share the keeper's memory unconfined by anybody's plan",
-    ),
+    call("clone", libc::SYS_clone, "starts a process or a thread; effects need neither"),
     call("clone3", libc::SYS_clone3, "starts a process or a thread"),
     call("sendto", libc::SYS_sendto, "uses the keeper's sockets; effects have none"),
     call("sendmsg", libc::SYS_sendmsg, "uses the keeper's sockets; effects have none"),
@@ -296,7 +294,12 @@ const THREAD: &[Call] = &[
         &[&[When::NotNull(2)]],
         "changes limits of the whole keeper; reading them is fine",
     ),
-    call("setrlimit", libc::SYS_setrlimit, "changes limits of the whole keeper"),
+    call_when(
+        "fcntl",
+        libc::SYS_fcntl,
+        &[&[When::Is(1, libc::F_SETOWN as u64)], &[When::Is(1, F_SETOWN_EX)], &[When::Is(1, F_NOTIFY)]],
+        "has the kernel signal another process, or watches a folder, which Landlock does not see",
+    ),
     call(
         "chdir",
         libc::SYS_chdir,
@@ -393,6 +396,7 @@ const HOSTILE_LEGACY: &[Call] = &[
 ];
 #[cfg(target_arch = "x86_64")]
 const THREAD_LEGACY: &[Call] = &[
+    call("setrlimit", libc::SYS_setrlimit, "changes limits of the whole keeper"),
     call(
         "chown",
         libc::SYS_chown,
@@ -414,7 +418,7 @@ const WORKER_LEGACY: &[Call] = &[];
 #[cfg(not(target_arch = "x86_64"))]
 const HOSTILE_LEGACY: &[Call] = &[];
 #[cfg(not(target_arch = "x86_64"))]
-const THREAD_LEGACY: &[Call] = &[];
+const THREAD_LEGACY: &[Call] = &[call("setrlimit", 164, "changes limits of the whole keeper")];
 
 #[cfg(test)]
 mod tests {

@@ -88,8 +88,28 @@ fn lacking(abi: ABI) -> impl Iterator<Item = Layer> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
+
+    /// A worker has the filter as well, which would hide a Landlock that does nothing.
+    #[test]
+    fn landlock_alone_refuses_files_tcp_and_signals() {
+        let abi = kernel_abi();
+        let tried = || {
+            // SAFETY: signal 0 is none: only permission is looked at.
+            let signal = unsafe { libc::kill(libc::getppid(), 0) } == 0;
+            [std::fs::File::open("/etc/passwd").is_ok(), std::net::TcpListener::bind("127.0.0.1:0").is_ok(), signal]
+        };
+        let confined = || {
+            let layers = restrict(&[], &[]).unwrap();
+            assert_eq!(layers.first().unwrap().is_enforced(), abi > 0);
+            tried()
+        };
+        assert_eq!(tried(), [true, true, true]);
+        let after = std::thread::scope(|scope| scope.spawn(confined).join().unwrap());
+        assert_eq!(after, [abi < 1, abi < 4, abi < 6]);
+    }
 
     #[test]
     fn an_older_landlock_is_not_taken_for_a_newer_one() {

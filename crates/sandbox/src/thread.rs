@@ -2,6 +2,16 @@
 //!
 //! This stops our own mistakes (a path resolved wrongly, a descriptor mixed up), not somebody who runs code in the
 //! keeper: threads share their memory. What an agent can influence runs in a worker, see [`crate::worker`].
+//!
+//! What it does not stop, and the effects' own discipline (descriptors, never paths) must:
+//!
+//! - reading metadata anywhere: `stat`, `access`, `readlink`, `getxattr`, `O_PATH` opens;
+//! - `chmod`, `setxattr` and `removexattr` by path, and `fchownat` with `AT_EMPTY_PATH`: effects need them to reach
+//!   an `O_PATH` descriptor through `/proc/self/fd`, and a filter cannot see what a path says. The other calls that
+//!   set metadata by path are refused;
+//! - anything through a descriptor that was opened before, whoever opened it;
+//! - opening a device file that lies in a granted folder (making one is refused, and device ioctls are), and
+//!   `/proc` or `/sys` if they were granted: they must not be.
 
 use std::os::fd::BorrowedFd;
 

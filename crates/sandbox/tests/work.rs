@@ -42,6 +42,12 @@ fn child() {
             _ => {}
         }
         let memory = 512 << 20;
+        if order[0] == b't' {
+            enclose(&Limits { worker_cpu_secs: 1, ..Limits::default() }, socket.as_fd()).unwrap();
+            loop {
+                std::hint::spin_loop();
+            }
+        }
         if b"Lsc".contains(&order[0]) {
             let fault = enclose(&Limits::default(), socket.as_fd()).unwrap_err();
             return write!(socket, "{fault}").unwrap();
@@ -165,6 +171,13 @@ fn an_enclosed_worker_does_its_work() {
 fn a_worker_cannot_take_more_memory_than_its_limit() {
     let child = start(b"m");
     assert_eq!(said(&child), [1]);
+}
+
+#[test]
+fn a_worker_that_computes_for_ever_is_ended_by_its_limit() {
+    let mut child = start(b"t");
+    let ended = child.wait(LONG).unwrap();
+    assert!(matches!(ended, Some(Ended::Signal(libc::SIGXCPU | libc::SIGKILL))), "{ended:?}");
 }
 
 #[test]

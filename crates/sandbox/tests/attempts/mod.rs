@@ -42,7 +42,7 @@ pub(crate) fn lay_out(scratch: &Path) {
         std::fs::create_dir(scratch.join(dir)).unwrap();
         std::fs::write(scratch.join(dir).join("file"), "content").unwrap();
     }
-    std::fs::write(scratch.join("victim"), "content").unwrap();
+    std::fs::write(scratch.join("writable/swap"), "other").unwrap();
     std::os::unix::fs::symlink(scratch.join("outside/file"), scratch.join("writable/link")).unwrap();
 }
 
@@ -55,7 +55,9 @@ pub(crate) fn is_out(name: &str, scratch: &Path) -> bool {
         "make a file outside" => scratch.join("outside/new").exists(),
         "remove outside" => !outside.exists(),
         "move out" => scratch.join("outside/moved").exists(),
-        "link in" => scratch.join("writable/linked").exists(),
+        "link in" | "move in" => scratch.join("writable/linked").exists(),
+        "swap with outside" => std::fs::read(outside).unwrap() == b"other",
+        "make a folder outside" | "make a symlink outside" => scratch.join("outside/new").exists(),
         "change owner outside by path" | "set times outside by path" | "set times outside, following" => {
             let stat = rustix::fs::stat(&outside).unwrap();
             stat.st_mtime == 1 || name.starts_with("change owner")
@@ -74,6 +76,8 @@ pub(crate) fn not_possible_here(name: &str) -> bool {
         | "read the parent's memory"
         | "process_vm_readv of the parent"
         | "take the parent's descriptor" => says("/proc/sys/kernel/yama/ptrace_scope", "0"),
+        // A kernel without 32-bit calls ends the process, with or without the filter.
+        "a 32-bit call" => true,
         "io_uring" => says("/proc/sys/kernel/io_uring_disabled", "0"),
         "bpf" => says("/proc/sys/kernel/unprivileged_bpf_disabled", "0") && !rustix::process::geteuid().is_root(),
         "userfaultfd" => says("/proc/sys/vm/unprivileged_userfaultfd", "1") && !rustix::process::geteuid().is_root(),
@@ -158,6 +162,7 @@ pub(crate) const WORKER: &[Attempt] = attempts! {
         sys!(SYS_prlimit64, 0, libc::RLIMIT_NOFILE, limit.as_ptr(), 0_usize) == 0
     };
     "become dumpable" => Refused: |_| sys!(SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
+    "a 32-bit call" => Killed: |_| calls_as_32_bit();
     "a call under its x32 number" => Killed: |_| {
         // Where the kernel has no x32, the call fails without the enclosure too; there it counts that it is the end.
         // SAFETY: getpid takes nothing.
@@ -188,6 +193,34 @@ pub(crate) const THREAD: &[Attempt] = attempts! {
     };
     "link in" => Refused: |p| {
         sys!(SYS_linkat, raw(&p.outside_dir), c"file".as_ptr(), raw(&p.writable), c"linked".as_ptr(), 0) == 0
+    };
+    "move in" => Refused: |p| {
+        sys!(SYS_renameat2, raw(&p.outside_dir), c"file".as_ptr(), raw(&p.writable), c"linked".as_ptr(), 0) == 0
+    };
+    "swap with outside" => Refused: |p| {
+        let swap = libc::RENAME_EXCHANGE;
+        sys!(SYS_renameat2, raw(&p.writable), c"swap".as_ptr(), raw(&p.outside_dir), c"file".as_ptr(), swap) == 0
+    };
+    "make a folder outside" => Refused: |p| sys!(SYS_mkdirat, raw(&p.outside_dir), c"new".as_ptr(), 0o700) == 0;
+    "make a symlink outside" => Refused: |p| {
+        sys!(SYS_symlinkat, c"/".as_ptr(), raw(&p.outside_dir), c"new".as_ptr()) == 0
+    };
+    "make an unnamed file outside" => Refused: |p| {
+        opens(&format!("{}/outside", p.path), libc::O_TMPFILE | libc::O_RDWR)
+    };
+    "open through /proc/self/root" => Refused: |_| opens("/proc/self/root/etc/passwd", libc::O_RDONLY);
+    "open through /proc/self/cwd" => Refused: |_| opens("/proc/self/cwd/etc/passwd", libc::O_RDONLY);
+    "open a path only outside" => Refused: |p| {
+        // A descriptor that is only a place may be had; the file behind it may not.
+        let path = p.at("outside/file");
+        let fd = sys!(SYS_openat, libc::AT_FDCWD, path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC, 0);
+        fd >= 0 && opens(&format!("/proc/self/fd/{fd}"), libc::O_RDONLY)
+    };
+    "execute a file of its own" => Refused: |p| {
+        let arguments = [std::ptr::null::<u8>()];
+        let path = p.at("writable/file");
+        // Not executable, so without the enclosure the file system says no, and says it differently.
+        sys!(SYS_execve, path.as_ptr(), arguments.as_ptr(), arguments.as_ptr()) == -1 && last() == libc::EACCES
     };
     "truncate outside by path" => Refused: |p| sys!(SYS_truncate, p.at("outside/file").as_ptr(), 0) == 0;
     "truncate outside by opening" => Refused: |p| {
@@ -255,6 +288,14 @@ pub(crate) const THREAD: &[Attempt] = attempts! {
     };
     "become dumpable" => Refused: |_| sys!(SYS_prctl, libc::PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
     "watch a folder" => Refused: |_| sys!(SYS_inotify_init1, 0) >= 0;
+    "be told of changes by signal" => Refused: |p| {
+        // SAFETY: plain numbers; 1026 is F_NOTIFY, 4 is DN_CREATE.
+        unsafe { libc::fcntl(raw(&p.outside_dir), 1026, 4) == 0 }
+    };
+    "have the kernel signal the parent" => Refused: |p| {
+        // SAFETY: plain numbers.
+        unsafe { libc::fcntl(raw(&p.writable), libc::F_SETOWN, parent()) == 0 }
+    };
     "set flags by ioctl" => Refused: |p| {
         // Reading them is allowed; writing back what was read changes nothing and is refused all the same.
         let mut flags = 0_i64;
@@ -266,11 +307,28 @@ pub(crate) const THREAD: &[Attempt] = attempts! {
         // SAFETY: null pointers, which the kernel refuses.
         unsafe { libc::syscall(463, -1, 0, 0, 0, 0, 0) == -1 && last() != libc::ENOSYS }
     };
+    "a 32-bit call" => Killed: |_| calls_as_32_bit();
     "a call under its x32 number" => Killed: |_| {
         // SAFETY: getpid takes nothing.
         unsafe { libc::syscall(0x4000_0000 + libc::SYS_getpid) > 0 || last() == libc::ENOSYS }
     };
 };
+
+/// `getpid` as a 32-bit program calls it.
+#[cfg(target_arch = "x86_64")]
+fn calls_as_32_bit() -> bool {
+    let pid: i64;
+    // SAFETY: getpid takes nothing and touches no memory; some kernels clear the named registers.
+    unsafe {
+        std::arch::asm!("int 0x80", inout("rax") 20_i64 => pid, out("r8") _, out("r9") _, out("r10") _, out("r11") _);
+    }
+    pid == i64::from(std::process::id())
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn calls_as_32_bit() -> bool {
+    true
+}
 
 fn last() -> i32 {
     std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
