@@ -787,6 +787,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_may_not_be_read_is_told_apart() {
+        if rustix::process::geteuid().is_root() {
+            eprintln!("root may read everything, so this test has nothing to see");
+            return;
+        }
+        let (_home, root) = tree();
+        std::fs::set_permissions(root.join("dir/other"), std::fs::Permissions::from_mode(0)).unwrap();
+        let snapshot = Snapshot::take(&root).unwrap();
+        assert_eq!(snapshot.unreadable().collect::<Vec<_>>(), [b"dir/other"]);
+        assert_eq!(snapshot.entries()[&b"dir/other"[..]].size, 5);
+        std::fs::set_permissions(root.join("dir/other"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        let what: Vec<_> = snapshot.differences(&Snapshot::take(&root).unwrap()).iter().map(|one| one.what).collect();
+        assert!(what.contains(&Aspect::Content), "what could not be compared is not called the same: {what:?}");
+    }
+
+    #[test]
     fn a_missing_root_says_so() {
         let error = Snapshot::take(Path::new("/nowhere/at/all")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
