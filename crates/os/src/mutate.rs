@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use raincoat_types::{FileKind, Meta, Timestamp, Xattr};
 use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, XattrFlags};
@@ -268,6 +269,23 @@ pub fn hold_alone(fd: BorrowedFd<'_>) -> io::Result<()> {
         _ => Err(io::Error::new(io::ErrorKind::Unsupported, error)),
     }
 }
+
+/// The user and group that this process acts as.
+pub fn me() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+}
+
+/// The umask that the user's shell gave us, before hardening set a stricter one: what new files of theirs get.
+pub fn user_umask() -> u32 {
+    USERS_UMASK.load(Ordering::Relaxed)
+}
+
+pub(crate) fn remember_umask(mask: u32) {
+    USERS_UMASK.store(mask & 0o777, Ordering::Relaxed);
+}
+
+/// 022 until [`crate::harden::harden_process`] has seen the real one.
+static USERS_UMASK: AtomicU32 = AtomicU32::new(0o022);
 
 /// `F_SETSIG` of `linux/fcntl.h`, which the `libc` crate leaves out.
 const F_SETSIG: libc::c_int = 10;

@@ -181,6 +181,8 @@ pub enum FileChange {
     Revert {
         /// Which operation.
         op: crate::OpId,
+        /// Even where somebody has changed the file since; what they made is kept in the journal.
+        overwrite: bool,
     },
     /// Give a directory the times it had. Only undo proposes it, as the last step.
     RestoreTimes {

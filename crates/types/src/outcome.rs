@@ -79,7 +79,7 @@ pub struct Match {
 }
 
 /// What was changed.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct ChangeDone {
     /// The operations it took, each of them undoable; empty where nothing needed doing.
     pub ops: Vec<OpId>,

@@ -1,0 +1,444 @@
+//! Changing files so that nothing is lost: intent and before-image durable, then the act, then the check, then the
+//! outcome. Changes that do not depend on each other share one intent, so that ten thousand moves do not cost ten
+//! thousand waits for the disk; each stays an operation of its own, and each is undoable.
+
+use std::collections::HashSet;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use raincoat_os::{Found, mutate, state};
+use raincoat_types::{
+    Change, Clock, Content, DirTimes, Failure, FailureKind, Identity, Image, Intent, OpId, OpResult, RelPath, RunId,
+    Spot, Timestamp,
+};
+
+use crate::act;
+use crate::capture::meta_now;
+use crate::failure::{at_path, broken};
+use crate::recorder::Recorder;
+use crate::resolve::Resolver;
+
+/// Steps that wait for one intent: bounded by open descriptors (two a step) and by memory.
+const BATCH: usize = 128;
+/// Bytes of new content that wait in memory.
+const BATCH_BYTES: usize = 8 << 20;
+/// From so many new files on, one `syncfs` is cheaper than an `fsync` each.
+const SYNC_ALL_FROM: usize = 4;
+
+/// What a step puts on disk.
+pub(crate) enum Payload {
+    /// Nothing new: a removal, a move, a link, a directory, a symlink.
+    None,
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// A file without a name that has the content already.
+    Unnamed(OwnedFd),
+    /// Content from the store, as the change's own image names it.
+    Stored,
+}
+
+/// One primitive change that is ready to be made.
+pub(crate) struct Step {
+    pub(crate) change: Change,
+    /// The place, found: the open folder and the name.
+    pub(crate) at: (usize, Found),
+    /// The second place: where a move goes to, or the name that a link is made from.
+    pub(crate) other: Option<(usize, Found)>,
+    pub(crate) payload: Payload,
+    pub(crate) undoes: Option<OpId>,
+}
+
+/// What came of the steps of one proposal.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) ops: Vec<OpId>,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// The part of a run that changes files.
+pub(crate) struct Engine {
+    pub(crate) resolver: Resolver,
+    pub(crate) recorder: Recorder,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) run: RunId,
+    /// Set by Ctrl-C: no new step begins.
+    pub(crate) stop: Arc<AtomicBool>,
+    next_seq: u32,
+    queue: Vec<(OpId, usize, Step)>,
+    queued_bytes: usize,
+    touched: HashSet<(usize, RelPath)>,
+    told: Vec<Told>,
+    /// Directories whose entries changed since the last full sync, so that temporary names taken away stay away.
+    dirty: Vec<OwnedFd>,
+    /// Inodes that undo made anew, by the identity that they had.
+    pub(crate) reborn: Vec<(Identity, Spot)>,
+    broken: Option<String>,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        resolver: Resolver,
+        recorder: Recorder,
+        clock: Arc<dyn Clock>,
+        run: RunId,
+        stop: Arc<AtomicBool>,
+    ) -> Engine {
+        Engine {
+            resolver,
+            recorder,
+            clock,
+            run,
+            stop,
+            next_seq: 1,
+            queue: Vec::new(),
+            queued_bytes: 0,
+            touched: HashSet::new(),
+            told: Vec::new(),
+            dirty: Vec::new(),
+            reborn: Vec::new(),
+            broken: None,
+        }
+    }
+
+    /// Opens a ledger for one proposal; steps are pushed under its number.
+    pub(crate) fn open_ticket(&mut self) -> usize {
+        self.told.push(Told::default());
+        self.told.len() - 1
+    }
+
+    /// What came of the proposals since the last call, in order. Makes all pending changes first.
+    pub(crate) fn settle(&mut self) -> Vec<Told> {
+        self.flush();
+        std::mem::take(&mut self.told)
+    }
+
+    /// Whether nothing waits to be made.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(crate) fn fail(&mut self, ticket: usize, failure: Failure) {
+        if let Some(told) = self.told.get_mut(ticket) {
+            told.failure.get_or_insert(failure);
+        }
+    }
+
+    /// Whether the proposal can go no further.
+    pub(crate) fn has_failed(&self, ticket: usize) -> bool {
+        self.told.get(ticket).is_some_and(|told| told.failure.is_some())
+    }
+
+    /// Now, for new files and records.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether a path, or a folder it lies in, waits to be changed: what is seen there now will not hold.
+    pub(crate) fn is_touched(&self, n: usize, path: &RelPath) -> bool {
+        if self.touched.is_empty() {
+            return false;
+        }
+        let mut at = Some(path.clone());
+        while let Some(here) = at {
+            at = here.split_last().map(|(parent, _)| parent);
+            if self.touched.contains(&(n, here)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes a step in. It is made together with others, at the latest when [`Engine::settle`] is called.
+    ///
+    /// # Errors
+    /// Where the store is broken, or the run has come to its limit.
+    pub(crate) fn push(&mut self, ticket: usize, step: Step) -> Result<(), Failure> {
+        if let Some(words) = &self.broken {
+            return Err(broken(words));
+        }
+        if self.next_seq > self.resolver.limits.run_ops {
+            let words =
+                format!("the run has made {} changes, its limit; start another run", self.resolver.limits.run_ops);
+            return Err(Failure::new(FailureKind::Limit, words));
+        }
+        let op = OpId { run: self.run, seq: self.next_seq };
+        self.next_seq += 1;
+        self.touched.insert((step.at.0, step.at.1.path.clone()));
+        if let Some((n, found)) = &step.other {
+            self.touched.insert((*n, found.path.clone()));
+        }
+        if let Payload::Bytes(bytes) = &step.payload {
+            self.queued_bytes += bytes.len();
+        }
+        self.queue.push((op, ticket, step));
+        if self.queue.len() >= BATCH || self.queued_bytes >= BATCH_BYTES {
+            self.flush();
+        }
+        Ok(())
+    }
+
+    /// Makes all that waits.
+    pub(crate) fn flush(&mut self) {
+        let queue = std::mem::take(&mut self.queue);
+        self.touched.clear();
+        self.queued_bytes = 0;
+        if queue.is_empty() {
+            return;
+        }
+        let at = self.now();
+        let mut intents = Vec::with_capacity(queue.len());
+        for (op, _, step) in &queue {
+            let temp = act::needs_temp(&step.change).then(|| temp_spot(*op, step)).flatten();
+            let dirs = self.dir_times(step);
+            intents.push(Intent { op: *op, at, change: step.change.clone(), temp, dirs, undoes: step.undoes });
+        }
+        if let Err(words) = self.recorder.intend(intents.clone()) {
+            self.broken = Some(words.clone());
+            for (_, ticket, _) in queue {
+                self.fail(ticket, broken(&words));
+            }
+            return;
+        }
+        self.make(queue, &intents);
+    }
+
+    fn make(&mut self, mut queue: Vec<(OpId, usize, Step)>, intents: &[Intent]) {
+        // New content first, beside its target and durable, so that the acts themselves are single calls.
+        let mut failed: Option<(usize, Failure)> = None;
+        let mut fresh = 0;
+        for (i, ((_, _, step), intent)) in queue.iter_mut().zip(intents).enumerate() {
+            let temp = intent.temp.as_ref().and_then(|spot| spot.path.split_last().map(|(_, name)| name.to_vec()));
+            match act::materialise(&self.recorder, step, temp.as_deref()) {
+                Ok(new_content) => fresh += usize::from(new_content),
+                Err(failure) => {
+                    failed = Some((i, failure));
+                    break;
+                }
+            }
+        }
+        if let Err(failure) = sync_new(&queue, intents, fresh, failed.as_ref().map(|(i, _)| *i)) {
+            failed = match failed {
+                Some((i, failure)) if i == 0 => Some((i, failure)),
+                _ => Some((0, failure)),
+            };
+        }
+        let mut results: Vec<(OpId, OpResult)> = Vec::with_capacity(queue.len());
+        for (i, ((op, ticket, step), intent)) in queue.iter().zip(intents).enumerate() {
+            let stopped = self.stop.load(Ordering::Relaxed);
+            let outcome = match &failed {
+                Some((at, failure)) if *at == i => Err(failure.clone()),
+                Some(_) => Err(Failure::new(FailureKind::Stopped, "not reached: an earlier change failed")),
+                None if stopped => Err(Failure::new(FailureKind::Stopped, "stopped before this change")),
+                None => act::act(&self.recorder, step, intent),
+            };
+            match outcome {
+                Ok(()) => {
+                    self.keep_links_true(step);
+                    if let Some(told) = self.told.get_mut(*ticket) {
+                        told.ops.push(*op);
+                    }
+                    results.push((*op, OpResult::Done { after: None, dirs: Vec::new() }));
+                }
+                Err(failure) => {
+                    act::abandon(step, intent);
+                    results.push((*op, OpResult::NotDone(failure.message.clone())));
+                    self.fail(*ticket, failure.clone());
+                    failed.get_or_insert((i, failure));
+                }
+            }
+        }
+        if let Err(words) = self.sync_folders(&queue) {
+            // The kernel may have thrown the changed pages away: what is on disk is not known. The intents stay
+            // pending, and recovery looks.
+            self.broken = Some(words.clone());
+            for (_, ticket, _) in &queue {
+                self.fail(*ticket, broken(&words));
+            }
+            return;
+        }
+        for (((_, _, step), intent), (_, result)) in queue.iter().zip(intents).zip(results.iter_mut()) {
+            if matches!(result, OpResult::Done { .. }) {
+                act::clear(step, intent);
+                *result = self.look_after(step);
+            }
+        }
+        if let Err(words) = self.recorder.conclude(results) {
+            self.broken = Some(words);
+        }
+    }
+
+    /// What is there now, for undo to expect.
+    fn look_after(&self, step: &Step) -> OpResult {
+        let (folder, name) = match (&step.change, &step.other) {
+            (Change::Move { .. }, Some((_, to))) => (to.folder(), to.name.as_slice()),
+            _ => (step.at.1.folder(), step.at.1.name.as_slice()),
+        };
+        let content = match &step.change {
+            Change::Create { after, .. } | Change::Replace { after, .. } => Some(after.content.clone()),
+            Change::Move { image, .. } | Change::Link { image, .. } => Some(image.content.clone()),
+            Change::SetMeta { .. } | Change::Remove { .. } => None,
+        };
+        let meta = meta_now(folder, name).ok().flatten();
+        let after = match (meta, content, &step.change) {
+            (Some(meta), Some(content), _) => Some(Image { meta, content }),
+            (Some(meta), None, Change::SetMeta { .. }) => Some(Image { meta, content: Content::Dir }),
+            _ => None,
+        };
+        OpResult::Done { after, dirs: self.dir_times(step) }
+    }
+
+    /// Times of the folders whose entries a step alters; of the folder itself where its own times are set.
+    fn dir_times(&self, step: &Step) -> Vec<DirTimes> {
+        let mut out: Vec<DirTimes> = Vec::new();
+        let mut note = |spot: &Spot, found: &Found| {
+            let Some((path, _)) = spot.path.split_last() else { return };
+            let at = Spot { grant: spot.grant, path };
+            if out.iter().any(|dir| dir.at == at) {
+                return;
+            }
+            if let Ok(stat) = state::stat_fd(found.folder()) {
+                out.push(DirTimes { at, mtime: stat.mtime, atime: stat.atime });
+            }
+        };
+        match (&step.change, &step.other) {
+            (Change::Move { from, to, .. }, Some((_, other))) => {
+                note(from, &step.at.1);
+                note(to, other);
+            }
+            (Change::SetMeta { at, .. }, _) => {
+                if let Ok(Some(stat)) = state::stat_at(step.at.1.folder(), &step.at.1.name)
+                    && stat.kind == raincoat_types::FileKind::Dir
+                {
+                    out.push(DirTimes { at: at.clone(), mtime: stat.mtime, atime: stat.atime });
+                }
+            }
+            (change, _) => {
+                if let Some(spot) = change.spots().first() {
+                    note(spot, &step.at.1);
+                }
+            }
+        }
+        out
+    }
+
+    fn keep_links_true(&mut self, step: &Step) {
+        let at = &step.at.1;
+        match &step.change {
+            Change::Move { image, .. } if image.meta.nlink > 1 => {
+                let new = step.other.as_ref().map(|(n, found)| (*n, &found.path));
+                self.resolver.relink(&image.meta.identity, Some((step.at.0, &at.path)), new);
+            }
+            Change::Remove { before, .. } if before.meta.nlink > 1 => {
+                self.resolver.relink(&before.meta.identity, Some((step.at.0, &at.path)), None);
+            }
+            Change::Link { .. } => self.resolver.forget_links(step.at.0),
+            // A whole tree moved: every name in it did.
+            Change::Move { image, .. } if image.content == Content::Dir => {
+                self.resolver.forget_links(step.at.0);
+                if let Some((n, _)) = &step.other {
+                    self.resolver.forget_links(*n);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes the altered folders durable, each once.
+    fn sync_folders(&mut self, queue: &[(OpId, usize, Step)]) -> Result<(), String> {
+        let mut seen: Vec<(u64, u64)> = Vec::new();
+        let mut dirs = Vec::new();
+        let founds = queue.iter().flat_map(|(_, _, step)| [Some(&step.at), step.other.as_ref()]).flatten();
+        for (_, found) in founds {
+            let Ok(stat) = state::stat_fd(found.folder()) else { continue };
+            let key = (stat.identity.dev, stat.identity.ino);
+            if !seen.contains(&key) {
+                seen.push(key);
+                dirs.push(found);
+            }
+        }
+        let words = |e: std::io::Error| format!("a folder could not be made durable ({e})");
+        if dirs.len() > SYNC_ALL_FROM {
+            // One call for the file system of each granted folder.
+            let mut devs: Vec<u64> = Vec::new();
+            for (found, (dev, _)) in dirs.iter().zip(&seen) {
+                if !devs.contains(dev) {
+                    devs.push(*dev);
+                    mutate::sync_file_system(found.folder()).map_err(words)?;
+                }
+            }
+        } else {
+            for found in &dirs {
+                mutate::sync_dir(found.folder()).map_err(words)?;
+            }
+        }
+        for found in dirs {
+            if self.dirty.len() < 64
+                && let Ok(fd) = found.folder().try_clone_to_owned()
+            {
+                self.dirty.push(fd);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes everything pending, and what was tidied up behind it, durable.
+    ///
+    /// # Errors
+    /// Where the disk or the store failed.
+    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
+        self.flush();
+        let dirty = std::mem::take(&mut self.dirty);
+        if dirty.len() > SYNC_ALL_FROM {
+            for folder in &self.resolver.folders {
+                let failed = |e| at_path(e, &RelPath::ROOT);
+                mutate::sync_file_system(folder.root.as_fd()).map_err(failed)?;
+            }
+        } else {
+            for dir in dirty {
+                mutate::sync_dir(dir.as_fd()).map_err(|e| at_path(e, &RelPath::ROOT))?;
+            }
+        }
+        match &self.broken {
+            Some(words) => Err(broken(words)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The temporary name of an operation, beside its target: hidden, and told by its name whose it is.
+fn temp_spot(op: OpId, step: &Step) -> Option<Spot> {
+    let spot = step.change.spots().into_iter().next()?;
+    let (parent, _) = spot.path.split_last()?;
+    let name = format!(".raincoat-{}-{}.tmp", op.run, op.seq);
+    Some(Spot { grant: spot.grant, path: parent.join(name.as_bytes()).ok()? })
+}
+
+/// Makes new content durable before any name leads to it.
+fn sync_new(
+    queue: &[(OpId, usize, Step)],
+    intents: &[Intent],
+    fresh: usize,
+    upto: Option<usize>,
+) -> Result<(), Failure> {
+    if fresh == 0 {
+        return Ok(());
+    }
+    let made = queue.iter().zip(intents).take(upto.unwrap_or(queue.len()));
+    if fresh >= SYNC_ALL_FROM {
+        let mut devs: Vec<u64> = Vec::new();
+        for ((_, _, step), _) in made {
+            let found = &step.at.1;
+            let Ok(stat) = state::stat_fd(found.folder()) else { continue };
+            if !devs.contains(&stat.identity.dev) {
+                devs.push(stat.identity.dev);
+                mutate::sync_file_system(found.folder()).map_err(|e| at_path(e, &found.path))?;
+            }
+        }
+        return Ok(());
+    }
+    for ((_, _, step), intent) in made {
+        act::sync_content(step, intent)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! Who remembers: the journal and the log, each on a thread of its own, asked over channels. The thread that acts on
+//! files is confined by the kernel to the run's folders and could not open the store; these two can.
+//!
+//! An intent goes to both at once, and is acknowledged when both have it on disk.
+
+use std::ops::ControlFlow;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use raincoat_audit::{About, Audit, Event};
+use raincoat_journal::{Journal, JournalError, Order};
+use raincoat_types::{Change, ChunkId, FileKind, Identity, Intent, OpId, OpRecord, OpResult, RunId, Spot};
+
+type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
+
+/// A handle on the two that remember; clones ask the same two.
+#[derive(Clone)]
+pub struct Recorder {
+    journal: Sender<Job<Journal>>,
+    audit: Sender<Job<Audit>>,
+    about: About,
+}
+
+/// The threads behind a [`Recorder`]. Closing them waits until everything asked has been done.
+pub struct Remembering {
+    journal: thread::JoinHandle<Journal>,
+    audit: thread::JoinHandle<Audit>,
+}
+
+impl Recorder {
+    /// Starts the two threads.
+    pub fn start(journal: Journal, audit: Audit) -> (Recorder, Remembering) {
+        let (to_journal, journal) = serve(journal);
+        let (to_audit, audit) = serve(audit);
+        let recorder = Recorder { journal: to_journal, audit: to_audit, about: About::NOTHING };
+        (recorder, Remembering { journal, audit })
+    }
+
+    /// The same, speaking for an actor within a run.
+    #[must_use]
+    pub fn speaking_for(&self, about: About) -> Recorder {
+        Recorder { about, ..self.clone() }
+    }
+
+    /// Asks the journal.
+    ///
+    /// # Errors
+    /// In words, where its thread is gone.
+    pub fn journal<R: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Journal) -> R + Send + 'static,
+    ) -> Result<R, String> {
+        wait(&request(&self.journal, ask))
+    }
+
+    /// Asks the log.
+    ///
+    /// # Errors
+    /// In words, where its thread is gone.
+    pub fn audit<R: Send + 'static>(&self, ask: impl FnOnce(&mut Audit) -> R + Send + 'static) -> Result<R, String> {
+        wait(&request(&self.audit, ask))
+    }
+
+    /// Appends events to the log, durably.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn log(&self, events: Vec<Event>) -> Result<(), String> {
+        let about = self.about.clone();
+        self.audit(move |audit| audit.append(&about, &events))?.map(drop).map_err(|e| e.to_string())
+    }
+
+    /// Appends events that become durable with the next that must be. Nobody waits; an error shows at the next
+    /// durable one, which it fails.
+    pub fn log_lazily(&self, events: Vec<Event>) {
+        let about = self.about.clone();
+        let _ = self.audit.send(Box::new(move |audit| {
+            let _ = audit.append_lazy(&about, &events);
+        }));
+    }
+
+    /// Makes intents durable in the journal and in the log.
+    ///
+    /// # Errors
+    /// In words. Nothing may be changed then.
+    pub fn intend(&self, intents: Vec<Intent>) -> Result<(), String> {
+        let events: Vec<Event> = intents.iter().map(intended).collect();
+        let about = self.about.clone();
+        let logged = request(&self.audit, move |audit: &mut Audit| audit.append(&about, &events));
+        let kept = request(&self.journal, move |journal: &mut Journal| journal.intend(&intents));
+        let kept = wait(&kept)?.map_err(|e| e.to_string());
+        wait(&logged)?.map_err(|e| e.to_string())?;
+        kept
+    }
+
+    /// Keeps outcomes. They outlast this process at once, and a power cut with the next intent; without them recovery
+    /// looks at the files.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn conclude(&self, results: Vec<(OpId, OpResult)>) -> Result<(), String> {
+        self.log_lazily(results.iter().map(|(op, result)| concluded(*op, result)).collect());
+        self.journal(move |journal| {
+            for (_, result) in &results {
+                if let OpResult::Done { after: Some(image), .. } = result
+                    && let raincoat_types::Content::File(content) = &image.content
+                    && content.stored
+                {
+                    journal.remember(content);
+                }
+            }
+            journal.conclude(&results)
+        })?
+        .map_err(|e| e.to_string())
+    }
+
+    /// Puts a chunk of content into the store. Durable with the next intent.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn put_chunk(&self, bytes: Vec<u8>) -> Result<ChunkId, String> {
+        self.journal(move |journal| journal.put_chunk(&bytes))?.map_err(|e| e.to_string())
+    }
+
+    /// A chunk of content out of the store.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn read_chunk(&self, id: ChunkId) -> Result<Vec<u8>, String> {
+        self.journal(move |journal| journal.read_chunk(id))?.map_err(|e| e.to_string())
+    }
+
+    /// One recorded operation.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn op(&self, op: OpId) -> Result<Option<OpRecord>, String> {
+        match self.journal(move |journal| journal.op(op))? {
+            Ok(record) => Ok(Some(record)),
+            Err(JournalError::UnknownOp(_) | JournalError::UnknownRun(_)) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The places under which a run took names of this inode away: where undo may have made it anew.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn spots_of(&self, run: RunId, identity: Identity) -> Result<Vec<Spot>, String> {
+        self.journal(move |journal| {
+            let mut spots = Vec::new();
+            journal.for_each_op(run, Order::Forward, |op| {
+                if let Change::Remove { at, before } = &op.intent.change
+                    && before.meta.identity == identity
+                    && before.meta.kind == FileKind::File
+                {
+                    spots.push(at.clone());
+                }
+                ControlFlow::Continue(())
+            })?;
+            Ok(spots)
+        })?
+        .map_err(|e: JournalError| e.to_string())
+    }
+}
+
+impl Remembering {
+    /// Waits for the threads, once every [`Recorder`] is gone, and gives both back.
+    ///
+    /// # Errors
+    /// In words, where one of them died.
+    pub fn join(self) -> Result<(Journal, Audit), String> {
+        let journal = self.journal.join().map_err(|_| "the journal's thread died".to_owned())?;
+        let audit = self.audit.join().map_err(|_| "the log's thread died".to_owned())?;
+        Ok((journal, audit))
+    }
+}
+
+fn serve<T: Send + 'static>(mut it: T) -> (Sender<Job<T>>, thread::JoinHandle<T>) {
+    let (sender, receiver) = channel::<Job<T>>();
+    let handle = thread::spawn(move || {
+        for job in receiver {
+            job(&mut it);
+        }
+        it
+    });
+    (sender, handle)
+}
+
+fn request<T: 'static, R: Send + 'static>(
+    to: &Sender<Job<T>>,
+    ask: impl FnOnce(&mut T) -> R + Send + 'static,
+) -> Receiver<R> {
+    let (sender, receiver) = channel();
+    // Where the thread is gone the sender is dropped with the job, and waiting fails.
+    let _ = to.send(Box::new(move |it: &mut T| {
+        let _ = sender.send(ask(it));
+    }));
+    receiver
+}
+
+fn wait<R>(answer: &Receiver<R>) -> Result<R, String> {
+    answer.recv().map_err(|_| "the store's own thread is gone".to_owned())
+}
+
+fn intended(intent: &Intent) -> Event {
+    Event::OpIntended {
+        op: intent.op,
+        kind: intent.change.kind(),
+        places: intent.change.spots().into_iter().cloned().collect(),
+        before: intent.change.before().and_then(raincoat_types::Image::digest),
+        undoes: intent.undoes,
+    }
+}
+
+fn concluded(op: OpId, result: &OpResult) -> Event {
+    match result {
+        OpResult::Done { after, .. } => {
+            Event::OpDone { op, after: after.as_ref().and_then(raincoat_types::Image::digest) }
+        }
+        OpResult::NotDone(why) | OpResult::RolledBack(why) => Event::OpFailed { op, why: why.clone() },
+    }
+}

@@ -1,0 +1,292 @@
+//! From what an agent said to what the kernel found: places become descriptors, canonical paths and facts. The gate
+//! decides about these; the effect then uses the very descriptors that were resolved.
+
+use std::collections::HashMap;
+
+use raincoat_gate::{Protection, Role, Target};
+use raincoat_os::{Found, Root, Stat};
+use raincoat_types::{
+    Digest, Failure, FailureKind, FileChange, FileKind, FileRead, GrantId, Identity, Limits, Place, RelPath, Spot,
+};
+
+use crate::failure::fault;
+use crate::walk::Walker;
+
+/// A granted folder as a run holds it.
+#[derive(Debug)]
+pub struct Folder {
+    /// The grant.
+    pub grant: GrantId,
+    /// The folder, open.
+    pub root: Root,
+}
+
+/// What is known of names: asked about every path, answered from the policy's tables.
+pub trait Names: Send {
+    /// Whether a path beneath a folder (its absolute path first) is protected; with `tree`, whether a tree may arrive
+    /// there.
+    fn protection(&self, folder: &[u8], path: &RelPath, tree: bool) -> Option<(Protection, String)>;
+    /// The deny glob of the grant that matches.
+    fn denied(&self, grant: GrantId, path: &RelPath) -> Option<String>;
+    /// Whether this directory is one of our own (by device and inode, whatever its name).
+    fn is_ours(&self, identity: &Identity) -> bool;
+}
+
+/// An action with everything it touches found.
+#[derive(Debug)]
+pub struct Resolved {
+    /// Facts about each place, for the gate.
+    pub targets: Vec<Target>,
+    /// The digest of the resolved action, for approvals to bind to.
+    pub digest: Digest,
+    /// The places that were named, in the order of the action's fields.
+    pub(crate) found: Vec<(usize, Found)>,
+    /// Everything below a named tree, where the action goes through it: parents before their children.
+    pub(crate) below: Vec<(RelPath, Stat)>,
+}
+
+/// The folders of a run, and what is asked about each name.
+pub(crate) struct Resolver {
+    pub(crate) folders: Vec<Folder>,
+    pub(crate) names: Box<dyn Names>,
+    pub(crate) limits: Limits,
+    links: HashMap<usize, Links>,
+}
+
+/// The names of each inode of a folder that has several.
+type Links = HashMap<(u64, u64), Vec<RelPath>>;
+
+impl Resolver {
+    pub(crate) fn new(folders: Vec<Folder>, names: Box<dyn Names>, limits: Limits) -> Resolver {
+        Resolver { folders, names, limits, links: HashMap::new() }
+    }
+
+    pub(crate) fn folder(&self, n: usize) -> Result<&Folder, Failure> {
+        self.folders
+            .get(n)
+            .ok_or_else(|| Failure::new(FailureKind::Invalid, format!("there is no folder number {n} in this run")))
+    }
+
+    /// Which of the run's folders a grant is.
+    pub(crate) fn index_of(&self, grant: GrantId) -> Option<usize> {
+        self.folders.iter().position(|folder| folder.grant == grant)
+    }
+
+    pub(crate) fn find(&self, place: &Place, follow: bool) -> Result<(usize, Found), Failure> {
+        let n = usize::from(place.root);
+        let found = self.folder(n)?.root.find(&place.path.0, follow, self.limits.symlinks).map_err(fault)?;
+        Ok((n, found))
+    }
+
+    pub(crate) fn find_spot(&self, spot: &Spot) -> Result<(usize, Found), Failure> {
+        let n = self.index_of(spot.grant).ok_or_else(|| {
+            Failure::new(
+                FailureKind::Outside,
+                format!("`{}` is in a folder that is not part of this run", spot.path.display()),
+            )
+        })?;
+        let found = self.folder(n)?.root.find_exact(&spot.path).map_err(fault)?;
+        Ok((n, found))
+    }
+
+    /// The facts about one place.
+    pub(crate) fn target(&mut self, n: usize, found: &Found, role: Role) -> Result<Target, Failure> {
+        let mut target = self.target_of(n, &found.path, found.stat.as_ref(), role)?;
+        if found.way.iter().any(|identity| self.names.is_ours(identity)) {
+            target.protection = Some((Protection::Secret, "raincoat's own data".to_owned()));
+        }
+        Ok(target)
+    }
+
+    fn target_of(&mut self, n: usize, path: &RelPath, stat: Option<&Stat>, role: Role) -> Result<Target, Failure> {
+        let folder = self.folder(n)?;
+        let grant = folder.grant;
+        let base = std::os::unix::ffi::OsStrExt::as_bytes(folder.root.path().as_os_str());
+        let protection = self.names.protection(base, path, role == Role::Arrive);
+        let denied = self.names.denied(grant, path);
+        let many =
+            stat.filter(|s| s.nlink > 1 && s.kind == FileKind::File && matches!(role, Role::Write | Role::Remove));
+        let linked_outside = match many {
+            Some(stat) => (self.names_of(n, &stat.identity)?.len() as u64) < stat.nlink,
+            None => false,
+        };
+        let kind = stat.map(|s| s.kind);
+        Ok(Target { spot: Spot { grant, path: path.clone() }, role, kind, protection, denied, linked_outside })
+    }
+
+    /// Resolves a look.
+    pub(crate) fn read(&mut self, action: &FileRead) -> Result<Resolved, Failure> {
+        let role = match action {
+            FileRead::List { .. } | FileRead::Stat { .. } => Role::Look,
+            FileRead::Read { .. } | FileRead::Hash { .. } | FileRead::Search { .. } => Role::Read,
+        };
+        let follow = !matches!(action, FileRead::Stat { .. });
+        let (n, found) = self.find(action.place(), follow)?;
+        let targets = vec![self.target(n, &found, role)?];
+        Ok(Resolved { targets, digest: Digest::default(), found: vec![(n, found)], below: Vec::new() })
+    }
+
+    /// Resolves a change. What it would find is checked again when it acts.
+    pub(crate) fn change(&mut self, action: &FileChange) -> Result<Resolved, Failure> {
+        let mut out = Resolved { targets: Vec::new(), digest: Digest::default(), found: Vec::new(), below: Vec::new() };
+        match action {
+            FileChange::Write { at, .. } | FileChange::Edit { at, .. } => self.one(&mut out, at, true, Role::Write)?,
+            FileChange::Mkdir { at, parents } => self.mkdir(&mut out, at, *parents)?,
+            FileChange::Move { from, to, .. } => {
+                self.one(&mut out, from, false, Role::Remove)?;
+                // A name of a file that has others may move: the file itself stays as it is.
+                out.targets.iter_mut().for_each(|target| target.linked_outside = false);
+                self.arrive(&mut out, to)?;
+            }
+            FileChange::Copy { from, to, .. } => {
+                self.one(&mut out, from, false, Role::Read)?;
+                self.arrive(&mut out, to)?;
+                self.below(&mut out, 0, Role::Read)?;
+            }
+            FileChange::Delete { at, recursive } => {
+                self.one(&mut out, at, false, Role::Remove)?;
+                if *recursive {
+                    self.below(&mut out, 0, Role::Remove)?;
+                }
+            }
+            FileChange::Archive { from, to, .. } => {
+                for place in from {
+                    self.one(&mut out, place, false, Role::Read)?;
+                }
+                self.one(&mut out, to, false, Role::Write)?;
+                for n in 0..from.len() {
+                    self.below(&mut out, n, Role::Read)?;
+                }
+            }
+            FileChange::Extract { from, to } => {
+                self.one(&mut out, from, true, Role::Read)?;
+                self.one(&mut out, to, false, Role::Arrive)?;
+            }
+            // Resolved where the journal is at hand.
+            FileChange::Revert { .. } | FileChange::RestoreTimes { .. } => {}
+        }
+        out.digest = digest(action, &out.targets);
+        Ok(out)
+    }
+
+    fn one(&mut self, out: &mut Resolved, place: &Place, follow: bool, role: Role) -> Result<(), Failure> {
+        let (n, found) = self.find(place, follow)?;
+        out.targets.push(self.target(n, &found, role)?);
+        out.found.push((n, found));
+        Ok(())
+    }
+
+    /// Where something moves or is copied to: a tree, if the first place is one.
+    fn arrive(&mut self, out: &mut Resolved, to: &Place) -> Result<(), Failure> {
+        let tree = out.targets.first().is_some_and(|target| target.kind == Some(FileKind::Dir));
+        let (n, found) = self.find(to, false)?;
+        let mut target = self.target(n, &found, if tree { Role::Arrive } else { Role::Write })?;
+        if found.stat.is_some() {
+            target.linked_outside = false;
+        }
+        out.targets.push(target);
+        out.found.push((n, found));
+        Ok(())
+    }
+
+    /// The deepest folder that exists, and every missing one on the way.
+    fn mkdir(&mut self, out: &mut Resolved, at: &Place, parents: bool) -> Result<(), Failure> {
+        if !parents {
+            return self.one(out, at, false, Role::Write);
+        }
+        let names: Vec<&[u8]> = at.path.0.split(|b| *b == b'/').filter(|n| !n.is_empty() && *n != b".").collect();
+        for upto in (1..=names.len()).rev() {
+            let path = names.get(..upto).unwrap_or_default().join(&b'/');
+            let place = Place { root: at.root, path: raincoat_types::RawPath(path) };
+            match self.find(&place, true) {
+                Ok((n, found)) => {
+                    out.targets.push(self.target(n, &found, Role::Write)?);
+                    let mut path = found.path.clone();
+                    out.found.push((n, found));
+                    for name in names.get(upto..).unwrap_or_default() {
+                        path = path.join(name).map_err(|e| Failure::new(FailureKind::Invalid, e.to_string()))?;
+                        out.targets.push(self.target_of(n, &path, None, Role::Write)?);
+                    }
+                    return Ok(());
+                }
+                Err(failure) if failure.kind == FailureKind::NotFound && upto > 1 => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.one(out, at, false, Role::Write)
+    }
+
+    /// Facts about everything below the nth named place.
+    fn below(&mut self, out: &mut Resolved, nth: usize, role: Role) -> Result<(), Failure> {
+        let Some((n, found)) = out.found.get(nth) else { return Ok(()) };
+        if found.stat.as_ref().is_none_or(|s| s.kind != FileKind::Dir) {
+            return Ok(());
+        }
+        let n = *n;
+        let mut walker = Walker::new(found, self.limits.walk_depth)?;
+        while let Some((path, stat)) = walker.next()? {
+            if out.below.len() >= self.limits.plan_steps as usize {
+                return Err(Failure::new(
+                    FailureKind::Limit,
+                    format!("more than {} files below `{}`; do it in parts", out.below.len(), path.display()),
+                ));
+            }
+            out.targets.push(self.target_of(n, &path, Some(&stat), role)?);
+            out.below.push((path, stat));
+        }
+        Ok(())
+    }
+
+    /// The names within folder `n` of an inode that has several. The folder is walked once, at the first such file.
+    pub(crate) fn names_of(&mut self, n: usize, identity: &Identity) -> Result<Vec<RelPath>, Failure> {
+        if !self.links.contains_key(&n) {
+            let folder = self.folder(n)?;
+            let found = folder.root.find_exact(&RelPath::ROOT).map_err(fault)?;
+            let mut walker = Walker::new(&found, self.limits.walk_depth)?;
+            let mut links = Links::new();
+            while let Some((path, stat)) = walker.next()? {
+                if stat.nlink > 1 && stat.kind == FileKind::File {
+                    links.entry((stat.identity.dev, stat.identity.ino)).or_default().push(path);
+                }
+            }
+            self.links.insert(n, links);
+        }
+        let names = self.links.get(&n).and_then(|links| links.get(&(identity.dev, identity.ino)));
+        Ok(names.cloned().unwrap_or_default())
+    }
+
+    /// A file with several names changed one of them: look again next time.
+    pub(crate) fn forget_links(&mut self, n: usize) {
+        self.links.remove(&n);
+    }
+
+    /// A name of a file with several moved or went: keeps what was learnt of the folder true, without a new walk.
+    pub(crate) fn relink(
+        &mut self,
+        identity: &Identity,
+        old: Option<(usize, &RelPath)>,
+        new: Option<(usize, &RelPath)>,
+    ) {
+        let key = (identity.dev, identity.ino);
+        if let Some((n, path)) = old
+            && let Some(names) = self.links.get_mut(&n).and_then(|links| links.get_mut(&key))
+        {
+            names.retain(|name| name != path);
+        }
+        if let Some((n, path)) = new
+            && let Some(links) = self.links.get_mut(&n)
+        {
+            links.entry(key).or_default().push(path.clone());
+        }
+    }
+}
+
+/// What an approval binds to: the whole action, content included, and where it led.
+fn digest(action: &FileChange, targets: &[Target]) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("raincoat 2026-11 resolved action v1");
+    let spots: Vec<&Spot> = targets.iter().map(|target| &target.spot).collect();
+    // Plain data with no map in it always serialises; were it not so, the digest would be of less and match nothing.
+    let bytes = postcard::to_stdvec(&(action, spots)).unwrap_or_default();
+    hasher.update(&bytes);
+    Digest(*hasher.finalize().as_bytes())
+}
