@@ -232,6 +232,26 @@ mod tests {
         assert_eq!(key.derive("journal").expose(), &want);
     }
 
+    // Made with pyca/cryptography 48 (OpenSSL): HKDF-SHA256 and AES-256-GCM-SIV, another implementation of both.
+    #[test]
+    fn what_another_implementation_sealed_opens() {
+        let key = SealKey::from_bytes(std::array::from_fn(|n| n as u8));
+        let sealed =
+            hex("6465666768696a6b6c6d6e6ff7259e7f70d64f9d7c4be146ca58ac1b17ec42b7b2d58cbe330f3ca0b7fd26eb62a177");
+        assert_eq!(key.open(b"context", &sealed).unwrap(), b"the quick brown fox");
+        let derived = hex("46b48d47a2c158d0b8e40e475b3eab39efd034c573030fbfad3d743f8be6dbae");
+        assert_eq!(key.derive("journal").expose().as_slice(), derived);
+        let mac_key = hex("36819459aa7aaf7c436cd1480c3fd5e256b1ad31f109499d0e042c6aa919aca9");
+        assert_eq!(key.0.mac.expose().as_slice(), mac_key);
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        text.as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+            .collect()
+    }
+
     #[test]
     fn labels_keys_and_uses_are_apart() {
         let (a, b) = (SealKey::generate().unwrap(), SealKey::generate().unwrap());

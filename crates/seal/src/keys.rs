@@ -141,6 +141,15 @@ impl Keys {
         Ok(dir.open_file(NAME)?.is_some())
     }
 
+    /// The ways into the keys in this directory, to know what to ask for. Nothing is unlocked, so nothing vouches for
+    /// the file yet.
+    ///
+    /// # Errors
+    /// [`KeysError::Missing`], [`KeysError::Damaged`], [`KeysError::Newer`] or [`KeysError::Io`].
+    pub fn slots_in(dir: &PrivateDir) -> Result<Vec<SlotInfo>, KeysError> {
+        Ok(infos(&read(dir)?))
+    }
+
     /// Makes keys that open with `unlock`, durably, and unlocks them.
     ///
     /// # Errors
@@ -297,6 +306,14 @@ impl Keys {
     /// Whether the passphrase or key file was given, rather than a cached unlock.
     pub fn is_fresh(&self) -> bool {
         self.root.is_some()
+    }
+
+    /// Whether the kernel keeps every key from being swapped out. It does not where `RLIMIT_MEMLOCK` is too low.
+    pub fn is_locked(&self) -> bool {
+        let always =
+            [&self.session, &self.store, &self.index, &self.journal, &self.log, &self.backup, &self.development];
+        let fresh = [Some(&self.staging), self.production.as_ref(), self.root.as_ref()];
+        always.into_iter().chain(fresh.into_iter().flatten()).all(SealKey::is_locked) && self.log_signing.is_locked()
     }
 
     /// Adds a passphrase.

@@ -28,8 +28,8 @@ pub enum KeysError {
         /// Seconds until the next try is taken.
         wait_secs: u64,
     },
-    /// A wrong passphrase was given a moment ago. This one was not even looked at.
-    #[error("a wrong passphrase was given before: try again in {wait_secs} s")]
+    /// A wrong passphrase was given, or a try broken off, a moment ago. This one was not even looked at.
+    #[error("a wrong passphrase was given, or a try broken off, a moment ago: try again in {wait_secs} s")]
     TooSoon {
         /// Seconds until the next try is taken.
         wait_secs: u64,

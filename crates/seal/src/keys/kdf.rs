@@ -43,6 +43,23 @@ pub(super) fn stretch(passphrase: &str, salt: &[u8; 16], cost: Cost) -> Result<S
 mod tests {
     use super::*;
 
+    // Made with pyca/cryptography 48 (OpenSSL's Argon2id).
+    #[test]
+    fn argon2id_is_as_another_implementation_has_it() {
+        let known = [
+            (
+                Cost { memory_kib: 256, passes: 2, lanes: 1 },
+                "cab746b4621993fdc91ec50787980b414a90a692f0bc68dfe19f9c25b3cba9ec",
+            ),
+            (Cost::DEFAULT, "7664ad4ba1a3c999fcdd0991ffc2270f78302d2383233db5e7befc85d1bb1819"),
+        ];
+        for (cost, want) in known {
+            let key = stretch("password", b"somesaltsomesalt", cost).unwrap();
+            let hex: String = key.expose().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, want);
+        }
+    }
+
     #[test]
     fn a_passphrase_gives_the_same_key_each_time_and_another_with_another_salt_or_cost() {
         let cost = Cost { memory_kib: 256, passes: 2, lanes: 1 };

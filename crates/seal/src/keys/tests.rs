@@ -84,6 +84,31 @@ fn every_way_in_opens_the_same_keys_and_all_keys_differ() {
 }
 
 #[test]
+fn what_to_ask_for_is_known_before_the_unlock() {
+    let (_home, dir) = home();
+    assert!(matches!(Keys::slots_in(&dir), Err(KeysError::Missing)));
+    let mut keys = create(&dir, &Unlock::KeyFile);
+    keys.add_passphrase(&words("x"), &clock()).unwrap();
+    assert_eq!(Keys::slots_in(&dir).unwrap(), keys.slots());
+    assert_eq!(keys.slots()[1].kind, SlotKind::Passphrase);
+}
+
+/// Files of format 1 as the first version wrote them: later ones open them for good.
+#[test]
+fn keys_of_format_1_open() {
+    let (_home, dir) = home();
+    dir.replace(NAME, include_bytes!("../../tests/data/keys-v1.bin")).unwrap();
+    dir.replace("key-1.bin", include_bytes!("../../tests/data/key-1-v1.bin")).unwrap();
+    for unlock in [Unlock::KeyFile, pass("correct horse battery staple")] {
+        let keys = Keys::unlock(&dir, &unlock, &clock()).unwrap();
+        let mut all = prints(&keys);
+        all.push(production(&keys));
+        let hex: String = blake3::hash(&all.concat()).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, include_str!("../../tests/data/keys-v1.txt").trim());
+    }
+}
+
+#[test]
 fn keys_are_never_made_over_keys_and_never_found_where_there_are_none() {
     let (_home, dir) = home();
     assert!(matches!(Keys::unlock(&dir, &Unlock::KeyFile, &clock()), Err(KeysError::Missing)));
