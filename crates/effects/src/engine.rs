@@ -2,7 +2,7 @@
 //! outcome. Changes that do not depend on each other share one intent, so that ten thousand moves do not cost ten
 //! thousand waits for the disk; each stays an operation of its own, and each is undoable.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -205,32 +205,40 @@ impl Engine {
 
     fn make(&mut self, mut queue: Vec<(OpId, usize, Step)>, intents: &[Intent]) {
         // New content first, beside its target and durable, so that the acts themselves are single calls.
-        let mut failed: Option<(usize, Failure)> = None;
+        let mut failed: HashMap<usize, Failure> = HashMap::new();
+        // What keeps everything after it from being made: a full or failing disk.
+        let mut halt: Option<Failure> = None;
         let mut fresh = 0;
         for (i, ((_, _, step), intent)) in queue.iter_mut().zip(intents).enumerate() {
             let temp = intent.temp.as_ref().and_then(|spot| spot.path.split_last().map(|(_, name)| name.to_vec()));
             match act::materialise(&self.recorder, step, temp.as_deref()) {
                 Ok(new_content) => fresh += usize::from(new_content),
                 Err(failure) => {
-                    failed = Some((i, failure));
-                    break;
+                    let halts = halts(&failure);
+                    failed.insert(i, failure.clone());
+                    if halts {
+                        halt = Some(failure);
+                        break;
+                    }
                 }
             }
         }
-        if let Err(failure) = sync_new(&queue, intents, fresh, failed.as_ref().map(|(i, _)| *i)) {
-            failed = match failed {
-                Some((i, failure)) if i == 0 => Some((i, failure)),
-                _ => Some((0, failure)),
-            };
+        if let Err(failure) = sync_new(&queue, intents, fresh) {
+            failed.insert(0, failure.clone());
+            halt = Some(failure);
         }
         let mut results: Vec<(OpId, OpResult)> = Vec::with_capacity(queue.len());
         for (i, ((op, ticket, step), intent)) in queue.iter().zip(intents).enumerate() {
-            let stopped = self.stop.load(Ordering::Relaxed);
-            let outcome = match &failed {
-                Some((at, failure)) if *at == i => Err(failure.clone()),
-                Some(_) => Err(Failure::new(FailureKind::Stopped, "not reached: an earlier change failed")),
-                None if stopped => Err(Failure::new(FailureKind::Stopped, "stopped before this change")),
-                None => act::act(&self.recorder, step, intent),
+            let outcome = if let Some(failure) = failed.remove(&i) {
+                Err(failure)
+            } else if let Some(failure) = &halt {
+                Err(Failure::new(failure.kind, format!("not reached: {}", failure.message)))
+            } else if self.has_failed(*ticket) {
+                Err(Failure::new(FailureKind::Stopped, "not reached: an earlier part of the same change failed"))
+            } else if self.stop.load(Ordering::Relaxed) {
+                Err(Failure::new(FailureKind::Stopped, "stopped before this change"))
+            } else {
+                act::act(&self.recorder, step, intent)
             };
             match outcome {
                 Ok(()) => {
@@ -243,8 +251,10 @@ impl Engine {
                 Err(failure) => {
                     act::abandon(step, intent);
                     results.push((*op, OpResult::NotDone(failure.message.clone())));
-                    self.fail(*ticket, failure.clone());
-                    failed.get_or_insert((i, failure));
+                    if halts(&failure) {
+                        halt.get_or_insert(failure.clone());
+                    }
+                    self.fail(*ticket, failure);
                 }
             }
         }
@@ -414,17 +424,17 @@ fn temp_spot(op: OpId, step: &Step) -> Option<Spot> {
     Some(Spot { grant: spot.grant, path: parent.join(name.as_bytes()).ok()? })
 }
 
+/// Whether a failure makes every later change hopeless or unsafe.
+fn halts(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::Full | FailureKind::Broken)
+}
+
 /// Makes new content durable before any name leads to it.
-fn sync_new(
-    queue: &[(OpId, usize, Step)],
-    intents: &[Intent],
-    fresh: usize,
-    upto: Option<usize>,
-) -> Result<(), Failure> {
+fn sync_new(queue: &[(OpId, usize, Step)], intents: &[Intent], fresh: usize) -> Result<(), Failure> {
     if fresh == 0 {
         return Ok(());
     }
-    let made = queue.iter().zip(intents).take(upto.unwrap_or(queue.len()));
+    let made = queue.iter().zip(intents);
     if fresh >= SYNC_ALL_FROM {
         let mut devs: Vec<u64> = Vec::new();
         for ((_, _, step), _) in made {
