@@ -12,31 +12,30 @@
 //! unlock).
 //!
 //! Files, all in one private directory: `keys.bin` (layout: [`KeysFile`]), `keys.delay` (after wrong passphrases),
-//! `keys.lock`, and for each key-file slot `key-N.bin` with 32 random bytes, here or in a directory of the user's
-//! choice.
+//! `keys.lock`, and for the key-file slot `key-*.bin` with 32 random bytes, here or in a directory of the user's
+//! choice (its name has the hierarchy's in it, so that several may lie together).
 
 mod delay;
 mod error;
 mod file;
 mod kdf;
+mod slots;
 
 use std::fmt;
 use std::io;
 
 use raincoat_os::{LockedBytes, PrivateDir, fill_random};
 use raincoat_types::{Clock, Secret};
-use zeroize::Zeroize;
 
 pub use error::KeysError;
 pub use file::KeysFile;
 
 use crate::SealKey;
-use file::{Lock, Slot, Wrapped};
+use file::{Lock, Wrapped};
 use kdf::Cost;
 
 const NAME: &str = "keys.bin";
 const LOCK: &str = "keys.lock";
-const MAX_PASSPHRASE: usize = 4096;
 
 /// What opens keys.
 #[derive(Debug)]
@@ -169,9 +168,9 @@ impl Keys {
         fill_random(&mut id)?;
         let mut file = KeysFile::new(id);
         match unlock {
-            Unlock::KeyFile => add_key_file(&mut file, dir, &root, clock)?,
-            Unlock::KeyFileIn(elsewhere) => add_key_file(&mut file, elsewhere, &root, clock)?,
-            Unlock::Passphrase(passphrase) => add_passphrase(&mut file, passphrase, &root, clock, cost)?,
+            Unlock::KeyFile => slots::add_key_file(&mut file, dir, &root, clock)?,
+            Unlock::KeyFileIn(elsewhere) => slots::add_key_file(&mut file, elsewhere, &root, clock)?,
+            Unlock::Passphrase(passphrase) => slots::add_passphrase(&mut file, passphrase, &root, clock, cost)?,
             Unlock::Cached(_) => return Err(KeysError::FreshUnlock),
         }
         for kind in SUBKEYS {
@@ -193,7 +192,7 @@ impl Keys {
     pub fn unlock(dir: &PrivateDir, unlock: &Unlock, clock: &dyn Clock) -> Result<Keys, KeysError> {
         match unlock {
             Unlock::Cached(session) => {
-                let session = key_of(session.expose().clone()).ok_or(KeysError::StaleCache)?;
+                let session = slots::key_of(session.expose().clone()).ok_or(KeysError::StaleCache)?;
                 let file = read(dir)?;
                 if !file.is_authentic(&mac_key(&session)) {
                     return Err(KeysError::StaleCache);
@@ -202,16 +201,16 @@ impl Keys {
             }
             Unlock::KeyFile => {
                 let file = read(dir)?;
-                let root = root_by_key_file(&file, dir)?;
+                let root = slots::root_by_key_file(&file, dir)?;
                 Keys::of_root(dir, &file, root, Cost::DEFAULT)
             }
             Unlock::KeyFileIn(elsewhere) => {
                 let file = read(dir)?;
-                let root = root_by_key_file(&file, elsewhere)?;
+                let root = slots::root_by_key_file(&file, elsewhere)?;
                 Keys::of_root(dir, &file, root, Cost::DEFAULT)
             }
             Unlock::Passphrase(passphrase) => {
-                let (file, root) = root_by_passphrase(dir, passphrase, clock)?;
+                let (file, root) = slots::root_by_passphrase(dir, passphrase, clock)?;
                 Keys::of_root(dir, &file, root, Cost::DEFAULT)
             }
         }
@@ -323,7 +322,7 @@ impl Keys {
     /// file is as it was then.
     pub fn add_passphrase(&mut self, passphrase: &Secret<String>, clock: &dyn Clock) -> Result<(), KeysError> {
         let cost = self.cost;
-        self.change(|file, root| add_passphrase(file, passphrase, root, clock, cost))
+        self.change(|file, root| slots::add_passphrase(file, passphrase, root, clock, cost))
     }
 
     /// Puts a passphrase in the place of all there are, at once.
@@ -336,7 +335,7 @@ impl Keys {
             // Taken while the old ones are there, so that none comes back.
             let id = file.free_id()?;
             file.slots.retain(|slot| !matches!(slot.lock, Lock::Passphrase { .. }));
-            add_passphrase_as(file, id, passphrase, root, clock, cost)
+            slots::add_passphrase_as(file, id, passphrase, root, clock, cost)
         })
     }
 
@@ -346,7 +345,9 @@ impl Keys {
     /// [`KeysError::NoPassphrase`]; [`KeysError::LastSlot`] where nothing else opens the keys; as
     /// [`Keys::add_passphrase`].
     pub fn remove_passphrase(&mut self) -> Result<(), KeysError> {
-        self.change(|file, _| remove(file, |lock| matches!(lock, Lock::Passphrase { .. }), KeysError::NoPassphrase))
+        self.change(|file, _| {
+            slots::remove(file, |lock| matches!(lock, Lock::Passphrase { .. }), KeysError::NoPassphrase)
+        })
     }
 
     /// Makes a key file, in `elsewhere` or beside the keys, and puts it in the place of the one there is.
@@ -357,7 +358,7 @@ impl Keys {
         let home = self.dir.try_clone()?;
         self.change(|file, root| {
             let before = file.slots.len();
-            add_key_file(file, elsewhere.unwrap_or(&home), root, clock)?;
+            slots::add_key_file(file, elsewhere.unwrap_or(&home), root, clock)?;
             let old: Vec<u32> =
                 file.slots.iter().take(before).filter(|s| s.lock == Lock::KeyFile).map(|s| s.id).collect();
             file.slots.retain(|slot| !old.contains(&slot.id));
@@ -372,7 +373,7 @@ impl Keys {
     /// [`KeysError::NoKeyFile`]; [`KeysError::LastSlot`] where nothing else opens the keys; as
     /// [`Keys::add_passphrase`].
     pub fn remove_key_file(&mut self) -> Result<(), KeysError> {
-        self.change(|file, _| remove(file, |lock| *lock == Lock::KeyFile, KeysError::NoKeyFile))
+        self.change(|file, _| slots::remove(file, |lock| *lock == Lock::KeyFile, KeysError::NoKeyFile))
     }
 
     /// Changes the file as it is now (another process may have changed it since the unlock).
@@ -385,13 +386,13 @@ impl Keys {
         }
         let old = file.clone();
         if let Err(error) = how(&mut file, &root) {
-            sweep(&self.dir, &old)?;
+            slots::sweep(&self.dir, &old)?;
             return Err(error);
         }
         // If this fails, the old file or the new one is there: the key files of both are kept.
         self.dir.replace(NAME, &file.authenticated(&mac_key(&self.session)))?;
         self.slots = infos(&file);
-        Ok(sweep(&self.dir, &file)?)
+        Ok(slots::sweep(&self.dir, &file)?)
     }
 }
 
@@ -451,143 +452,6 @@ fn unwrap(file: &KeysFile, kind: Subkey, under: &SealKey) -> Result<LockedBytes<
     let wrapped = file.subkeys.iter().find(|subkey| subkey.kind == kind as u8);
     let wrapped = wrapped.ok_or(KeysError::Damaged("it lacks a key that it should have"))?;
     under.open_locked(&file.subkey_context(kind as u8), &wrapped.wrapped).map_err(|_| KeysError::Tampered)
-}
-
-/// Opens a slot's root key; `None` where the slot's key is another.
-fn open_slot(file: &KeysFile, slot: &Slot, key: &SealKey) -> Option<SealKey> {
-    key.open_key(&file.slot_context(slot.id, &slot.lock), &slot.wrapped).ok()
-}
-
-/// A key of these bytes, which are zeroed; `None` where they are not 32.
-fn key_of(mut bytes: Vec<u8>) -> Option<SealKey> {
-    let key = <&mut [u8; 32]>::try_from(bytes.as_mut_slice()).ok().map(|bytes| SealKey::of(LockedBytes::take(bytes)));
-    bytes.zeroize();
-    key
-}
-
-fn root_by_passphrase(
-    dir: &PrivateDir,
-    passphrase: &Secret<String>,
-    clock: &dyn Clock,
-) -> Result<(KeysFile, SealKey), KeysError> {
-    check_length(passphrase)?;
-    if !Keys::exists(dir)? {
-        return Err(KeysError::Missing);
-    }
-    // Held while a guess is checked, so that guesses cannot run side by side.
-    let _lock = dir.lock(LOCK)?;
-    let file = read(dir)?;
-    if !file.slots.iter().any(|slot| matches!(slot.lock, Lock::Passphrase { .. })) {
-        return Err(KeysError::NoPassphrase);
-    }
-    let guess = delay::begin(dir, clock)?;
-    for slot in &file.slots {
-        if let Lock::Passphrase { cost, salt } = &slot.lock {
-            let key = kdf::stretch(passphrase.expose(), salt, *cost)?;
-            if let Some(root) = open_slot(&file, slot, &key) {
-                guess.succeeded()?;
-                return Ok((file, root));
-            }
-        }
-    }
-    Err(KeysError::WrongPassphrase { wait_secs: guess.failed() })
-}
-
-fn root_by_key_file(file: &KeysFile, home: &PrivateDir) -> Result<SealKey, KeysError> {
-    let mut found = false;
-    for slot in file.slots.iter().filter(|slot| slot.lock == Lock::KeyFile) {
-        let bytes = match home.read(&key_file_name(slot.id), 32) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => continue,
-            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(KeysError::WrongKeyFile),
-            Err(error) => return Err(error.into()),
-        };
-        found = true;
-        let key = key_of(bytes).ok_or(KeysError::WrongKeyFile)?;
-        if let Some(root) = open_slot(file, slot, &key) {
-            return Ok(root);
-        }
-    }
-    Err(if found { KeysError::WrongKeyFile } else { KeysError::NoKeyFile })
-}
-
-fn add_passphrase(
-    file: &mut KeysFile,
-    passphrase: &Secret<String>,
-    root: &SealKey,
-    clock: &dyn Clock,
-    cost: Cost,
-) -> Result<(), KeysError> {
-    let id = file.free_id()?;
-    add_passphrase_as(file, id, passphrase, root, clock, cost)
-}
-
-fn add_passphrase_as(
-    file: &mut KeysFile,
-    id: u32,
-    passphrase: &Secret<String>,
-    root: &SealKey,
-    clock: &dyn Clock,
-    cost: Cost,
-) -> Result<(), KeysError> {
-    check_length(passphrase)?;
-    let mut salt = [0; 16];
-    fill_random(&mut salt)?;
-    let key = kdf::stretch(passphrase.expose(), &salt, cost)?;
-    let lock = Lock::Passphrase { cost, salt };
-    file.add_slot(id, clock.now().secs, lock, |context| Ok(key.seal_key(context, root)?))
-}
-
-/// Makes the key file first: a crash before the keys file is replaced leaves one that opens nothing.
-fn add_key_file(file: &mut KeysFile, home: &PrivateDir, root: &SealKey, clock: &dyn Clock) -> Result<(), KeysError> {
-    let id = file.free_id()?;
-    let key = SealKey::generate()?;
-    home.replace(&key_file_name(id), key.expose())?;
-    file.add_slot(id, clock.now().secs, Lock::KeyFile, |context| Ok(key.seal_key(context, root)?))
-}
-
-fn remove(file: &mut KeysFile, which: impl Fn(&Lock) -> bool, none: KeysError) -> Result<(), KeysError> {
-    let before = file.slots.len();
-    file.slots.retain(|slot| !which(&slot.lock));
-    if file.slots.len() == before {
-        return Err(none);
-    }
-    // A slot of a kind unknown here may not be one that this user can open.
-    if file.slots.iter().all(|slot| matches!(slot.lock, Lock::Other { .. })) {
-        return Err(KeysError::LastSlot);
-    }
-    Ok(())
-}
-
-/// Overwrites and removes the key files beside the keys that open nothing.
-fn sweep(dir: &PrivateDir, file: &KeysFile) -> io::Result<()> {
-    let mut swept = false;
-    for name in dir.names()? {
-        let Some(name) = name.to_str() else { continue };
-        let id = name.strip_prefix("key-").and_then(|rest| rest.strip_suffix(".bin")).and_then(|id| id.parse().ok());
-        let Some(id) = id else { continue };
-        if name != key_file_name(id) || file.slots.iter().any(|s| s.id == id && s.lock == Lock::KeyFile) {
-            continue;
-        }
-        if let Some(key) = dir.open_file(name)? {
-            key.write_all_at(&[0; 32], 0)?;
-            key.sync()?;
-        }
-        dir.remove(name)?;
-        swept = true;
-    }
-    if swept { dir.sync() } else { Ok(()) }
-}
-
-fn key_file_name(id: u32) -> String {
-    format!("key-{id}.bin")
-}
-
-fn check_length(passphrase: &Secret<String>) -> Result<(), KeysError> {
-    match passphrase.expose().len() {
-        1..=MAX_PASSPHRASE => Ok(()),
-        _ => Err(KeysError::PassphraseLength),
-    }
 }
 
 fn infos(file: &KeysFile) -> Vec<SlotInfo> {

@@ -103,16 +103,10 @@ fn every_file_is_for_its_owner_only() {
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
         seen.push(entry.file_name().into_string().unwrap());
     }
-    seen.sort();
-    assert_eq!(
-        seen,
-        ["keys.bin", "keys.delay", "keys.lock", "key-1.bin", "store.db", "store.db-shm", "store.db-wal", "store.lock"]
-            .map(str::to_owned)
-            .into_iter()
-            .collect::<std::collections::BTreeSet<_>>()
-            .into_iter()
-            .collect::<Vec<_>>()
-    );
+    for name in ["keys.bin", "keys.delay", "keys.lock", "store.db", "store.db-shm", "store.db-wal", "store.lock"] {
+        assert!(seen.iter().any(|seen| seen == name), "{name} among {seen:?}");
+    }
+    assert!(seen.iter().any(|seen| seen.starts_with("key-")));
 }
 
 #[test]
