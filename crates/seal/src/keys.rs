@@ -153,7 +153,7 @@ impl Keys {
     ///
     /// # Errors
     /// [`KeysError::Exists`]; [`KeysError::FreshUnlock`] for a cached unlock; [`KeysError::PassphraseLength`];
-    /// [`KeysError::Io`]. There are no keys then.
+    /// [`KeysError::Io`]. There are no keys then, or whole ones that open with `unlock` (where the last sync failed).
     pub fn create(dir: &PrivateDir, unlock: &Unlock, clock: &dyn Clock) -> Result<Keys, KeysError> {
         Keys::create_at(dir, unlock, clock, Cost::DEFAULT)
     }
