@@ -204,12 +204,12 @@ impl FakeKeeper {
         let no = |kind, message: &str| Err(Failure::new(kind, message));
         match change {
             FileChange::Mkdir { at, parents: false } => {
-                self.free(at)?;
+                self.free(at, None)?;
                 self.node(&at.path.0, FileKind::Dir, b"", 0);
                 Ok(())
             }
             FileChange::Move { from, to, replace: false } => {
-                self.free(to)?;
+                self.free(to, Some(from))?;
                 match self.tree.get(&from.path.0) {
                     None => return no(FailureKind::NotFound, "no such file"),
                     Some(node) if node.kind == FileKind::Dir => return no(FailureKind::Invalid, "recipes move files"),
@@ -230,7 +230,7 @@ impl FakeKeeper {
                     .ok_or_else(|| Failure::new(FailureKind::NotFound, "no such file"))
             }
             FileChange::Archive { from, to, .. } => {
-                self.free(to)?;
+                self.free(to, None)?;
                 let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
                 for place in from {
                     let Some(node) = self.tree.get(&place.path.0) else {
@@ -248,14 +248,21 @@ impl FakeKeeper {
         }
     }
 
-    /// Nothing is there, in any case of letters, and the folder is.
-    fn free(&self, at: &Place) -> Result<(), Failure> {
+    /// Nothing but `from` is there, in any case of letters, and the folder is.
+    fn free(&self, at: &Place, from: Option<&Place>) -> Result<(), Failure> {
         let (parent, name) = names::split(&at.path.0);
         assert!(names::is_name(name), "not a name: {at:?}");
         if !parent.is_empty() && self.tree.get(parent).is_none_or(|node| node.kind != FileKind::Dir) {
             return Err(Failure::new(FailureKind::NotFound, format!("no such folder for {at:?}")));
         }
-        if self.tree.contains_key(&at.path.0) {
+        let folded = names::fold(name);
+        // Every name is looked at: too slow for the test with very many.
+        let alike = self.tree.len() < 1000
+            && self.tree.keys().filter(|path| from.is_none_or(|from| from.path.0 != **path)).any(|path| {
+                let (other_parent, other) = names::split(path);
+                other_parent == parent && names::fold(other) == folded
+            });
+        if alike || self.tree.contains_key(&at.path.0) {
             return Err(Failure::new(FailureKind::Exists, format!("{at:?} is there already")));
         }
         Ok(())

@@ -5,11 +5,14 @@ use std::collections::HashMap;
 
 use super::names;
 
+/// A name or path that will not grow.
+type Name = Box<[u8]>;
+
 /// What stands under a name.
 #[derive(Debug)]
 enum Slot {
     /// A folder, with its name as it is written.
-    Folder(Box<[u8]>),
+    Folder(Name),
     /// Anything else.
     Taken,
 }
@@ -17,9 +20,10 @@ enum Slot {
 /// The names in a set of folders, and the folders that are to be made.
 #[derive(Debug, Default)]
 pub(super) struct Folders {
-    slots: HashMap<Box<[u8]>, HashMap<Box<[u8]>, Slot>>,
+    /// By folder, then by folded name.
+    slots: HashMap<Name, HashMap<Name, Slot>>,
     /// The next number to try for a name, so that ten thousand files of one name are not tried ten thousand times.
-    numbers: HashMap<Box<[u8]>, u32>,
+    numbers: HashMap<Name, u32>,
     made: Vec<Vec<u8>>,
 }
 
@@ -52,7 +56,7 @@ impl Folders {
     pub(super) fn place(&mut self, dir: &[u8], name: &[u8]) -> Vec<u8> {
         let mut wanted = name.to_vec();
         if self.is_taken(dir, name) {
-            let key: Box<[u8]> = names::join(dir, &names::fold(name)).into();
+            let key: Name = names::join(dir, &names::fold(name)).into();
             let mut n = self.numbers.get(&key).copied().unwrap_or(2);
             loop {
                 wanted = names::numbered(name, n);
