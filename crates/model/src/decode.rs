@@ -256,13 +256,7 @@ impl Content {
     }
 
     /// One event's data, or a whole body. `last`: nothing follows, so JSON that stops short was cut.
-    fn event(
-        &mut self,
-        data: &[u8],
-        limits: &ReplyLimits,
-        last: bool,
-        out: &mut Vec<Event>,
-    ) -> Result<(), ReplyError> {
+    fn event(&mut self, data: &[u8], limits: &ReplyLimits, last: bool, out: &mut Vec<Event>) -> Result<(), ReplyError> {
         if self.done {
             return Ok(());
         }
@@ -337,7 +331,8 @@ impl Content {
                 }
             }
         }
-        let thinking = ["reasoning_content", "reasoning"].iter().find_map(|key| delta.get(*key).and_then(Value::as_str));
+        let thinking =
+            ["reasoning_content", "reasoning"].iter().find_map(|key| delta.get(*key).and_then(Value::as_str));
         if let Some(thinking) = thinking.filter(|words| !words.is_empty()) {
             self.count(thinking, limits)?;
             out.push(Event::Reasoning(thinking.to_owned()));

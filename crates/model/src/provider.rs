@@ -166,12 +166,20 @@ mod tests {
 
     fn provider(name: &str, base_url: &str) -> ProviderConfig {
         let native_tools = NativeTools::Auto;
-        ProviderConfig { name: name.into(), base_url: base_url.into(), model: None, window: None, native_tools, key: None }
+        ProviderConfig {
+            name: name.into(),
+            base_url: base_url.into(),
+            model: None,
+            window: None,
+            native_tools,
+            key: None,
+        }
     }
 
     #[test]
     fn a_provider_is_reached_over_tls_or_on_this_machine() {
-        for good in ["https://api.example.com/v1", "http://127.0.0.1:8080/v1", "http://[::1]:1/", "http://localhost/v1"] {
+        for good in ["https://api.example.com/v1", "http://127.0.0.1:8080/v1", "http://[::1]:1/", "http://localhost/v1"]
+        {
             assert_eq!(provider("a-1_b", good).check(), Ok(()), "{good}");
         }
         for bad in [

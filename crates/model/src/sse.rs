@@ -47,10 +47,7 @@ impl Sse {
 
     /// The bytes have ended. The specification drops an event without its blank line; servers forget the blank line,
     /// so it counts here.
-    pub(crate) fn finish(
-        &mut self,
-        event: &mut impl FnMut(&[u8]) -> Result<(), ReplyError>,
-    ) -> Result<(), ReplyError> {
+    pub(crate) fn finish(&mut self, event: &mut impl FnMut(&[u8]) -> Result<(), ReplyError>) -> Result<(), ReplyError> {
         if !self.line.is_empty() {
             self.line_done(event)?;
         }
@@ -114,7 +111,10 @@ mod tests {
 
     #[test]
     fn every_line_ending_comment_and_field_of_the_specification_is_read() {
-        assert_eq!(events(&[b"\xef\xbb\xbfdata: a\r\ndata: b\r\n\r\n:ping\nevent: x\ndata:c\n\nid: 1\n\n"]), ["a\nb", "c"]);
+        assert_eq!(
+            events(&[b"\xef\xbb\xbfdata: a\r\ndata: b\r\n\r\n:ping\nevent: x\ndata:c\n\nid: 1\n\n"]),
+            ["a\nb", "c"]
+        );
         assert_eq!(events(&[b"data: a\rdata: b\r\rdata\r\r"]), ["a\nb", ""]);
         assert_eq!(events(&[b"data: a\r", b"\n\r", b"\ndata: b"]), ["a", "b"]);
         assert_eq!(events(&[b"dataset: a\n\n"]), Vec::<String>::new());

@@ -121,7 +121,8 @@ fn calls_are_told_apart_where_indices_lie_or_are_missing() {
         assert_ne!(reply.calls[0].id, reply.calls[1].id, "{first}");
     }
     let again = json!({"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}});
-    let reply = read(&stream(&[call(json!({"index": 0, "id": "a"})), delta(json!({"tool_calls": [again]})), end("stop")]));
+    let reply =
+        read(&stream(&[call(json!({"index": 0, "id": "a"})), delta(json!({"tool_calls": [again]})), end("stop")]));
     assert_eq!((reply.1.unwrap().calls)[0].name, "f");
 }
 
@@ -150,7 +151,9 @@ fn a_providers_error_comes_out_in_its_words() {
 
 #[test]
 fn what_is_no_reply_is_said_to_be_none() {
-    for body in ["<html>hello</html>", "data: 17\n\n", "data: {nope}\n\n", "[1, 2]", "{\"a\": 1}", "data: {}\n\n", "{} {}"] {
+    for body in
+        ["<html>hello</html>", "data: 17\n\n", "data: {nope}\n\n", "[1, 2]", "{\"a\": 1}", "data: {}\n\n", "{} {}"]
+    {
         assert!(matches!(read(body).1, Err(ReplyError::Malformed(_))), "{body}: {:?}", read(body).1);
     }
 }
