@@ -91,7 +91,8 @@ impl Sealer {
     }
 
     pub(crate) fn open(&self, index: u64, sealed: &[u8]) -> Result<Entry, AuditError> {
-        let plain = self.key.open(&self.context_of(index), sealed).map_err(|error| AuditError::Seal(error.to_string()))?;
+        let plain =
+            self.key.open(&self.context_of(index), sealed).map_err(|error| AuditError::Seal(error.to_string()))?;
         Entry::decode(&plain).ok_or_else(|| AuditError::Seal(format!("entry {index} does not decode")))
     }
 
@@ -106,8 +107,7 @@ impl Sealer {
 impl Entry {
     fn encode(&self) -> Result<Vec<u8>, AuditError> {
         let failed = |error: postcard::Error| AuditError::Seal(error.to_string());
-        let outside =
-            Outside { at: self.at, run: self.run, actor: self.actor.clone(), producer: self.producer };
+        let outside = Outside { at: self.at, run: self.run, actor: self.actor.clone(), producer: self.producer };
         let out = postcard::to_extend(&outside, vec![VERSION]).map_err(failed)?;
         postcard::to_extend(&self.event, out).map_err(failed)
     }
@@ -165,9 +165,8 @@ mod tests {
 
     #[test]
     fn what_is_too_long_goes_in_by_digest_and_says_so() {
-        let event = Event::Approved {
-            digest: Digest([1; 32]), shown: "y".repeat(70_000), scope: "once".into(), until: None,
-        };
+        let event =
+            Event::Approved { digest: Digest([1; 32]), shown: "y".repeat(70_000), scope: "once".into(), until: None };
         let bytes = postcard::to_stdvec(&event).unwrap();
         let sealed = sealer().seal(0, entry(event)).unwrap();
         assert!(sealed.len() <= MAX_ENTRY);
@@ -178,7 +177,8 @@ mod tests {
 
     #[test]
     fn an_event_of_a_later_version_leaves_the_rest_readable() {
-        let mut plain = entry(Event::GrantRevoked { grant: raincoat_types::GrantId(Ulid::from_parts(0, 0)) }).encode().unwrap();
+        let mut plain =
+            entry(Event::GrantRevoked { grant: raincoat_types::GrantId(Ulid::from_parts(0, 0)) }).encode().unwrap();
         let at = plain.len() - 28;
         plain[at] = 120;
         let read = Entry::decode(&plain).unwrap();

@@ -391,9 +391,7 @@ mod tests {
             Event::Stopped { why: text() },
             Event::Unlocked { slot: text() },
             Event::UnlockFailed { slot: text(), failures: 9 },
-            Event::GrantAdded {
-                grant, path: path(), read_only: true, until, agent: Some(text()), deny: vec![text()],
-            },
+            Event::GrantAdded { grant, path: path(), read_only: true, until, agent: Some(text()), deny: vec![text()] },
             Event::GrantRevoked { grant },
             Event::ConfigChanged { setting: text(), what: text() },
             Event::KeyAdded { name: text() },
@@ -402,13 +400,21 @@ mod tests {
             Event::RunBegan { goal: text(), kind: RunKind::Undo { of: run, ops: vec![1] }, grants: vec![grant] },
             Event::RunEnded { status: RunStatus::Done, summary: text() },
             Event::Proposed {
-                action: text(), targets: vec![path()], digest: Some(digest), verdict: Judgement::Deny, rule: text(),
+                action: text(),
+                targets: vec![path()],
+                digest: Some(digest),
+                verdict: Judgement::Deny,
+                rule: text(),
                 reason: text(),
             },
             Event::Approved { digest, shown: text(), scope: text(), until },
             Event::Declined { digest, shown: text(), words: text() },
             Event::OpIntended {
-                op, kind: ChangeKind::Replace, places: vec![spot], before: Some(digest), undoes: Some(op),
+                op,
+                kind: ChangeKind::Replace,
+                places: vec![spot],
+                before: Some(digest),
+                undoes: Some(op),
             },
             Event::OpDone { op, after: Some(digest) },
             Event::OpFailed { op, why: text() },
@@ -434,7 +440,7 @@ mod tests {
         assert_eq!(blake3::hash(&all).to_hex().as_str(), GOLDEN);
     }
 
-    const GOLDEN: &str = "GOLDEN_HASH";
+    const GOLDEN: &str = "e26fcd6e516a06d0e17272696e5d7135f1940add7e6be4ed1a6b0a836ad83d97";
 
     #[test]
     fn a_line_hides_nothing_and_does_not_end_early() {

@@ -151,7 +151,7 @@ pub fn push_frame(out: &mut Vec<u8>, kind: Kind, body: &[u8]) -> Hash {
 }
 
 /// The record at `at`; `Ok(None)` where the records end, `Err` where there is something that is none.
-pub fn record_at(bytes: &[u8], at: usize) -> Result<Option<Record>, ()> {
+fn record_at(bytes: &[u8], at: usize) -> Result<Option<Record>, ()> {
     let Some((word, check)) = header_at(bytes, at) else {
         return if bytes.get(at..).unwrap_or_default().iter().all(|b| *b == 0) { Ok(None) } else { Err(()) };
     };

@@ -13,12 +13,13 @@ use raincoat_types::Clock;
 
 use crate::compact::CompactRange;
 use crate::entry::{About, Entry, Producer};
-use crate::hash::{Hash, root_of};
+use crate::fresh::{bundle_of, clean, create, fill, fresh_live, full_tiles};
+use crate::hash::Hash;
 use crate::head::{Apart, HeadFile};
 use crate::live::{Ending, Kind, PREAMBLE, Preamble, Record, SUSPECT_AT, Start, push_frame, records_from};
 use crate::note::Checkpoint;
 use crate::reader::{AuditKeys, AuditReader, Keys, LIVE, Snapshot, range_of};
-use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, edge_of, encode_hashes, push_entry};
+use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, edge_of, encode_hashes};
 use crate::{AuditError, Event};
 
 /// The published tree head of tlog-tiles.
@@ -26,9 +27,6 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 /// The file that whoever writes has locked.
 const LOCK: &str = "lock";
-
-/// Bytes of a fresh live file, all of them written: a later sync within them carries data only.
-const LIVE_BYTES: u64 = 1 << 20;
 
 /// Bytes that one write carries; a longer batch takes several, each durable on its own.
 const BATCH_BYTES: usize = 16 << 20;
@@ -44,6 +42,8 @@ pub struct Audit {
     tail: Tail,
     /// The note of the newest tree head, if this process signed it.
     newest: Option<String>,
+    /// Publishing failed in its middle: what it wrote may not be on the disk, even where it reads back.
+    half_published: bool,
     poisoned: bool,
 }
 
@@ -103,7 +103,8 @@ impl Audit {
         let head = HeadFile::new(head_dir.try_clone().map_err(&opening)?);
         let reader = AuditReader { dir, head_dir, keys };
         let producer = Producer { id, seq: 0 };
-        let mut audit = Audit { reader, head, clock, producer, tail, newest: None, poisoned: false };
+        let mut audit =
+            Audit { reader, head, clock, producer, tail, newest: None, half_published: false, poisoned: false };
         audit.settle(&snapshot)?;
         drop(lock);
         if apart.is_none() {
@@ -152,7 +153,9 @@ impl Audit {
         }
         let snapshot = Snapshot::load(&self.reader.dir)?;
         let (head, note) = snapshot.head(self.verifier())?;
-        self.publish(&snapshot, head.size, note).map_err(|error| self.failed("publish the audit log", error))?;
+        let published = self.publish(&snapshot, head.size, note);
+        self.half_published = published.is_err();
+        published.map_err(|error| self.failed("publish the audit log", error))?;
         Ok(head)
     }
 
@@ -189,12 +192,7 @@ impl Audit {
     }
 
     /// Writes as many of the events as one write takes, and gives the others back.
-    fn write_some<'a>(
-        &mut self,
-        about: &About,
-        events: &'a [Event],
-        durable: bool,
-    ) -> Result<&'a [Event], AuditError> {
+    fn write_some<'a>(&mut self, about: &About, events: &'a [Event], durable: bool) -> Result<&'a [Event], AuditError> {
         let mut range = self.tail.range.clone();
         let mut producer = self.producer;
         let mut batch = Vec::new();
@@ -307,7 +305,9 @@ impl Audit {
             let in_place = Snapshot::load(&self.reader.dir).is_ok_and(|now| now.live.preamble.generation == old);
             let error = self.failed("make room in the audit log", error);
             if !in_place {
+                // Which of the two files a power cut would leave is not known.
                 self.poison();
+                return Err(AuditError::Poisoned);
             }
             return Err(error);
         }
@@ -360,7 +360,7 @@ impl Audit {
             let (index, width) = edge_of(size, level);
             files.push((TilePath { level: Level::Hashes(level), index, width }, encode_hashes(row)));
         }
-        snapshot.store.write_all(&files, true)?;
+        snapshot.store.write_all(&files, !self.half_published)?;
         self.reader.dir.replace(CHECKPOINT, note.as_bytes())
     }
 
@@ -435,9 +435,7 @@ impl Tail {
         for (at, record) in records.iter().enumerate() {
             match record.kind {
                 Kind::Entry => {
-                    if last_head.is_none_or(|head| at > head)
-                        && keys.sealer.open(range.size(), body(record)).is_err()
-                    {
+                    if last_head.is_none_or(|head| at > head) && keys.sealer.open(range.size(), body(record)).is_err() {
                         return damaged(format!("entry {} is not signed and not ours", range.size()));
                     }
                     range.push(0, record.leaf);
@@ -458,7 +456,8 @@ impl Tail {
 }
 
 impl Keys {
-    fn sign(&self, size: u64, root: Hash) -> String {
+    /// The signed note of a tree head.
+    pub(crate) fn sign(&self, size: u64, root: Hash) -> String {
         self.signer.sign(&Checkpoint { origin: self.origin.clone(), size, root }.text())
     }
 }
@@ -469,88 +468,3 @@ fn refuse_damage(heads_after: usize) -> Result<(), AuditError> {
     }
     Ok(())
 }
-
-fn create(dir: &PrivateDir, keys: &Keys, apart: Option<&Checkpoint>) -> Result<(), AuditError> {
-    let creating = AuditError::io("make the audit log");
-    if let Some(head) = apart {
-        return Err(AuditError::RolledBack { log: 0, head: head.size });
-    }
-    let names = dir.names().map_err(&creating)?;
-    if names.iter().any(|name| name == CHECKPOINT || name == "tile") {
-        return Err(AuditError::Damaged(format!("`{LIVE}` is missing")));
-    }
-    let note = keys.sign(0, CompactRange::new().root());
-    let mut bytes =
-        fresh_live(Start { size: 0, edge: vec![Vec::new(); usize::from(LEVELS) - 1], note }).map_err(&creating)?;
-    fill(&mut bytes, 0);
-    dir.replace(LIVE, &bytes).map_err(&creating)
-}
-
-/// Takes away what a replacement that was cut off left behind.
-fn clean(dir: &PrivateDir) -> io::Result<()> {
-    for name in dir.names()? {
-        let leftover = |name: &&str| [LIVE, CHECKPOINT].iter().any(|of| name.starts_with(&format!(".{of}.")));
-        if let Some(name) = name.to_str().filter(leftover) {
-            dir.remove(name)?;
-        }
-    }
-    Ok(())
-}
-
-fn fresh_live(start: Start) -> io::Result<Vec<u8>> {
-    let mut generation = [0; 16];
-    raincoat_os::fill_random(&mut generation)?;
-    let mut bytes = Preamble { generation, suspect: false }.encode().to_vec();
-    push_frame(&mut bytes, Kind::Start, &start.encode());
-    Ok(bytes)
-}
-
-/// Zeroes after the records: they are really written, because space that is only reserved costs a journal commit at
-/// the first sync of each new page.
-fn fill(bytes: &mut Vec<u8>, room: usize) {
-    let wanted = (bytes.len() + room) as u64 + LIVE_BYTES / 2;
-    bytes.resize(usize::try_from(wanted.next_multiple_of(LIVE_BYTES)).unwrap_or(usize::MAX), 0);
-}
-
-/// Tiles and bundles that are full with the signed entries of the live file, the number of entries in full tiles then,
-/// and the edge above them.
-#[expect(clippy::type_complexity, reason = "one caller, which takes it apart at once")]
-fn full_tiles(
-    snapshot: &Snapshot,
-    signed: u64,
-) -> io::Result<(Vec<(TilePath, Vec<u8>)>, u64, Vec<Vec<Hash>>)> {
-    let (mut files, mut size) = (Vec::new(), snapshot.live.start.size);
-    let mut edge = snapshot.live.start.edge.clone();
-    while size + TILE_WIDTH <= signed {
-        let index = size / TILE_WIDTH;
-        let (bundle, mut row) = bundle_of(snapshot, size..size + TILE_WIDTH)?;
-        files.push((TilePath::full(Level::Entries, index), bundle));
-        size += TILE_WIDTH;
-        files.push((TilePath::full(Level::Hashes(0), index), encode_hashes(&row)));
-        for (level, above) in (1_u8..).zip(&mut edge) {
-            above.push(root_of(&row));
-            if above.len() < 256 {
-                break;
-            }
-            row = std::mem::take(above);
-            let index = edge_of(size, level).0 - 1;
-            files.push((TilePath::full(Level::Hashes(level), index), encode_hashes(&row)));
-        }
-    }
-    Ok((files, size, edge))
-}
-
-/// The bundle of these entries of the live file, and their hashes.
-fn bundle_of(snapshot: &Snapshot, range: Range<u64>) -> io::Result<(Vec<u8>, Vec<Hash>)> {
-    let (mut bundle, mut leaves) = (Vec::new(), Vec::new());
-    for index in range {
-        let record = snapshot.record(index).ok_or(io::ErrorKind::InvalidData)?;
-        let body = snapshot.bytes.get(record.body.clone()).ok_or(io::ErrorKind::InvalidData)?;
-        if !push_entry(&mut bundle, body) {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        leaves.push(record.leaf);
-    }
-    Ok((bundle, leaves))
-}
-

@@ -209,9 +209,8 @@ impl Verifier {
     pub fn open(&self, bytes: &[u8]) -> Result<Checkpoint, NoteError> {
         let note = Note::parse(bytes)?;
         self.check(&note)?;
-        Checkpoint::parse(note.text).and_then(|head| {
-            if head.origin == self.name { Ok(head) } else { Err(NoteError::NotACheckpoint) }
-        })
+        Checkpoint::parse(note.text)
+            .and_then(|head| if head.origin == self.name { Ok(head) } else { Err(NoteError::NotACheckpoint) })
     }
 }
 
@@ -275,14 +274,30 @@ mod tests {
     #[test]
     fn what_is_no_note_is_refused() {
         for bad in [
-            "", "\n", "\n\n", "a\n", "a\n\n", "a\n\nb\n", "a\n\n\u{2014} k AAAA\n", "a\n\n\u{2014} k+k AAAAAAA=\n",
-            "a\n\n\u{2014} k AAAAAAA=", "a\t\n\n\u{2014} k AAAAAAA=\n", "a\n\n\u{2014} k AAAAAAB=\n",
+            "",
+            "\n",
+            "\n\n",
+            "a\n",
+            "a\n\n",
+            "a\n\nb\n",
+            "a\n\n\u{2014} k AAAA\n",
+            "a\n\n\u{2014} k+k AAAAAAA=\n",
+            "a\n\n\u{2014} k AAAAAAA=",
+            "a\t\n\n\u{2014} k AAAAAAA=\n",
+            "a\n\n\u{2014} k AAAAAAB=\n",
         ] {
             assert_eq!(Note::parse(bad.as_bytes()), Err(NoteError::NotANote), "{bad:?}");
         }
-        for bad in ["", "a\n", "a\n1\n", "a\n01\nAAAA\n", "\n1\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n",
-            "a\n+1\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n", "a\n\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n",
-            "a\n99999999999999999999\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"] {
+        for bad in [
+            "",
+            "a\n",
+            "a\n1\n",
+            "a\n01\nAAAA\n",
+            "\n1\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n",
+            "a\n+1\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n",
+            "a\n\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n",
+            "a\n99999999999999999999\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n",
+        ] {
             assert_eq!(Checkpoint::parse(bad), Err(NoteError::NotACheckpoint), "{bad:?}");
         }
         for bad in ["", "a b", "a+b", "a\u{2003}b", "a\u{7f}"] {

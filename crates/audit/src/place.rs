@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::entry::Sealer;
-use crate::verify::{ProblemKind, VerifyReport};
+use crate::report::{ProblemKind, VerifyReport};
 
 /// How far around its place an entry is looked for.
 const WINDOW: u64 = 512;

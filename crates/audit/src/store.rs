@@ -140,6 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test looks at the disk")]
     fn what_was_written_is_found_and_read_and_partials_go() {
         let home = tempfile::tempdir().unwrap();
         let store = Store::new(PrivateDir::open(home.path()).unwrap());

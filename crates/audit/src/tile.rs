@@ -117,14 +117,19 @@ pub fn push_entry(bundle: &mut Vec<u8>, entry: &[u8]) -> bool {
 }
 
 /// The entries of a bundle; `None` where the bytes do not divide into 1 to 256 entries.
-pub fn decode_entries(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
+pub fn decode_entries(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    split_entries(bytes, TILE_WIDTH as usize)
+}
+
+/// The same with another number of entries at most, to see what is wrong with a bundle.
+pub(crate) fn split_entries(mut bytes: &[u8], most: usize) -> Option<Vec<&[u8]>> {
     let mut entries = Vec::new();
     while !bytes.is_empty() {
         let (len, rest) = bytes.split_first_chunk::<2>()?;
         let (entry, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
         entries.push(entry);
         bytes = rest;
-        if entries.len() > 256 {
+        if entries.len() > most {
             return None;
         }
     }
@@ -155,10 +160,28 @@ mod tests {
     #[test]
     fn other_names_are_nothing() {
         for bad in [
-            "", "tile", "tile/0", "tile/0/", "tile/64/000", "tile/00/000", "tile/0/0", "tile/0/0000", "tile/0/x001",
-            "tile/0/001/002", "tile/0/x000/001", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01",
-            "tile/0/000.p", "tile/0/000.p/", "tile/0/../000", "tile/entries/x1/000", "/tile/0/000", "tile/+1/000",
-            "tile/0/x999/x999/x999/x999/x999/x999/x999/999", "tile/0/0\u{663}0",
+            "",
+            "tile",
+            "tile/0",
+            "tile/0/",
+            "tile/64/000",
+            "tile/00/000",
+            "tile/0/0",
+            "tile/0/0000",
+            "tile/0/x001",
+            "tile/0/001/002",
+            "tile/0/x000/001",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/0/000.p/01",
+            "tile/0/000.p",
+            "tile/0/000.p/",
+            "tile/0/../000",
+            "tile/entries/x1/000",
+            "/tile/0/000",
+            "tile/+1/000",
+            "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+            "tile/0/0\u{663}0",
         ] {
             assert_eq!(TilePath::parse(bad), None, "{bad}");
         }

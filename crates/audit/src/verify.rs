@@ -14,84 +14,13 @@ use crate::log::CHECKPOINT;
 use crate::note::{Checkpoint, Note, NoteError};
 use crate::place::{Placer, compare};
 use crate::reader::{AuditReader, LIVE, Snapshot};
+use crate::report::{ProblemKind, VerifyReport};
 use crate::store::Found;
-use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, decode_entries, decode_hashes, edge_of};
+use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, decode_entries, decode_hashes, edge_of, split_entries};
 use crate::{AuditError, Entry};
 
-/// Problems that a report lists; of more it only says how many.
-const LISTED: usize = 1000;
-
-/// What `verify` found.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct VerifyReport {
-    /// Entries in the log.
-    pub entries: u64,
-    /// Of these, how many the newest tree head covers.
-    pub signed: u64,
-    /// The root of those, as computed.
-    pub root: Option<Hash>,
-    /// What is wrong, in the order it was found; at most 1,000.
-    pub problems: Vec<Problem>,
-    /// How many more problems there are.
-    pub more: u64,
-    /// What is worth knowing and not wrong.
-    pub notes: Vec<String>,
-    /// What could not be checked here.
-    pub unchecked: Vec<String>,
-}
-
-/// Something wrong with the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Problem {
-    /// What sort.
-    pub kind: ProblemKind,
-    /// The entry it concerns, where it is one.
-    pub entry: Option<u64>,
-    /// In words.
-    pub text: String,
-}
-
-/// The sorts of problems.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum ProblemKind {
-    /// An entry, tile or note is not what it was.
-    Changed,
-    /// An entry or a file is missing.
-    Dropped,
-    /// Entries stand in another order.
-    Reordered,
-    /// Something is there that does not belong.
-    Added,
-    /// An entry stands there twice.
-    Duplicated,
-    /// The log ends before a tree head that was signed.
-    Truncated,
-    /// The log has other entries than a tree head that was signed says.
-    Rewritten,
-    /// Signed with another key.
-    WrongKey,
-    /// A signature is false.
-    BadSignature,
-    /// A process's own numbering has a gap.
-    Gap,
-    /// The disk could not read it.
-    Unreadable,
-}
-
-impl VerifyReport {
-    /// Whether nothing is wrong.
-    pub fn is_ok(&self) -> bool {
-        self.problems.is_empty()
-    }
-
-    pub(crate) fn problem(&mut self, kind: ProblemKind, entry: Option<u64>, text: impl Into<String>) {
-        if self.problems.len() < LISTED {
-            self.problems.push(Problem { kind, entry, text: text.into() });
-        } else {
-            self.more += 1;
-        }
-    }
-}
+/// Entries of a bundle with too many that are told apart.
+const OVERFULL: usize = 4096;
 
 impl AuditReader {
     /// Checks the whole log. Never fails: what goes wrong is in the report.
@@ -104,8 +33,10 @@ impl AuditReader {
         match self.snapshot() {
             Ok(snapshot) => {
                 let mut check = Check::new(self, &snapshot, report);
-                check.want(published.as_ref());
-                check.want(apart.as_ref());
+                for size in [published.as_ref(), apart.as_ref()].into_iter().flatten().map(|head| head.size) {
+                    check.want(size);
+                }
+                check.want(snapshot.last_note().1);
                 check.tiles();
                 check.live();
                 check.files(&found, published.as_ref());
@@ -136,9 +67,9 @@ impl AuditReader {
     fn apart(&self, report: &mut VerifyReport) -> Option<Checkpoint> {
         match Apart::read(&self.head_dir, self.verifier()) {
             Ok(Apart::Head(head)) => return Some(head),
-            Ok(Apart::Missing) => report
-                .unchecked
-                .push("whether the log's tail was cut off: there is no tree head kept apart".to_owned()),
+            Ok(Apart::Missing) => {
+                report.unchecked.push("whether the log's tail was cut off: there is no tree head kept apart".to_owned())
+            }
             Ok(Apart::OtherKey) => {
                 let text = "the tree head kept apart is signed with another key than this store's";
                 report.problem(ProblemKind::WrongKey, None, text);
@@ -153,7 +84,10 @@ impl AuditReader {
 
     fn published(&self, report: &mut VerifyReport) -> Option<Checkpoint> {
         match self.dir.read(CHECKPOINT, 1 << 16) {
-            Ok(None) => None,
+            Ok(None) => {
+                report.problem(ProblemKind::Dropped, None, format!("`{CHECKPOINT}` is missing"));
+                None
+            }
             Ok(Some(bytes)) => match self.verifier().open(&bytes) {
                 Ok(head) => Some(head),
                 Err(why) => {
@@ -187,6 +121,8 @@ struct Check<'a> {
     wanted: BTreeMap<u64, Option<Hash>>,
     /// The last number of each process.
     producers: BTreeMap<Ulid, u64>,
+    /// Nothing was missing or damaged so far, so that a process's first entry must be its number 1.
+    whole: bool,
     last_at: Option<Timestamp>,
     clock_went_back: Option<(u64, u64)>,
     placer: Placer<'a>,
@@ -201,16 +137,15 @@ impl<'a> Check<'a> {
             range: CompactRange::new(),
             wanted: BTreeMap::from([(0, Some(CompactRange::new().root()))]),
             producers: BTreeMap::new(),
+            whole: true,
             last_at: None,
             clock_went_back: None,
             placer: Placer::new(&reader.keys.sealer),
         }
     }
 
-    fn want(&mut self, head: Option<&Checkpoint>) {
-        if let Some(head) = head {
-            self.wanted.entry(head.size).or_insert(None);
-        }
+    fn want(&mut self, size: u64) {
+        self.wanted.entry(size).or_insert(None);
     }
 
     /// The full tiles, from the entries up.
@@ -250,9 +185,10 @@ impl<'a> Check<'a> {
         let (first, path) = (index * TILE_WIDTH, TilePath::full(Level::Entries, index));
         let tile = self.hashes(TilePath::full(Level::Hashes(0), index)).filter(|row| row.len() == 256);
         let bytes = self.read(path).unwrap_or_default();
-        let Some(entries) = decode_entries(&bytes) else {
+        let Some(entries) = split_entries(&bytes, OVERFULL) else {
             let text = format!("entries {first} to {}: `{}` is not whole", first + 255, path.path());
             self.report.problem(ProblemKind::Dropped, Some(first), text);
+            self.lose_count();
             return tile;
         };
         let row: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
@@ -265,12 +201,14 @@ impl<'a> Check<'a> {
         let above = self.snapshot.row(1, index, 1).ok().and_then(|row| row.first().copied());
         if row.len() == 256 && above == Some(root_of(&row)) {
             if tile.is_some() {
-                let text = format!("`{}` is not what the entries hash to", TilePath::full(Level::Hashes(0), index).path());
+                let text =
+                    format!("`{}` is not what the entries hash to", TilePath::full(Level::Hashes(0), index).path());
                 self.report.problem(ProblemKind::Changed, None, text);
             }
             return Some(row);
         }
-        self.misplaced(first..first + TILE_WIDTH, &entries, tile.as_deref());
+        let ids = self.placer.places(first, &entries);
+        self.misplaced(first..first + TILE_WIDTH, &entries, &ids, tile.as_deref());
         Some(tile.unwrap_or(row))
     }
 
@@ -301,7 +239,10 @@ impl<'a> Check<'a> {
             }
         }
         if !sound {
-            self.misplaced(first..self.range.size().max(covered), &sealed, None);
+            let ids = self.placer.places(first, &sealed);
+            // Entries that no head covers may be there, and are ours where they open.
+            let end = ids.iter().flatten().max().map_or(covered, |last| covered.max(last + 1));
+            self.misplaced(first..end, &sealed, &ids, None);
         }
         let size = self.range.size();
         self.report.entries = size;
@@ -316,7 +257,8 @@ impl<'a> Check<'a> {
         match self.snapshot.live.ending {
             Ending::Clean => {}
             Ending::Torn { heads_after } if heads_after > 1 => {
-                let text = format!("`{LIVE}` has bytes in its middle that are no record: entries from {size} on are lost");
+                let text =
+                    format!("`{LIVE}` has bytes in its middle that are no record: entries from {size} on are lost");
                 self.report.problem(ProblemKind::Changed, Some(size), text);
             }
             Ending::Torn { .. } => self.report.notes.push(format!(
@@ -343,15 +285,14 @@ impl<'a> Check<'a> {
                 Found::Stray(path) => {
                     self.report.problem(ProblemKind::Added, None, format!("`{path}` does not belong to the log"));
                 }
-                Found::Tile(tile) => self.file(*tile, size),
+                Found::Tile(tile) => {
+                    let level = number_of(tile.level);
+                    let needed = published.map(|head| edge_of(head.size, level)) == Some((tile.index, tile.width));
+                    self.file(*tile, size, needed);
+                }
             }
         }
-        let Some(head) = published else {
-            if found.iter().any(|file| matches!(file, Found::Tile(tile) if !tile.is_full())) {
-                self.report.problem(ProblemKind::Dropped, None, format!("`{CHECKPOINT}` is missing"));
-            }
-            return;
-        };
+        let Some(head) = published else { return };
         let levels = (0..LEVELS).map(Level::Hashes).chain([Level::Entries]);
         for (level, (index, width)) in levels.map(|level| (level, edge_of(head.size, number_of(level)))) {
             let partial = TilePath { level, index, width };
@@ -363,13 +304,15 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn file(&mut self, tile: TilePath, size: u64) {
+    /// One file under `tile/`, `needed` where the published checkpoint rests on it.
+    fn file(&mut self, tile: TilePath, size: u64, needed: bool) {
         let level = number_of(tile.level);
         let leaves = 1_u64.checked_shl(8 * u32::from(level));
         let nodes = tile.index.checked_mul(TILE_WIDTH).and_then(|from| from.checked_add(u64::from(tile.width)));
         let end = nodes.zip(leaves).and_then(|(nodes, leaves)| nodes.checked_mul(leaves));
         if end.is_none_or(|end| end > size) {
-            let text = format!("`{}` holds entries that the log does not have any more: it ends at {size}", tile.path());
+            let text =
+                format!("`{}` holds entries that the log does not have any more: it ends at {size}", tile.path());
             self.report.problem(ProblemKind::Truncated, Some(size), text);
             return;
         }
@@ -384,7 +327,12 @@ impl<'a> Check<'a> {
         };
         let right = self.snapshot.row(level, tile.index * TILE_WIDTH, u64::from(tile.width)).ok();
         if row.is_none() || row != right {
-            self.report.problem(ProblemKind::Changed, None, format!("`{}` is not what the log holds", tile.path()));
+            let text = format!("`{}` is not what the log holds", tile.path());
+            if needed {
+                self.report.problem(ProblemKind::Changed, None, text);
+            } else {
+                self.report.notes.push(format!("{text}: left over from publishing that was cut off; nothing needs it"));
+            }
         }
     }
 
@@ -400,11 +348,14 @@ impl<'a> Check<'a> {
         } else if self.wanted.get(&head.size).copied().flatten() != Some(head.root) {
             let text = format!("the first {} entries are not those of {what}: the log was rewritten", head.size);
             self.report.problem(ProblemKind::Rewritten, None, text);
+        } else if head.size > self.report.signed {
+            let text = format!("`{LIVE}` has lost a signed tree head: {what} is of {} entries", head.size);
+            self.report.problem(ProblemKind::Changed, None, text);
         }
     }
 
     fn finish(mut self) -> VerifyReport {
-        self.report.root = self.snapshot.root_at(self.report.signed).ok();
+        self.report.root = self.wanted.get(&self.report.signed).copied().flatten();
         if let Some((first, times)) = self.clock_went_back {
             self.report.notes.push(format!("the clock went back {times} times, first before entry {first}"));
         }
@@ -425,7 +376,8 @@ impl<'a> Check<'a> {
         match self.reader.verifier().open(note.as_bytes()) {
             Ok(head) if head.size == size && head.root == self.range.root() => Some(head),
             Ok(head) => {
-                let text = format!("{what}, of {} entries, is not of the {size} entries that stand before it", head.size);
+                let text =
+                    format!("{what}, of {} entries, is not of the {size} entries that stand before it", head.size);
                 self.report.problem(ProblemKind::Rewritten, None, text);
                 None
             }
@@ -455,9 +407,9 @@ impl<'a> Check<'a> {
 
     /// A process numbers its entries without gaps; the clock may do as it likes.
     fn follow(&mut self, at: u64, entry: &Entry) {
-        let last = self.producers.insert(entry.producer.id, entry.producer.seq).unwrap_or(0);
-        if entry.producer.seq != last + 1 {
-            let (id, seq) = (entry.producer.id, entry.producer.seq);
+        let (id, seq) = (entry.producer.id, entry.producer.seq);
+        let last = self.producers.insert(id, seq).or(self.whole.then_some(0));
+        if let Some(last) = last.filter(|last| seq != last + 1) {
             let text = format!("entry {at} is number {seq} of process {id}, and the one before was number {last}");
             self.report.problem(ProblemKind::Gap, Some(at), text);
         }
@@ -468,11 +420,23 @@ impl<'a> Check<'a> {
         self.last_at = Some(entry.at);
     }
 
+    /// After damage, each process's numbering is followed from wherever it is met again.
+    fn lose_count(&mut self) {
+        self.whole = false;
+        self.producers.clear();
+    }
+
     /// Says what is wrong with entries that are not those that should stand in `expected`.
-    fn misplaced(&mut self, expected: std::ops::Range<u64>, sealed: &[&[u8]], leaves: Option<&[Hash]>) {
-        let ids = self.placer.places(expected.start, sealed);
+    fn misplaced(
+        &mut self,
+        expected: std::ops::Range<u64>,
+        sealed: &[&[u8]],
+        ids: &[Option<u64>],
+        leaves: Option<&[Hash]>,
+    ) {
+        self.lose_count();
         let before = self.report.problems.len();
-        compare(&mut self.report, expected.clone(), &ids);
+        compare(&mut self.report, expected.clone(), ids);
         for ((at, entry), leaf) in (expected.start..).zip(sealed).zip(leaves.unwrap_or_default()) {
             let own = ids.get(usize::try_from(at - expected.start).unwrap_or_default()) == Some(&Some(at));
             if own && leaf_hash(entry) != *leaf {
