@@ -26,6 +26,10 @@ const ROOM: (u64, u64) = (1 << 10, 64 << 10);
 /// Bytes after the end of a stream that are waited for.
 const AFTER_END: usize = 64 << 10;
 
+/// What a model is told whose calls were cut.
+const CUT_CALL: &str = "Your last reply was cut at its length limit, so its last call may be incomplete. Make large \
+    changes in several smaller steps: a short write_file first, then edit_file.";
+
 /// Carries out a task in words.
 ///
 /// # Errors
@@ -88,9 +92,13 @@ impl Agent<'_> {
                 Err(finished) => return Ok(finished),
             };
             let finished = match turn {
-                Next::Calls => {
+                Next::Calls { cut } => {
                     nudges = 0;
-                    self.carry_out()?
+                    let finished = self.carry_out()?;
+                    if cut {
+                        self.session.history.word(CUT_CALL);
+                    }
+                    finished
                 }
                 Next::Done(finished) => Some(finished),
                 Next::Nudge(words) => {
@@ -283,7 +291,7 @@ impl Agent<'_> {
         if none {
             return Ok(Next::Nudge("Your reply was cut at its length limit. Go on from there, in shorter replies."));
         }
-        Ok(Next::Calls)
+        Ok(Next::Calls { cut })
     }
 
     fn remember(
@@ -369,8 +377,8 @@ impl Agent<'_> {
 
 /// What follows from a reply.
 enum Next {
-    /// Calls to carry out.
-    Calls,
+    /// Calls to carry out; `cut`: the reply ended at its length limit, so that the last may be incomplete.
+    Calls { cut: bool },
     /// Nothing: this is the end.
     Done(Finished),
     /// A word to the model, and ask again.

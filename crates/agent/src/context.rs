@@ -187,6 +187,12 @@ impl History {
         }
         if total(self, &costs) > room {
             self.did.clear();
+            if let Some(Entry::Turn(turn)) = self.entries.get_mut(newest) {
+                turn.shorten_arguments();
+            }
+            if let (Some(entry), Some(cost)) = (self.entries.get(newest), costs.get_mut(newest)) {
+                *cost = entry.cost(native);
+            }
         }
         let needed = total(self, &costs);
         if needed > room { Err(TooSmall { needed, room }) } else { Ok(()) }
@@ -254,6 +260,31 @@ impl Entry {
     fn longest_result(&mut self) -> Option<&mut Told> {
         let Entry::Turn(turn) = self else { return None };
         turn.told.iter_mut().filter(|told| !told.cut && told.text.len() > SHORT).max_by_key(|told| told.text.len())
+    }
+}
+
+impl Turn {
+    /// The last resort: long texts in the calls' arguments are cut, as in a file just written that fills the window.
+    fn shorten_arguments(&mut self) {
+        for (number, call) in self.calls.iter_mut().enumerate() {
+            let Ok(mut arguments) = serde_json::from_str::<Map<String, Value>>(&call.arguments) else { continue };
+            for value in arguments.values_mut() {
+                if let Value::String(text) = value
+                    && text.len() > SHORT
+                {
+                    let start: String = text.chars().take(SHORT / 4).collect();
+                    *text = format!("{start} (and more: {} bytes in all, cut here to save room)", text.len());
+                }
+            }
+            call.arguments = Value::Object(arguments).to_string();
+            let sent = self.message.get_mut("tool_calls").and_then(|calls| calls.get_mut(number));
+            if let Some(sent) = sent.and_then(|sent| sent.pointer_mut("/function/arguments")) {
+                *sent = Value::String(call.arguments.clone());
+            }
+        }
+        if !self.native {
+            self.text = self.calls.iter().map(protocol::write_call).collect();
+        }
     }
 }
 
@@ -365,6 +396,23 @@ mod tests {
         history.turn(Turn { told: Vec::new(), ..turn(0, &[1, 2], true) });
         history.mend();
         assert!(pairs_hold(&history.messages("s", true)));
+    }
+
+    #[test]
+    fn a_file_just_written_that_fills_the_window_is_cut_in_the_call() {
+        for native in [true, false] {
+            let arguments = json!({"path": "a", "content": "x".repeat(50_000)}).to_string();
+            let mut big = turn(0, &[1], native);
+            big.calls[0].arguments.clone_from(&arguments);
+            big.message["tool_calls"][0]["function"]["arguments"] = json!(arguments);
+            big.text = protocol::write_call(&big.calls[0]);
+            let mut history = History::new("task");
+            history.turn(big);
+            history.trim(0, 1000, native, 1000).unwrap();
+            let messages = history.messages("s", native);
+            assert!(pairs_hold(&messages));
+            assert!(messages[2].to_json().to_string().contains("50000 bytes in all"));
+        }
     }
 
     #[test]

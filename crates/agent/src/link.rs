@@ -16,6 +16,9 @@ const UNDER_WAY: usize = 16;
 const PIECE_STEPS: usize = 1_000;
 
 /// A worker's end of the socket.
+///
+/// While a model's reply comes in, words go out ([`FromWorker::Say`], [`FromWorker::GiveUp`]): the keeper must read
+/// while it writes (another thread, or `poll`), or both would wait for each other once the socket's buffers are full.
 #[derive(Debug)]
 pub struct Link<S, R> {
     socket: S,

@@ -302,6 +302,15 @@ fn empty_and_cut_replies_are_nudged_but_not_for_ever() {
 }
 
 #[test]
+fn a_call_that_was_cut_is_explained() {
+    let piece = json!({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "write_file", "arguments": "{\"path\": \"a"}}]});
+    let mut fake = Fake::new(&[], script(vec![stream(&[piece], "length"), says("ok")]));
+    assert!(play(&mut fake, &job(true)).ok);
+    assert!(last(&fake.requests[1]).contains("cut at its length limit"));
+    assert!(fake.plans.is_empty());
+}
+
+#[test]
 fn declined_and_filtered_are_not_ok() {
     let mut fake = Fake::new(&[], |_, _| stream(&[json!({"refusal": "I cannot."})], "stop"));
     let finished = play(&mut fake, &job(true));
