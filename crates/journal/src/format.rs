@@ -172,7 +172,7 @@ impl Kind {
         }
     }
 
-    fn of(code: u8) -> Option<Kind> {
+    pub(crate) fn of(code: u8) -> Option<Kind> {
         Some(match code {
             1 => Kind::Begin,
             2 => Kind::Chunk,
@@ -189,9 +189,9 @@ impl Kind {
 }
 
 impl Header {
-    /// Reads a header at `offset` of segment `id`. `None` where there is none that was written there: zeroes, another
-    /// place's, another key's, damaged.
-    pub(crate) fn read(keys: &JournalKeys, id: Ulid, offset: u64, bytes: &[u8]) -> Option<Header> {
+    /// Reads a header of segment `id`. `None` where the bytes are none: zeroes, another segment's, another key's,
+    /// damaged. (Its place is bound to the body alone, so that records which somebody moved still show as records.)
+    pub(crate) fn read(keys: &JournalKeys, id: Ulid, bytes: &[u8]) -> Option<Header> {
         let raw: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
         let (fields, check) = raw.split_last_chunk::<8>()?;
         let len = u32::from_le_bytes(*raw.first_chunk()?);
@@ -201,7 +201,7 @@ impl Header {
             return None;
         }
         let kind = Kind::of(kind)?;
-        if check_of(keys, id, offset, fields) != *check {
+        if check_of(keys, id, fields) != *check {
             return None;
         }
         let header = Header {
@@ -214,14 +214,14 @@ impl Header {
         Some(header)
     }
 
-    fn write(&self, keys: &JournalKeys, id: Ulid, offset: u64) -> [u8; HEADER_BYTES] {
+    fn write(&self, keys: &JournalKeys, id: Ulid) -> [u8; HEADER_BYTES] {
         let mut fields = Vec::with_capacity(HEADER_BYTES);
         fields.extend_from_slice(&self.len.to_le_bytes());
         fields.extend_from_slice(&[self.kind.code(), 0, 0, 0]);
         fields.extend_from_slice(&self.seq.to_le_bytes());
         fields.extend_from_slice(&self.synced.to_le_bytes());
         fields.extend_from_slice(&self.prev);
-        let check = check_of(keys, id, offset, &fields);
+        let check = check_of(keys, id, &fields);
         fields.extend_from_slice(&check);
         let mut raw = [0; HEADER_BYTES];
         for (to, from) in raw.iter_mut().zip(fields) {
@@ -236,10 +236,9 @@ impl Header {
     }
 }
 
-fn check_of(keys: &JournalKeys, id: Ulid, offset: u64, fields: &[u8]) -> [u8; 8] {
-    let mut bytes = Vec::with_capacity(24 + HEADER_BYTES);
+fn check_of(keys: &JournalKeys, id: Ulid, fields: &[u8]) -> [u8; 8] {
+    let mut bytes = Vec::with_capacity(16 + HEADER_BYTES);
     bytes.extend_from_slice(&id.to_bytes());
-    bytes.extend_from_slice(&offset.to_le_bytes());
     bytes.extend_from_slice(fields);
     let mac = keys.headers.mac(&bytes);
     mac.first_chunk().copied().unwrap_or_default()
@@ -269,7 +268,7 @@ pub(crate) fn push_record(
     let len = u32::try_from(sealed).ok().filter(|_| sealed <= MAX_BODY).ok_or(JournalError::TooLarge(plain.len()))?;
     let offset = position.offset;
     let header = Header { len, kind, seq: position.seq, synced, prev: position.prev };
-    let raw = header.write(keys, id, offset);
+    let raw = header.write(keys, id);
     let start = out.len();
     out.reserve(usize::try_from(header.span()).unwrap_or(0));
     out.extend_from_slice(&raw);

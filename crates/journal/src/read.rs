@@ -329,7 +329,7 @@ impl Journal {
         let file = self.file(readers, at.segment)?;
         readers.read(&file, at)?;
         let bytes = readers.held(at).unwrap_or_default();
-        let header = Header::read(&self.keys, at.segment, at.offset, bytes).ok_or_else(|| unreadable(at))?;
+        let header = Header::read(&self.keys, at.segment, bytes).ok_or_else(|| unreadable(at))?;
         let span = usize::try_from(header.span()).unwrap_or(usize::MAX);
         if span <= bytes.len() {
             return self.open_in(bytes, at, kinds).ok_or_else(|| unreadable(at));
@@ -341,7 +341,7 @@ impl Journal {
     }
 
     fn open_in(&self, bytes: &[u8], at: Loc, kinds: &[Kind]) -> Option<Vec<u8>> {
-        let header = Header::read(&self.keys, at.segment, at.offset, bytes).filter(|h| kinds.contains(&h.kind))?;
+        let header = Header::read(&self.keys, at.segment, bytes).filter(|h| kinds.contains(&h.kind))?;
         let record = bytes.get(..usize::try_from(header.span()).ok()?)?;
         debug_assert!(record.len() > HEADER_BYTES);
         open_record(&self.keys, at.segment, at.offset, record)

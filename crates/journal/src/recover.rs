@@ -376,7 +376,7 @@ fn nothing_new(keys: &JournalKeys, id: Ulid, file: &AppendFile, at: Position) ->
     let mut bytes = [0; 3 * HEADER_BYTES];
     let got = file.read_at(&mut bytes, at.offset).map_err(JournalError::io("read a segment"))?;
     let bytes = bytes.get(..got).unwrap_or_default();
-    let rest = match Header::read(keys, id, at.offset, bytes) {
+    let rest = match Header::read(keys, id, bytes) {
         Some(header) if header.kind == Kind::Mark => {
             bytes.get(usize::try_from(header.span()).unwrap_or(usize::MAX)..).unwrap_or_default()
         }

@@ -104,6 +104,8 @@ pub struct Planner {
     plan: UndoPlan,
     /// Directories by where they are at this point of the undo.
     dirs: BTreeMap<Spot, Dir>,
+    /// Directories that were moved by the operations taken back so far, from and to, latest first.
+    moves: Vec<(Spot, Spot)>,
 }
 
 #[derive(Debug)]
@@ -133,11 +135,7 @@ impl Planner {
         self.plan.ops.push(id);
         // Backwards: first how the directories stood after the operation, by the names of then ...
         for dir in after {
-            self.dirs.entry(dir.at.clone()).or_insert_with(|| Dir {
-                now: dir.at.clone(),
-                expect: Some(times(dir)),
-                times: None,
-            });
+            self.meet(&dir.at, times(dir));
         }
         // ... then what taking it back does to them, then how they stood before.
         self.turn_round(&op.intent.change, op.result.as_ref());
@@ -146,6 +144,17 @@ impl Planner {
                 dir.times = Some(times(before));
             }
         }
+    }
+
+    /// A directory's latest times, where it was not met before.
+    fn meet(&mut self, at: &Spot, expect: Times) -> Option<&mut Dir> {
+        if !self.dirs.contains_key(at) {
+            // By later moves, which are taken back before this, it is elsewhere now.
+            let follow = |spot: Spot, (from, to): &(Spot, Spot)| moved(&spot, from, to);
+            let now = self.moves.iter().rev().try_fold(at.clone(), follow)?;
+            self.dirs.insert(at.clone(), Dir { now, expect: Some(expect), times: None });
+        }
+        self.dirs.get_mut(at)
     }
 
     fn turn_round(&mut self, change: &Change, result: Option<&OpResult>) {
@@ -167,15 +176,17 @@ impl Planner {
                         self.dirs.insert(new, dir);
                     }
                 }
+                self.moves.push((from.clone(), to.clone()));
             }
             Change::SetMeta { at, before, after } if before.kind == raincoat_types::FileKind::Dir => {
                 let meta = match result {
                     Some(OpResult::Done { after: Some(image), .. }) => &image.meta,
                     _ => after,
                 };
-                let expect = Some(Times { mtime: meta.mtime, atime: meta.atime });
-                let dir = self.dirs.entry(at.clone()).or_insert_with(|| Dir { now: at.clone(), expect, times: None });
-                dir.times = Some(Times { mtime: before.mtime, atime: before.atime });
+                let expect = Times { mtime: meta.mtime, atime: meta.atime };
+                if let Some(dir) = self.meet(at, expect) {
+                    dir.times = Some(Times { mtime: before.mtime, atime: before.atime });
+                }
             }
             _ => {}
         }
@@ -210,8 +221,11 @@ fn times(dir: &DirTimes) -> Times {
     Times { mtime: dir.mtime, atime: dir.atime }
 }
 
-/// `spot`, which lies at or below `from`, when `from` is moved to `to`. `None` where the path grows too long.
+/// Where `spot` is when `from` has been moved to `to`. `None` where the path grows too long.
 fn moved(spot: &Spot, from: &Spot, to: &Spot) -> Option<Spot> {
+    if spot.grant != from.grant || !spot.path.starts_with(&from.path) {
+        return Some(spot.clone());
+    }
     let depth = from.path.names().count();
     let path = spot.path.names().skip(depth).try_fold(to.path.clone(), |path, name| path.join(name)).ok()?;
     Some(Spot { grant: to.grant, path })

@@ -56,6 +56,8 @@ pub(crate) struct Walk<'a, S: Source> {
     len: u64,
     /// Whether the last step was damage, so that what the next record says of its predecessor cannot be checked.
     loose: bool,
+    /// Whether nothing is left behind the damage.
+    ended: bool,
     /// Whether a writer may be at work: then the first thing that does not check is the end.
     live: bool,
     window: Vec<u8>,
@@ -72,8 +74,19 @@ impl<'a, S: Source> Walk<'a, S> {
         durable: u64,
     ) -> io::Result<Walk<'a, S>> {
         let len = source.len()?;
-        let (window, window_at) = (Vec::new(), 0);
-        Ok(Walk { source, keys, id, position, synced: durable, len, loose: false, live: false, window, window_at })
+        Ok(Walk {
+            source,
+            keys,
+            id,
+            position,
+            synced: durable,
+            len,
+            loose: false,
+            ended: false,
+            live: false,
+            window: Vec::new(),
+            window_at: 0,
+        })
     }
 
     /// Takes the segment for one that a living writer may be appending to.
@@ -90,6 +103,9 @@ impl<'a, S: Source> Walk<'a, S> {
 
     /// The next thing.
     pub(crate) fn step(&mut self) -> io::Result<Step> {
+        if self.ended {
+            return Ok(Step::End { torn: 0 });
+        }
         let offset = self.position.offset;
         let Some(header) = self.header_at(offset)? else {
             return self.end_or_damage(offset, None, "a record's header is not what was written");
@@ -130,7 +146,8 @@ impl<'a, S: Source> Walk<'a, S> {
         if !found.acknowledged && self.synced <= offset {
             return Ok(Step::End { torn: found.end.saturating_sub(offset) });
         }
-        let end = found.first.unwrap_or(found.end.max(self.synced)).min(self.len);
+        let end = found.first.unwrap_or(found.end.max(self.synced));
+        self.ended = found.first.is_none();
         self.loose = true;
         self.position.offset = found.first.unwrap_or(self.len);
         Ok(Step::Damage { offset, bytes: end.saturating_sub(offset), kind: header.map(|header| header.kind), what })
@@ -175,7 +192,7 @@ impl<'a, S: Source> Walk<'a, S> {
     fn header_at(&mut self, offset: u64) -> io::Result<Option<Header>> {
         let (keys, id, len) = (self.keys, self.id, self.len);
         let Some(bytes) = self.bytes(offset, HEADER_BYTES)? else { return Ok(None) };
-        Ok(Header::read(keys, id, offset, bytes).filter(|header| offset + header.span() <= len.max(offset)))
+        Ok(Header::read(keys, id, bytes).filter(|header| offset + header.span() <= len.max(offset)))
     }
 
     /// `n` bytes at `offset`; `None` where the segment ends before.
