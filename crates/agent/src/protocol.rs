@@ -11,11 +11,14 @@
 //! three spaces before them, `tool`, `tools`, `tool_call` or `tool_code` after them; several objects or a list of them
 //! in one block; a last block without its closing fence. A model that goes on to invent a `result` is cut off there.
 
-use raincoat_model::{ToolCall, visible};
+use raincoat_model::{Nesting, ToolCall, visible};
 use serde_json::Value;
 
 /// The name of a call whose block could not be read; its arguments are then the block.
 pub(crate) const UNREADABLE: &str = "(a tool block that cannot be read)";
+
+/// Bytes of a line that can open a block.
+const OPENER_BYTES: usize = 256;
 
 const OPENERS: [&str; 5] = ["tool", "tools", "tool_call", "tool_code", "result"];
 
@@ -25,6 +28,7 @@ pub(crate) struct Filter {
     state: State,
     line: String,
     block: String,
+    nesting: Nesting,
     blocks: Vec<String>,
     kept: String,
 }
@@ -101,20 +105,23 @@ impl Filter {
 
     fn line_done(&mut self, shown: &mut String) {
         if let State::Block(fence) = &self.state {
-            let line = self.line.trim();
             // Some models close the fence on the JSON's own line.
-            let inline = line.strip_suffix(fence.as_str()).filter(|before| {
-                let body = format!("{}{before}", self.block);
-                before.is_empty() || serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok()
+            let before = self.line.trim().strip_suffix(fence.as_str()).map(str::to_owned);
+            let closing = before.filter(|before| {
+                let mut nesting = self.nesting;
+                nesting.feed(before.as_bytes());
+                before.is_empty() || nesting.is_closed()
             });
-            let closing = inline.map(str::to_owned);
             self.kept.push_str(&self.line);
             match closing {
                 Some(before) => {
                     self.block.push_str(&before);
                     self.close();
                 }
-                None => self.block.push_str(&self.line),
+                None => {
+                    self.nesting.feed(self.line.as_bytes());
+                    self.block.push_str(&self.line);
+                }
             }
             self.line.clear();
             return;
@@ -141,6 +148,7 @@ impl Filter {
 
     fn close(&mut self) {
         self.blocks.push(std::mem::take(&mut self.block));
+        self.nesting = Nesting::default();
         self.state = State::LineStart;
     }
 }
@@ -174,6 +182,9 @@ pub(crate) fn why_unreadable(block: &str) -> String {
 
 /// The fence and the word after it, where a line opens a block of ours.
 fn opener(line: &str) -> Option<(String, &'static str)> {
+    if line.len() > OPENER_BYTES {
+        return None;
+    }
     let (fence, word) = fence(line)?;
     let word = word.split_whitespace().next()?;
     OPENERS.iter().find(|opener| **opener == word).map(|opener| (fence.to_owned(), *opener))
@@ -182,7 +193,7 @@ fn opener(line: &str) -> Option<(String, &'static str)> {
 /// Whether a line so far may yet become an opener.
 fn may_open(line: &str) -> bool {
     let text = line.trim_start_matches(' ');
-    if line.len() - text.len() > 3 {
+    if line.len() > OPENER_BYTES || line.len() - text.len() > 3 {
         return false;
     }
     if text.is_empty()
@@ -287,6 +298,17 @@ mod tests {
         assert_eq!(shown, "");
         assert_eq!(parted.kept, "```tool\n{\"name\": \"a\"}\n```\n");
         assert_eq!(parted.calls.len(), 1);
+    }
+
+    #[test]
+    fn hostile_blocks_do_not_take_for_ever() {
+        for text in [format!("```tool\n{{\"a\": \"{}", "x```\n".repeat(500_000)), "`".repeat(3_000_000)] {
+            let mut filter = Filter::default();
+            text.as_bytes().chunks(5).for_each(|piece| {
+                filter.push(std::str::from_utf8(piece).unwrap());
+            });
+            filter.finish();
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::error::{ReplyError, ReplyLimits, visible};
-use crate::json::{depth_within, error_message, text};
+use crate::json::{Nesting, depth_within, error_message, text};
 use crate::merge::merge;
 use crate::sse::Sse;
 
@@ -245,6 +245,7 @@ struct Slot {
     id: String,
     name: String,
     arguments: String,
+    nesting: Nesting,
     /// Fields we do not know, beside `function` and within it.
     beside: Map<String, Value>,
     within: Map<String, Value>,
@@ -413,6 +414,7 @@ impl Content {
             slot.name.push_str(&name);
         }
         slot.arguments.push_str(&arguments);
+        slot.nesting.feed(arguments.as_bytes());
         if (slot.arguments.len() + slot.name.len()) as u64 > limits.argument_bytes {
             return Err(ReplyError::Limit { what: "bytes in one tool call", limit: limits.argument_bytes });
         }
@@ -431,7 +433,7 @@ impl Content {
         };
         let slot = self.slots.get(at)?;
         let another_id = !id.is_empty() && !slot.id.is_empty() && slot.id != id;
-        let another_name = id.is_empty() && !name.is_empty() && !slot.name.is_empty() && is_object(&slot.arguments);
+        let another_name = id.is_empty() && !name.is_empty() && !slot.name.is_empty() && slot.nesting.is_closed();
         (!another_id && !another_name).then_some(at)
     }
 

@@ -5,23 +5,42 @@ use serde_json::Value;
 /// Whether arrays and objects in this JSON text are nested at most `limit` deep. Text that is not JSON may get either
 /// answer, the parser will say so.
 pub fn depth_within(text: &[u8], limit: u64) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_u64, false, false);
-    for byte in text {
-        match (in_string, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => in_string = !in_string,
-            (false, b'[' | b'{') => {
-                depth += 1;
-                if depth > limit {
-                    return false;
+    let mut nesting = Nesting::default();
+    nesting.feed(text);
+    nesting.deepest <= limit
+}
+
+/// Follows the nesting of a JSON text that comes in pieces, each byte looked at once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nesting {
+    depth: u64,
+    deepest: u64,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Nesting {
+    /// Takes the next piece.
+    pub fn feed(&mut self, text: &[u8]) {
+        for byte in text {
+            match (self.in_string, byte) {
+                (true, _) if self.escaped => self.escaped = false,
+                (true, b'\\') => self.escaped = true,
+                (_, b'"') => self.in_string = !self.in_string,
+                (false, b'[' | b'{') => {
+                    self.depth += 1;
+                    self.deepest = self.deepest.max(self.depth);
                 }
+                (false, b']' | b'}') => self.depth = self.depth.saturating_sub(1),
+                _ => {}
             }
-            (false, b']' | b'}') => depth = depth.saturating_sub(1),
-            _ => {}
         }
     }
-    true
+
+    /// Whether an array or object was opened and all that were are closed again.
+    pub fn is_closed(&self) -> bool {
+        self.deepest > 0 && self.depth == 0 && !self.in_string
+    }
 }
 
 /// A field's text, where it is a string.
@@ -54,6 +73,11 @@ mod tests {
         assert!(depth_within(br#"{"a":"[[[[[\"[[[["}"#, 1));
         assert!(depth_within(b"[[]]", 2));
         assert!(!depth_within(b"[[[]]]", 2));
+        let mut nesting = Nesting::default();
+        for (piece, closed) in [("", false), ("{\"a\\", false), ("\"}", false), ("\": []", false), ("}", true)] {
+            nesting.feed(piece.as_bytes());
+            assert_eq!(nesting.is_closed(), closed, "{piece}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod tokens;
 
 pub use decode::{Decoder, Event, Finish, Reply, ToolCall, Usage};
 pub use error::{ReplyError, ReplyLimits, visible};
-pub use json::depth_within;
+pub use json::{Nesting, depth_within};
 pub use provider::{ModelInfo, NativeTools, ProviderConfig, ProviderError, read_models};
 pub use request::{CHAT_PATH, MODELS_PATH, Message, Request, ToolSpec};
 pub use tokens::estimate;

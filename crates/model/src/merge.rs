@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 /// Fields whose text is said once, or said again whole; never in pieces.
 const WHOLE: [&str; 6] = ["role", "type", "id", "format", "name", "object"];
 
+/// How many of a list's last entries may still grow.
+const RECENT: usize = 64;
+
 /// Adds a delta to what has come so far. Text grows, lists grow (entries with the same `index` are one), objects
 /// merge, anything else is replaced; a null changes nothing. These are the rules of OpenAI's own client libraries,
 /// except that a number said twice is not added up.
@@ -41,8 +44,8 @@ pub(crate) fn merge(into: &mut Map<String, Value>, delta: Map<String, Value>) {
 
 fn merge_entry(list: &mut Vec<Value>, entry: Value) {
     let index = entry.get("index").cloned();
-    // The entry being streamed is nearly always the last one.
-    let same = index.and_then(|index| list.iter_mut().rev().find(|old| old.get("index") == Some(&index)));
+    // The entry being streamed is among the last ones; looking through all of a hostile list would take for ever.
+    let same = index.and_then(|index| list.iter_mut().rev().take(RECENT).find(|old| old.get("index") == Some(&index)));
     match (same, entry) {
         (Some(Value::Object(old)), Value::Object(new)) => merge(old, new),
         (_, entry) => list.push(entry),

@@ -159,6 +159,17 @@ fn what_is_no_reply_is_said_to_be_none() {
 }
 
 #[test]
+fn hostile_shapes_do_not_take_for_ever() {
+    let entries: Vec<String> = (0..300_000).map(|n| format!("{{\"index\":{n}}}")).collect();
+    let list = format!("data: {{\"choices\":[{{\"delta\":{{\"details\":[{}]}}}}]}}\n\n", entries.join(","));
+    let piece = json!({"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "{\"}"}}]});
+    let calls = stream(&vec![delta(piece); 100_000]);
+    for body in [format!("{list}{list}"), calls] {
+        assert!(read(&body).1.is_err());
+    }
+}
+
+#[test]
 fn every_limit_ends_the_reply() {
     let small = ReplyLimits {
         total_bytes: 20_000,

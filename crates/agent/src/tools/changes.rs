@@ -218,10 +218,7 @@ impl Ground {
                 "failed (changed by someone else): the file is not as you read it; read it again first".to_owned()
             );
         }
-        let edited = replace(&content, old.as_bytes(), new.as_bytes(), all)?;
-        if edited.len() as u64 > limits.write_bytes {
-            return Err(format!("the file would grow over the {} bytes that may be written", limits.write_bytes));
-        }
+        let edited = replace(&content, old.as_bytes(), new.as_bytes(), all, limits.write_bytes)?;
         let after = digest_of(&edited);
         // Who has not read the whole does not know it after an edit either.
         let learnt = match (seen, untouched) {
@@ -299,28 +296,30 @@ fn digest_of(bytes: &[u8]) -> Digest {
 }
 
 /// The exact replacement, as the effect will do it.
-fn replace(content: &[u8], old: &[u8], new: &[u8], all: bool) -> Result<Vec<u8>, String> {
-    let found: Vec<usize> = memchr::memmem::find_iter(content, old).collect();
-    match found.len() {
+fn replace(content: &[u8], old: &[u8], new: &[u8], all: bool, most: u64) -> Result<Vec<u8>, String> {
+    let finder = memchr::memmem::Finder::new(old);
+    match finder.find_iter(content).count() as u64 {
         0 => {
-            return Err(
-                "`old` does not occur in the file: it must match exactly, white space included; read the file again"
-                    .to_owned(),
-            );
+            let why = "it must match exactly, white space included; read the file again";
+            return Err(format!("`old` does not occur in the file: {why}"));
         }
         n if n > 1 && !all => {
-            let line = |at: &usize| 1 + content.get(..*at).unwrap_or_default().iter().filter(|b| **b == b'\n').count();
-            let lines: Vec<_> = found.iter().take(10).map(|at| line(at).to_string()).collect();
+            let line = |at: usize| 1 + memchr::memchr_iter(b'\n', content.get(..at).unwrap_or_default()).count();
+            let lines: Vec<_> = finder.find_iter(content).take(10).map(|at| line(at).to_string()).collect();
             return Err(format!(
                 "`old` occurs {n} times (lines {}): give more of the text around it, or set `all`",
                 lines.join(", ")
             ));
         }
+        // What it would grow to is known before it grows.
+        n if content.len() as u64 - n * old.len() as u64 + n.saturating_mul(new.len() as u64) > most => {
+            return Err(format!("the file would grow over the {most} bytes that may be written"));
+        }
         _ => {}
     }
     let mut out = Vec::with_capacity(content.len());
     let mut from = 0;
-    for at in found {
+    for at in finder.find_iter(content) {
         out.extend_from_slice(content.get(from..at).unwrap_or_default());
         out.extend_from_slice(new);
         from = at + old.len();
@@ -336,16 +335,23 @@ mod tests {
 
     #[test]
     fn a_replacement_must_be_of_one_place_or_of_all() {
-        assert_eq!(replace(b"a b a", b"b", b"c", false).unwrap(), b"a c a");
-        assert_eq!(replace(b"a\nb\na", b"a", b"", true).unwrap(), b"\nb\n");
-        assert!(replace(b"a\nb\na", b"a", b"x", false).unwrap_err().contains("2 times (lines 1, 3)"));
-        assert!(replace(b"abc", b"d", b"x", false).unwrap_err().contains("does not occur"));
+        assert_eq!(replace(b"a b a", b"b", b"c", false, 99).unwrap(), b"a c a");
+        assert_eq!(replace(b"a\nb\na", b"a", b"", true, 99).unwrap(), b"\nb\n");
+        assert!(replace(b"a\nb\na", b"a", b"x", false, 99).unwrap_err().contains("2 times (lines 1, 3)"));
+        assert!(replace(b"abc", b"d", b"x", false, 99).unwrap_err().contains("does not occur"));
+    }
+
+    #[test]
+    fn a_file_that_would_grow_without_measure_is_refused_before_it_does() {
+        let content = vec![b'a'; 1 << 20];
+        let said = replace(&content, b"a", &vec![b'b'; 1 << 20], true, 64 << 20).unwrap_err();
+        assert!(said.contains("grow over"), "{said}");
     }
 
     proptest! {
         #[test]
         fn replacing_everything_is_what_the_standard_library_does(text in "[ab]{0,30}", old in "[ab]{1,3}", new in "[abc]{0,3}") {
-            let done = replace(text.as_bytes(), old.as_bytes(), new.as_bytes(), true);
+            let done = replace(text.as_bytes(), old.as_bytes(), new.as_bytes(), true, 999);
             match done {
                 Ok(done) => prop_assert_eq!(done, text.replace(&old, &new).into_bytes()),
                 Err(_) => prop_assert!(!text.contains(&old)),

@@ -12,12 +12,13 @@ const PATH_BYTES: usize = 4_095;
 /// # Errors
 /// In words for the model.
 pub(crate) fn place(text: &str, roots: &[JobRoot]) -> Result<Place, String> {
-    let bytes = unescape(text.trim_end_matches('\n'));
+    // No escape makes more than ten bytes out of one.
+    let bytes = if text.len() > 10 * PATH_BYTES { None } else { Some(unescape(text.trim_end_matches('\n'))) };
+    let Some(bytes) = bytes.filter(|bytes| bytes.len() <= PATH_BYTES) else {
+        return Err(format!("the path is longer than {PATH_BYTES} bytes"));
+    };
     if bytes.contains(&0) {
         return Err("a path cannot have a NUL byte in it".to_owned());
-    }
-    if bytes.len() > PATH_BYTES {
-        return Err(format!("the path is longer than {PATH_BYTES} bytes"));
     }
     if bytes.starts_with(b"/") {
         return absolute(&bytes, roots).ok_or_else(|| {
