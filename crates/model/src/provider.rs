@@ -14,10 +14,11 @@ const MODELS: usize = 10_000;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NativeTools {
-    /// Tried; where the provider says no, the text protocol is spoken instead.
+    /// As the model's own description says; tried where it says nothing.
     #[default]
     Auto,
-    /// Always.
+    /// Tried whatever the description says. Where the provider refuses tools all the same, the loop speaks the text
+    /// protocol and notes it.
     Yes,
     /// Never: the text protocol is spoken.
     No,
