@@ -36,7 +36,7 @@ pub enum JournalError {
     },
     /// The index, which is only a cache, failed.
     #[error("the journal's index failed: {0}; delete `index.db` in the store and it is made anew")]
-    Index(#[from] rusqlite::Error),
+    Index(rusqlite::Error),
     /// Sealing failed.
     #[error("the journal could not seal a record: {0}")]
     Seal(#[from] SealError),
@@ -87,6 +87,15 @@ impl JournalError {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JournalError::Full,
             _ => JournalError::Io { doing, source },
+        }
+    }
+}
+
+impl From<rusqlite::Error> for JournalError {
+    fn from(error: rusqlite::Error) -> JournalError {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => JournalError::Full,
+            _ => JournalError::Index(error),
         }
     }
 }

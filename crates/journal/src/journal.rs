@@ -98,13 +98,13 @@ impl Journal {
         if self.chunk_at(&id)?.is_some() {
             return Ok(id);
         }
-        self.ensure_writer()?;
+        let undo = self.runs.values().any(|run| run.undo);
+        self.ready(undo)?;
         let Some(writer) = &mut self.writer else { return Ok(id) };
         let at = writer.push(&self.keys, Kind::Chunk, bytes)?;
         self.facts.chunk(id, at);
         self.fresh.push(id);
         if writer.buffered() >= BUFFER {
-            let undo = self.runs.values().any(|run| run.undo);
             self.write_out(undo)?;
         }
         Ok(id)
@@ -140,7 +140,8 @@ impl Journal {
     /// # Errors
     /// [`JournalError::NotOpen`], [`JournalError::OutOfOrder`], [`JournalError::NotStored`],
     /// [`JournalError::UnknownOp`] (for what it undoes) on a caller's fault; [`JournalError::Full`],
-    /// [`JournalError::Poisoned`], or the system's. On any error none of the intents counts, and nothing may be done.
+    /// [`JournalError::Poisoned`], or the system's. On any error none of the intents counts, nothing may be
+    /// done, and content stored since the last intent is to be stored again.
     pub fn intend(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
         self.check_poison()?;
         let mut undo = false;
@@ -307,10 +308,7 @@ impl Journal {
     /// Appends records and hands them to the kernel. `reserved`: whether the reserve may be used up for them.
     fn append(&mut self, reserved: bool, records: &[(Kind, Vec<u8>)]) -> Result<Vec<Loc>, JournalError> {
         self.check_poison()?;
-        match self.ensure_writer() {
-            Err(JournalError::Full) if reserved && self.release_reserve() => self.ensure_writer()?,
-            other => other?,
-        }
+        self.ready(reserved)?;
         let Some(writer) = &mut self.writer else { return Ok(Vec::new()) };
         let start = writer.position;
         let mut places = Vec::with_capacity(records.len());
@@ -325,6 +323,14 @@ impl Journal {
         }
         self.write_out(reserved)?;
         Ok(places)
+    }
+
+    /// Sees to it that there is a segment to write to, with the reserve's help if need be.
+    fn ready(&mut self, reserved: bool) -> Result<(), JournalError> {
+        match self.ensure_writer() {
+            Err(JournalError::Full) if reserved && self.release_reserve() => self.ensure_writer(),
+            other => other,
+        }
     }
 
     /// Hands the buffer to the kernel. On a full disk the buffer is given up, and nothing else is lost.
@@ -422,8 +428,9 @@ impl Journal {
                 }
             }
         }
-        let latest = Told(self.latest);
-        let id = new_ulid(&latest).map_err(JournalError::io("draw a random name"))?;
+        let id = new_ulid(&Told(self.latest)).map_err(JournalError::io("draw a random name"))?;
+        // Within one millisecond too, a segment sorts behind the one before it.
+        let id = after.and_then(|(before, _)| before.increment()).map_or(id, |next| id.max(next));
         let head = Head { created: self.latest, after };
         let made = {
             let _lock = self.dir.lock("lock").map_err(JournalError::io("lock the store"))?;

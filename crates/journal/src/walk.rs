@@ -142,7 +142,10 @@ impl<'a, S: Source> Walk<'a, S> {
             return Ok(Step::End { torn: 0 });
         }
         let from = offset + header.map_or(ALIGN, |header| header.span());
-        let found = self.search(from, offset)?;
+        let mut found = self.search(from, offset)?;
+        if header.is_some() {
+            found.end = found.end.max(from.min(self.len));
+        }
         if !found.acknowledged && self.synced <= offset {
             return Ok(Step::End { torn: found.end.saturating_sub(offset) });
         }

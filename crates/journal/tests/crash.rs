@@ -245,6 +245,21 @@ fn a_full_disk_is_said_and_the_reserve_is_there_for_what_must_be_written() {
     assert_eq!(interrupted, []);
     assert_eq!(journal.undone_by(op_id(1, 1)).unwrap(), Some(op_id(2, 1)));
     assert!(journal.verify().unwrap().is_whole());
+    drop(journal);
+    // A process that dies with not a byte free is recovered all the same.
+    let (mut journal, _) = open_at(&home).unwrap();
+    journal.begin_run(&header(3)).unwrap();
+    let image = image_of(b"", vec![], true);
+    journal.intend(&[removal(op_id(3, 1), "x", image)]).unwrap();
+    drop(journal);
+    let mut filler = std::fs::File::create(disk.path().join("last")).unwrap();
+    while filler.write_all(&[0; 512]).is_ok() {}
+    let (mut journal, interrupted) = open_at(&home).unwrap();
+    assert_eq!(interrupted.len(), 1);
+    journal.settle(op_id(3, 1), OpResult::RolledBack("as before".into())).unwrap();
+    journal.end_run(&end(3, RunStatus::Interrupted)).unwrap();
+    drop(journal);
+    assert_eq!(open_at(&home).unwrap().1, []);
 }
 
 /// A file system of 24 MiB, where this process may mount one.

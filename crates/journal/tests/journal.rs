@@ -247,8 +247,8 @@ fn runs_are_found_by_the_beginning_or_the_end_of_their_id() {
     }
     let text = run_id(2).to_string();
     assert_eq!(journal.find_run_prefix(&text).unwrap(), run_id(2));
-    assert_eq!(journal.find_run_prefix(&text[18..].to_lowercase()).unwrap(), run_id(2));
-    assert!(matches!(journal.find_run_prefix(&text[..4]), Err(JournalError::Ambiguous(_, 3))));
+    assert_eq!(journal.find_run_prefix(&text.split_at(18).1.to_lowercase()).unwrap(), run_id(2));
+    assert!(matches!(journal.find_run_prefix(text.split_at(4).0), Err(JournalError::Ambiguous(_, 3))));
     for nothing in ["", "zzz", "not an id", &run_id(9).to_string()] {
         assert!(journal.find_run_prefix(nothing).is_err(), "{nothing}");
     }
@@ -400,8 +400,10 @@ fn a_full_segment_is_followed_by_another_that_names_it() {
     journal.begin_run(&header(1)).unwrap();
     let mut images = Vec::new();
     for seq in 1..=5_u32 {
-        let bytes: Vec<u8> =
-            (0..60 * CHUNK_BYTES / 8).flat_map(|n| (n as u64 * 31 + u64::from(seq)).to_le_bytes()).collect();
+        let mut bytes = vec![seq as u8; 60 * CHUNK_BYTES];
+        for n in 0..60 {
+            bytes[n * CHUNK_BYTES] = n as u8;
+        }
         let image = common::store(&mut journal, &bytes).unwrap();
         journal.intend(&[removal(op_id(1, seq), "x", image.clone())]).unwrap();
         journal.conclude(&[(op_id(1, seq), done())]).unwrap();
@@ -422,6 +424,31 @@ fn a_full_segment_is_followed_by_another_that_names_it() {
     store.drop_index();
     let report = store.open().verify().unwrap();
     assert!(report.problems.iter().any(|problem| problem.what == "the segment is missing"), "{report:?}");
+}
+
+#[test]
+fn the_index_can_be_made_anew_in_the_middle_of_a_run() {
+    let store = Store::new();
+    let mut journal = store.open();
+    whole_run(&mut journal, 1, &[b"one", b"two"]);
+    journal.begin_run(&header(2)).unwrap();
+    let image = common::store(&mut journal, b"three").unwrap();
+    journal.intend(&[removal(op_id(2, 1), "a", image.clone())]).unwrap();
+    journal.conclude(&[(op_id(2, 1), done())]).unwrap();
+    journal.rebuild_index().unwrap();
+    journal.intend(&[removal(op_id(2, 2), "a", image)]).unwrap();
+    journal.rebuild_index().unwrap();
+    journal.conclude(&[(op_id(2, 2), done())]).unwrap();
+    journal.end_run(&end(2, RunStatus::Done)).unwrap();
+    for n in [1, 2] {
+        assert_eq!(ops(&journal, n, Order::Forward).len(), 2);
+    }
+    drop(journal);
+    let (journal, interrupted) = store.try_open().unwrap();
+    assert_eq!(interrupted, []);
+    for n in [1, 2] {
+        assert!(ops(&journal, n, Order::Forward).iter().all(|op| op.result == Some(done())));
+    }
 }
 
 mod histories {
@@ -496,7 +523,8 @@ mod histories {
                 for (image, bytes) in contents.iter().rev().take(3) {
                     prop_assert_eq!(&read_back(&journal, image), bytes);
                     let Content::File(content) = &image.content else { panic!() };
-                    prop_assert_eq!(journal.lookup(&digest(bytes)).unwrap().as_ref(), Some(content));
+                    let found = journal.lookup(&digest(bytes)).unwrap();
+                    prop_assert_eq!(found.as_ref(), Some(content));
                 }
             }
             prop_assert!(journal.verify().unwrap().is_whole());
@@ -516,7 +544,7 @@ fn what_it_costs() {
             .map(|seq| {
                 let bytes: Vec<u8> = (0..1024_u32).flat_map(|n| (n ^ seq << 12).to_le_bytes()).collect();
                 let start = std::time::Instant::now();
-                let image = common::store(&mut journal, &bytes).unwrap();
+                let image = store(&mut journal, &bytes).unwrap();
                 journal.intend(&[removal(op_id(1, seq), "a/b", image)]).unwrap();
                 journal.conclude(&[(op_id(1, seq), done())]).unwrap();
                 start.elapsed()
