@@ -58,11 +58,12 @@ fuzz_target!(|data: &[u8]| {
         let at = usize::from(u16::from_le_bytes([edit[0], edit[1]])) % len;
         let to = usize::from(u16::from_le_bytes([edit[2], edit[3]])) % len;
         let end = (at + usize::from(edit[4])).min(bytes.len());
+        let to = to.min(bytes.len() - (end - at));
         match edit[5] % 5 {
             0 => bytes[at..end].iter_mut().for_each(|b| *b ^= edit[6]),
             1 => bytes[at..end].fill(edit[6]),
             2 => bytes.truncate(at),
-            3 => bytes.copy_within(at..end, to.min(bytes.len() - (end - at))),
+            3 => bytes.copy_within(at..end, to),
             _ => drop(bytes.drain(at..end)),
         }
     }
