@@ -97,6 +97,12 @@ pub fn compile(records: &[GrantRecord], confirm: Confirm) -> Result<Compiled, Gr
 }
 
 impl Compiled {
+    /// The same deny globs with another policy for the gate.
+    #[must_use]
+    pub fn with_policy(&self, policy: Policy) -> Compiled {
+        Compiled { policy, denies: self.denies.clone() }
+    }
+
     /// The deny glob of a grant that matches a path, or a folder that it lies in.
     pub fn denied(&self, grant: GrantId, path: &RelPath) -> Option<String> {
         let (set, globs) = self.denies.get(&grant)?;

@@ -1,4 +1,45 @@
-//! placeholder
+//! The composition root: the only room that sees both the agent and the effects. It holds the keys, the gate, the
+//! journal, the log and the approvals; it starts workers, carries proposals to the gate and permits to the effects,
+//! and settles what a crash left behind.
+//!
+//! A command makes a [`Keeper`], asks it for what it needs, and gives it a [`Console`] to speak to the person by.
 
-// For the demo, which proves with them that undo gave everything back; `cli` may not use `os` itself.
-pub use raincoat_os::{scratch, snapshot};
+mod config;
+mod console;
+mod converse;
+mod doctor;
+mod error;
+mod folders;
+mod grants;
+mod home;
+mod inspect;
+mod judge;
+mod keeper;
+mod plan;
+mod providers;
+mod recovery;
+mod run;
+mod session;
+mod undo;
+mod worker;
+
+pub use config::Config;
+pub use console::{Answer, Console, PlanView, StepFact};
+pub use doctor::{Check, Report};
+pub use error::{Class, Error};
+pub use folders::FolderAsk;
+pub use grants::GrantAsk;
+pub use home::Home;
+pub use inspect::{AuditLine, AuditReport, FileDiff, OpLine, RunDetails, RunLine};
+pub use keeper::{Ask, Keeper, Opened, Unlocker};
+pub use providers::{KeyLine, ProviderTest};
+pub use recovery::Recovered;
+pub use run::{RunAsk, RunReport};
+pub use undo::{UndoAsk, UndoReport, UndoStepView};
+pub use worker::{probe_main, worker_main};
+
+pub use raincoat_agent::recipes::{OptionInfo, RECIPES, RecipeInfo, Values, check_options};
+pub use raincoat_model::{NativeTools, ProviderConfig};
+pub use raincoat_os::{PrivateDir, SystemClock, absolute, scratch, snapshot, terminal};
+pub use raincoat_policy::GrantRecord;
+pub use raincoat_sandbox::{Layer, LayerState};

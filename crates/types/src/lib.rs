@@ -24,6 +24,6 @@ pub use clock::Clock;
 pub use id::{Actor, Digest, GrantId, OpId, RunId, Ulid};
 pub use limits::Limits;
 pub use outcome::{ChangeDone, DirEntry, Failure, FailureKind, Match, Outcome, ReadDone, Refusal};
-pub use path::{PathError, RawPath, RelPath, Spot, display_bytes};
+pub use path::{PathError, RawPath, RelPath, Spot, display_bytes, display_text};
 pub use secret::Secret;
 pub use state::{Chunk, ChunkId, FileContent, FileKind, Identity, Meta, Timestamp, Xattr};

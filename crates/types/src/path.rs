@@ -162,6 +162,22 @@ pub fn display_bytes(bytes: &[u8]) -> String {
     out
 }
 
+/// Text of somebody's for a person to read: lines and tabs stay, everything else that hides, moves or colours text on
+/// a terminal is made visible.
+pub fn display_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            // Joins emoji; a terminal shows the parts at worst.
+            '\u{fe0f}' | '\u{200d}' => out.push(c),
+            c if is_deceptive(c) => out.push_str(&format!("\\u{{{:04x}}}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// Characters that are invisible, change the direction of text, or control a terminal (Unicode TR 36 and TR 39).
 fn is_deceptive(c: char) -> bool {
     c.is_control()
@@ -211,5 +227,6 @@ mod tests {
         assert_eq!(display_bytes("a\u{202e}b".as_bytes()), "a\\u{202e}b");
         assert_eq!(display_bytes(b"a\xffb\n\x1b[2J"), "a\\xffb\\n\\u{001b}[2J");
         assert_eq!(display_bytes("Grüße 日本".as_bytes()), "Grüße 日本");
+        assert_eq!(display_text("a\n\tb\u{1b}[2J\u{202e}"), "a\n\tb\\u{001b}[2J\\u{202e}");
     }
 }

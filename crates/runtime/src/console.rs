@@ -1,0 +1,64 @@
+//! How the keeper speaks to the person. The terminal implements this; so do tests.
+
+use raincoat_types::wire::PlanStep;
+use raincoat_types::{Actor, Digest, FileKind, Refusal, RunId, Timestamp};
+
+/// A plan that wants an answer.
+pub struct PlanView<'a> {
+    /// The run.
+    pub run: RunId,
+    /// Who proposes it.
+    pub actor: &'a Actor,
+    /// One line.
+    pub title: &'a str,
+    /// The folders, in the order that `Place::root` counts: label and absolute path.
+    pub roots: &'a [(String, Vec<u8>)],
+    /// The changes, in their order.
+    pub steps: &'a [PlanStep],
+    /// What is known of each change now, in the same order.
+    pub facts: &'a [StepFact],
+    /// What an approval binds to: the digest of all of it.
+    pub digest: Digest,
+    /// Until when an approval holds.
+    pub until: Timestamp,
+    /// Reads what a step's target holds now (at most 256 KiB), for a diff. `None` where it is no readable file.
+    pub before: &'a dyn Fn(usize) -> Option<Vec<u8>>,
+}
+
+/// What is known of a planned change before it is made.
+#[derive(Clone, Debug, Default)]
+pub struct StepFact {
+    /// What the change is about now: kind and size; `None` where nothing is there yet.
+    pub source: Option<(FileKind, u64)>,
+    /// How many files it touches in all (a tree counts each).
+    pub files: u64,
+    /// The gate would refuse it, whatever the person says.
+    pub refused: Option<Box<Refusal>>,
+    /// The digest of the resolved action; `None` where an earlier step of the plan must be made first.
+    pub digest: Option<Digest>,
+}
+
+/// The person's answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// All of it.
+    Accept,
+    /// These steps, by position.
+    AcceptSome(Vec<u32>),
+    /// All of it, and every later change of this run within its folders.
+    AcceptRun,
+    /// None of it, and why (told to the agent; may be empty).
+    Refuse(String),
+}
+
+/// Somebody to speak to.
+pub trait Console {
+    /// Shows a plan and waits for the answer.
+    fn review(&mut self, plan: &PlanView<'_>) -> Answer;
+    /// Words of the agent, as they come.
+    fn say(&mut self, text: &str);
+    /// What is going on; how far (done, total) where that is known.
+    fn status(&mut self, text: &str, progress: Option<(u64, u64)>);
+    /// A line that must not be missed: a recovery, a missing layer, a refusal.
+    fn notice(&mut self, text: &str);
+}

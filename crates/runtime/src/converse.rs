@@ -1,0 +1,406 @@
+//! The conversation with a worker: it proposes, the keeper answers. Nothing that comes out of the socket is trusted to
+//! be more than a wish.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use raincoat_audit::Event;
+use raincoat_effects::Door;
+use raincoat_effects::thread::EffectsThread;
+use raincoat_gate::Facts;
+use raincoat_journal::NoteKind;
+use raincoat_os::process::Worker;
+use raincoat_types::wire::{self, FromWorker, Job, PlanStep, ToWorker};
+use raincoat_types::{
+    Action, Failure, FailureKind, FileRead, ModelRequest, Outcome, RawPath, ReadDone, RunStatus, display_text,
+};
+
+use crate::console::Console;
+use crate::judge::Judge;
+use crate::plan::{Reviewed, Standing, Tally, refused_by_person};
+use crate::{Error, Keeper};
+
+/// How often a stop is looked for while nothing comes.
+const TICK: Duration = Duration::from_millis(100);
+/// Ticks that a worker has to end after it was told to stop: 5 seconds.
+const GRACE: u32 = 50;
+/// Frames that wait unread. A worker that has more to say at once is not ours any more.
+const WAITING: usize = 65_536;
+/// Operations in one message about a plan.
+const OUTCOMES: usize = 512;
+
+/// One worker's conversation.
+pub(crate) struct Conversation<'a> {
+    keeper: &'a Keeper,
+    thread: &'a EffectsThread,
+    judge: &'a Judge,
+    door: Option<&'a (String, Door)>,
+    worker: Worker,
+    socket: UnixStream,
+    inbox: Receiver<Result<Option<FromWorker>, String>>,
+    /// What came while a model's reply was being passed on.
+    later: VecDeque<FromWorker>,
+    stop: Arc<AtomicBool>,
+    console: &'a mut dyn Console,
+    standing: Standing,
+    pub(crate) tally: Tally,
+    plan: Vec<PlanStep>,
+    roots: Vec<(String, Vec<u8>)>,
+}
+
+impl<'a> Conversation<'a> {
+    pub(crate) fn new(
+        keeper: &'a Keeper,
+        thread: &'a EffectsThread,
+        judge: &'a Judge,
+        door: Option<&'a (String, Door)>,
+        worker: Worker,
+        stop: Arc<AtomicBool>,
+        console: &'a mut dyn Console,
+    ) -> Result<Conversation<'a>, Error> {
+        let fail = Error::io("talk to the worker");
+        let socket = worker.socket().try_clone().map_err(&fail)?;
+        let mut from = worker.socket().try_clone().map_err(&fail)?;
+        let max = keeper.config.limits.message_bytes;
+        let (sender, inbox) = sync_channel(WAITING);
+        std::thread::spawn(move || {
+            loop {
+                let frame = wire::receive::<FromWorker>(&mut from, max).map_err(|e| e.to_string());
+                let last = !matches!(frame, Ok(Some(_)));
+                // Never waits: a reader that waited while the keeper writes would have both sides wait for ever.
+                if sender.try_send(frame).is_err() || last {
+                    break;
+                }
+            }
+        });
+        Ok(Conversation {
+            keeper,
+            thread,
+            judge,
+            door,
+            worker,
+            socket,
+            inbox,
+            later: VecDeque::new(),
+            stop,
+            console,
+            standing: Standing::default(),
+            tally: Tally::default(),
+            plan: Vec::new(),
+            roots: Vec::new(),
+        })
+    }
+
+    /// Gives the worker its job and answers it until it has finished, or must be ended.
+    pub(crate) fn hold(&mut self, job: Job) -> Result<(RunStatus, String), Error> {
+        self.roots = job.roots.iter().map(|root| (root.label.clone(), root.path.clone())).collect();
+        if self.send(&ToWorker::Start(Box::new(job))).is_err() {
+            return Ok(self.lost("it ended before it was given its job"));
+        }
+        let mut told_to_stop = 0_u32;
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                if told_to_stop == 0 {
+                    let _ = self.send(&ToWorker::Stop);
+                }
+                told_to_stop += 1;
+                if told_to_stop > GRACE {
+                    let _ = self.worker.kill();
+                    return Ok((
+                        RunStatus::Stopped,
+                        "stopped; the worker did not end by itself and was ended".to_owned(),
+                    ));
+                }
+            }
+            let message = match self.later.pop_front() {
+                Some(message) => message,
+                None => match self.inbox.recv_timeout(TICK) {
+                    Ok(Ok(Some(message))) => message,
+                    Ok(Ok(None)) => return Ok(self.lost("it hung up")),
+                    Ok(Err(words)) => return Ok(self.lost(&words)),
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => return Ok(self.lost("it hung up")),
+                },
+            };
+            if let FromWorker::Finished { summary, ok } = message {
+                let stopped = self.stop.load(Ordering::Relaxed);
+                let status = if stopped {
+                    RunStatus::Stopped
+                } else if ok {
+                    RunStatus::Done
+                } else {
+                    RunStatus::Failed
+                };
+                return Ok((status, display_text(&summary)));
+            }
+            if let Err(error) = self.answer(message) {
+                let Some(words) = error.0 else { return Ok(self.lost("it hung up")) };
+                return Err(words);
+            }
+        }
+    }
+
+    fn send(&mut self, message: &ToWorker) -> std::io::Result<()> {
+        wire::send(&mut self.socket, message, self.keeper.config.limits.message_bytes)?;
+        self.socket.flush()
+    }
+
+    /// The worker is gone, or speaks another language: the run fails, what was done stays undoable.
+    fn lost(&mut self, words: &str) -> (RunStatus, String) {
+        let _ = self.worker.kill();
+        let how = match self.worker.wait(Duration::from_secs(2)) {
+            Ok(Some(ended)) if ended.by_filter() => "; the kernel ended it for a forbidden system call",
+            _ => "",
+        };
+        let last = self.worker.last_words();
+        let last = if last.is_empty() { String::new() } else { format!("; its last words: {last}") };
+        let text = format!("the worker was lost: {words}{how}{last}");
+        self.judge.recorder.log_lazily(vec![Event::Notice { text: text.clone() }]);
+        (RunStatus::Failed, text)
+    }
+
+    fn answer(&mut self, message: FromWorker) -> Result<(), Gone> {
+        match message {
+            FromWorker::Propose { id, action } => {
+                let outcome = match action {
+                    Action::Read(action) => self.look(action)?,
+                    Action::Change(change) => return self.single(id, change),
+                    Action::Model(request) => self.ask_model(id, request)?,
+                };
+                Ok(self.send(&ToWorker::Outcome { id, outcome })?)
+            }
+            FromWorker::Plan { id, title, steps, last } => {
+                self.plan.extend(steps);
+                let limit = self.keeper.config.limits.plan_steps as usize;
+                if self.plan.len() > limit {
+                    self.plan.clear();
+                    return Err(Gone(Some(Error::new(
+                        crate::Class::Failed,
+                        format!("the plan has more than {limit} steps"),
+                    ))));
+                }
+                if !last {
+                    return Ok(());
+                }
+                let steps = Arc::new(std::mem::take(&mut self.plan));
+                self.carry_out(id, &title, &steps)
+            }
+            FromWorker::Say(text) => {
+                self.console.say(&display_text(&text));
+                Ok(())
+            }
+            FromWorker::Status { text, progress } => {
+                self.console.status(&text, progress);
+                Ok(())
+            }
+            FromWorker::Note(text) => self.note(NoteKind::Text, text.into_bytes()),
+            FromWorker::Transcript(bytes) => self.note(NoteKind::Transcript, bytes),
+            // The reply it means has ended already.
+            FromWorker::GiveUp { .. } | FromWorker::Finished { .. } => Ok(()),
+        }
+    }
+
+    fn note(&mut self, kind: NoteKind, bytes: Vec<u8>) -> Result<(), Gone> {
+        let run = self.judge.run;
+        let kept = self.judge.recorder.journal(move |journal| journal.note(run, kind, &bytes));
+        kept.map_err(store)?.map_err(store)
+    }
+
+    fn look(&mut self, action: FileRead) -> Result<Outcome, Gone> {
+        let judge = self.judge.clone();
+        self.thread
+            .call(move |effects| {
+                let said: RawPath = action.place().path.clone();
+                let verb = action.verb();
+                let mut resolved = match effects.resolve_read(&action) {
+                    Ok(resolved) => resolved,
+                    Err(failure) => {
+                        if failure.kind == FailureKind::Outside {
+                            let refusal = raincoat_types::Refusal {
+                                rule: "outside".to_owned(),
+                                message: failure.message.clone(),
+                            };
+                            judge.log_refusal(verb, vec![said], None, raincoat_audit::Judgement::Deny, &refusal);
+                        }
+                        return Outcome::Failed(failure);
+                    }
+                };
+                let permit = match judge.decide(action, &mut resolved, vec![said.clone()], None) {
+                    Ok(permit) => permit,
+                    Err(refusal) => return Outcome::Refused(refusal),
+                };
+                match effects.read(permit, resolved) {
+                    Ok(done) => {
+                        let bytes = match &done {
+                            ReadDone::Bytes { bytes, .. } => bytes.len() as u64,
+                            ReadDone::List { entries, .. } => entries.len() as u64,
+                            ReadDone::Search { matches, .. } => matches.len() as u64,
+                            ReadDone::Stat(_) | ReadDone::Hash(_) => 0,
+                        };
+                        judge.recorder.log_lazily(vec![Event::ReadDone { verb: verb.to_owned(), target: said, bytes }]);
+                        Outcome::Read(done)
+                    }
+                    Err(failure) => Outcome::Failed(failure),
+                }
+            })
+            .map_err(store)
+    }
+
+    /// A change proposed by itself is a plan of one.
+    fn single(&mut self, id: u64, change: raincoat_types::FileChange) -> Result<(), Gone> {
+        let title = change.verb().to_owned();
+        let steps = Arc::new(vec![PlanStep { change, why: String::new() }]);
+        let mut outcomes = Vec::new();
+        let refused = self.make(&title, &steps, &mut |_, made| {
+            outcomes.extend(made);
+            Ok(())
+        })?;
+        let outcome = match (refused, outcomes.pop()) {
+            (Some(words), _) => Outcome::Refused(refused_by_person(&words)),
+            (None, Some((_, outcome))) => outcome,
+            (None, None) => Outcome::Failed(Failure::new(FailureKind::Stopped, "stopped before this change")),
+        };
+        Ok(self.send(&ToWorker::Outcome { id, outcome })?)
+    }
+
+    fn carry_out(&mut self, id: u64, title: &str, steps: &Arc<Vec<PlanStep>>) -> Result<(), Gone> {
+        let max = self.keeper.config.limits.message_bytes;
+        let refused = self.make(title, steps, &mut |socket, made| {
+            let mut rest = made.into_iter().peekable();
+            while rest.peek().is_some() {
+                let steps = rest.by_ref().take(OUTCOMES).collect();
+                wire::send(socket, &ToWorker::PlanOutcome { id, steps, refused: None, last: false }, max)?;
+            }
+            Ok(())
+        })?;
+        Ok(self.send(&ToWorker::PlanOutcome { id, steps: Vec::new(), refused, last: true })?)
+    }
+
+    /// Reviews and makes a plan. Gives the person's words where they refused.
+    fn make(&mut self, title: &str, steps: &Arc<Vec<PlanStep>>, told: &mut Told<'_>) -> Result<Option<String>, Gone> {
+        let reviewed = self
+            .keeper
+            .review(self.thread, self.judge, title, steps, &self.roots, &mut self.standing, self.console)
+            .map_err(|e| Gone(Some(e)))?;
+        let accepted = match reviewed {
+            Reviewed::Refused(words) => return Ok(Some(words)),
+            Reviewed::Accepted(accepted) => accepted,
+        };
+        let plan = postcard::to_stdvec(&(title, steps.len() as u64, accepted.chosen.len() as u64)).unwrap_or_default();
+        self.note(NoteKind::Plan, plan)?;
+        let total = accepted.chosen.len() as u64;
+        let (socket, console) = (&mut self.socket, &mut *self.console);
+        let mut hung_up = None;
+        self.keeper
+            .make(self.thread, self.judge, steps, &accepted, &self.stop, &mut self.tally, &mut |outcomes, done| {
+                console.status(title, Some((done, total)));
+                if hung_up.is_none() {
+                    hung_up = told(socket, outcomes).err();
+                }
+            })
+            .map_err(|e| Gone(Some(e)))?;
+        match hung_up {
+            Some(_) => Err(Gone(None)),
+            None => Ok(None),
+        }
+    }
+
+    fn ask_model(&mut self, id: u64, request: ModelRequest) -> Result<Outcome, Gone> {
+        let provider = self.door.filter(|(name, _)| *name == request.provider);
+        let facts = Facts {
+            now: self.keeper.clock.now(),
+            provider: provider.map(|(name, door)| (name.clone(), door.is_local())),
+            ..Facts::default()
+        };
+        let permit = match self.judge.with_facts(request, &facts, Vec::new()) {
+            Ok(permit) => permit,
+            Err(refusal) => return Ok(Outcome::Refused(refusal)),
+        };
+        let Some((_, door)) = provider else {
+            return Ok(Outcome::Failed(Failure::new(FailureKind::Invalid, "no provider was chosen for this run")));
+        };
+        let watching = Watch::start(self.stop.clone(), door.cancel());
+        let max = self.keeper.config.limits.message_bytes;
+        let (inbox, later, socket, console) = (&self.inbox, &mut self.later, &mut self.socket, &mut *self.console);
+        let mut hung_up = false;
+        let asked = door.ask(permit, &mut |bytes| {
+            while let Ok(frame) = inbox.try_recv() {
+                match frame {
+                    Ok(Some(FromWorker::GiveUp { id: which })) if which == id => return ControlFlow::Break(()),
+                    // The agent speaks while the reply is still coming.
+                    Ok(Some(FromWorker::Say(text))) => console.say(&display_text(&text)),
+                    Ok(Some(FromWorker::Status { text, progress })) => console.status(&text, progress),
+                    Ok(Some(message)) => later.push_back(message),
+                    Ok(None) | Err(_) => {
+                        hung_up = true;
+                        return ControlFlow::Break(());
+                    }
+                }
+            }
+            if wire::send(socket, &ToWorker::ModelBytes { id, bytes: bytes.to_vec() }, max).is_err() {
+                hung_up = true;
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        drop(watching);
+        if hung_up {
+            return Err(Gone(None));
+        }
+        let waiting: Vec<FromWorker> = self.later.drain(..).collect();
+        for message in waiting {
+            self.answer(message)?;
+        }
+        Ok(match asked {
+            Ok(status) => Outcome::Model { status },
+            Err(failure) => Outcome::Failed(failure),
+        })
+    }
+}
+
+type Told<'a> = dyn FnMut(&mut UnixStream, Vec<(u32, Outcome)>) -> std::io::Result<()> + 'a;
+
+/// The worker hung up, or (with an error) our own side failed.
+struct Gone(Option<Error>);
+
+impl From<std::io::Error> for Gone {
+    fn from(_: std::io::Error) -> Self {
+        Gone(None)
+    }
+}
+
+fn store(words: impl std::fmt::Display) -> Gone {
+    Gone(Some(Error::store(words)))
+}
+
+/// Ends a request under way when the person asks to stop.
+struct Watch(Arc<AtomicBool>);
+
+impl Watch {
+    fn start(stop: Arc<AtomicBool>, cancel: raincoat_effects::Cancel) -> Watch {
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = over.clone();
+        std::thread::spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                if stop.load(Ordering::Relaxed) {
+                    cancel.cancel();
+                    return;
+                }
+                std::thread::sleep(TICK);
+            }
+        });
+        Watch(over)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,154 @@
+//! From the folders that a person names to the run's own: each must be a granted folder or lie within one.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use raincoat_effects::Folder;
+use raincoat_gate::{Confirm, Policy};
+use raincoat_os::{Root, new_ulid};
+use raincoat_policy::{Compiled, GrantRecord, compile};
+use raincoat_types::{Actor, GrantId, RelPath, Root as RunRoot, display_bytes};
+
+use crate::judge::{RunNames, Scoped};
+use crate::{Class, Error, Keeper};
+
+/// A folder as a person names it.
+#[derive(Clone, Debug)]
+pub struct FolderAsk {
+    /// Its path, absolute.
+    pub path: PathBuf,
+}
+
+/// A run's folders, open, with the policy that speaks of them.
+pub(crate) struct RunFolders {
+    pub(crate) folders: Vec<Folder>,
+    pub(crate) writable: Vec<bool>,
+    pub(crate) roots: Vec<RunRoot>,
+    pub(crate) names: RunNames,
+    pub(crate) compiled: Arc<Compiled>,
+}
+
+impl Keeper {
+    /// Opens the folders that a task names, each within a grant that speaks to the actor.
+    pub(crate) fn task_folders(
+        &self,
+        asks: &[FolderAsk],
+        actor: &Actor,
+        confirm: Confirm,
+    ) -> Result<RunFolders, Error> {
+        let grants = self.grants()?;
+        let mut found = Vec::new();
+        for ask in asks {
+            let shown = display_bytes(ask.path.as_os_str().as_bytes());
+            let root = Root::open(&ask.path)
+                .map_err(|e| Error::new(Class::Usage, format!("`{shown}` cannot be opened: {e}")))?;
+            let (grant, beneath) = self.grant_over(&grants, &root, actor).ok_or_else(|| {
+                Error::new(Class::Refused, format!("`{shown}` is not granted to {}", actor.name()))
+                    .hint(format!("`raincoat grant {shown}` hands it out; `raincoat grants` lists what is"))
+            })?;
+            found.push((root, grant, beneath));
+        }
+        self.scope(found, confirm)
+    }
+
+    /// Opens the folders that an earlier run had, for its undo: by the path it knew, if that is still the same folder.
+    /// The person owns them; no grant need be left.
+    pub(crate) fn recorded_folders(&self, roots: &[RunRoot]) -> Result<RunFolders, Error> {
+        let mut folders = Vec::new();
+        let mut grants = Vec::new();
+        for recorded in roots {
+            let path = PathBuf::from(std::ffi::OsStr::from_bytes(&recorded.path));
+            let shown = display_bytes(&recorded.path);
+            let root = Root::open(&path).map_err(|e| {
+                Error::new(Class::Conflict, format!("the folder `{shown}` cannot be opened: {e}"))
+                    .hint("put it back under that name, and try again")
+            })?;
+            if root.identity() != recorded.identity {
+                return Err(Error::new(
+                    Class::Conflict,
+                    format!("`{shown}` is another folder than the one that was worked in"),
+                )
+                .hint("put the old one back under that name, and try again"));
+            }
+            grants.push(record_of(recorded));
+            folders.push(Folder { grant: recorded.grant, root });
+        }
+        let compiled = Arc::new(compile(&grants, Confirm::Never).map_err(Error::store)?);
+        let scoped = roots.iter().map(|r| Scoped { id: r.grant, grant: r.grant, beneath: RelPath::ROOT }).collect();
+        let names = RunNames { compiled: compiled.clone(), scoped, own: self.own.clone() };
+        let writable = vec![true; folders.len()];
+        Ok(RunFolders { folders, writable, roots: roots.to_vec(), names, compiled })
+    }
+
+    /// The grant that a folder is, or lies in. Told by which directory it is, upward from it, never by its path.
+    fn grant_over(&self, grants: &[GrantRecord], root: &Root, actor: &Actor) -> Option<(GrantRecord, RelPath)> {
+        let now = self.clock.now();
+        let usable: Vec<&GrantRecord> = grants
+            .iter()
+            .filter(|grant| grant.until.is_none_or(|until| now < until))
+            .filter(|grant| grant.agent.clone().is_none_or(|who| raincoat_gate::Who::Named(who).includes(actor)))
+            .collect();
+        let mut names: Vec<Vec<u8>> = Vec::new();
+        let mut here = root.try_clone().ok()?;
+        loop {
+            if let Some(grant) = usable.iter().find(|grant| grant.identity == here.identity()) {
+                let beneath = names.iter().rev().try_fold(RelPath::ROOT, |at, name| at.join(name)).ok()?;
+                return Some(((*grant).clone(), beneath));
+            }
+            let path = here.path().to_path_buf();
+            names.push(path.file_name()?.as_bytes().to_vec());
+            here = Root::open(path.parent().unwrap_or(Path::new("/"))).ok()?;
+        }
+    }
+
+    fn scope(&self, found: Vec<(Root, GrantRecord, RelPath)>, confirm: Confirm) -> Result<RunFolders, Error> {
+        let mut all = Vec::new();
+        let (mut folders, mut writable, mut roots, mut scoped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (root, grant, beneath) in found {
+            let id = if beneath.is_root() {
+                grant.id
+            } else {
+                GrantId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?)
+            };
+            if folders.iter().any(|folder: &Folder| folder.root.identity() == root.identity()) {
+                continue;
+            }
+            let path = root.path().as_os_str().as_bytes().to_vec();
+            roots.push(RunRoot { grant: id, path, identity: root.identity() });
+            scoped.push(Scoped { id, grant: grant.id, beneath });
+            writable.push(!grant.read_only);
+            if id != grant.id {
+                // The gate knows the run's folder by its own id, with the same limits.
+                all.push(GrantRecord { id, deny: Vec::new(), ..grant.clone() });
+            }
+            all.push(grant);
+            folders.push(Folder { grant: id, root });
+        }
+        let compiled = Arc::new(compile(&all, confirm).map_err(Error::store)?);
+        let names = RunNames { compiled: compiled.clone(), scoped, own: self.own.clone() };
+        Ok(RunFolders { folders, writable, roots, names, compiled })
+    }
+}
+
+/// What the gate needs to let the person take back what was done in a folder.
+fn record_of(root: &RunRoot) -> GrantRecord {
+    GrantRecord {
+        id: root.grant,
+        path: root.path.clone(),
+        identity: root.identity,
+        read_only: false,
+        until: None,
+        agent: Some("person".to_owned()),
+        deny: Vec::new(),
+        created: raincoat_types::Timestamp::default(),
+    }
+}
+
+/// The policy needs the providers of the run as well; the folders' policy is shared, so it is made anew.
+pub(crate) fn with_provider(compiled: &Policy, provider: Option<String>, offline: bool) -> Policy {
+    let mut policy = compiled.clone();
+    policy.providers = provider.into_iter().collect();
+    policy.offline = offline;
+    policy
+}

@@ -1,0 +1,141 @@
+//! Handing folders out and taking them back.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use raincoat_audit::Event;
+use raincoat_os::{Root, new_ulid};
+use raincoat_policy::GrantRecord;
+use raincoat_types::{GrantId, RawPath, Timestamp, display_bytes};
+
+use crate::{Class, Error, Keeper};
+
+const KIND: &str = "grant";
+
+/// A folder to hand out.
+#[derive(Clone, Debug)]
+pub struct GrantAsk {
+    /// The folder, absolute.
+    pub path: PathBuf,
+    /// Nothing in it may change.
+    pub read_only: bool,
+    /// It ends then.
+    pub until: Option<Timestamp>,
+    /// To whom: `agent`, `agent:NAME`, `recipe`, `recipe:NAME`; anybody where it is `None`.
+    pub agent: Option<String>,
+    /// Globs that are not granted.
+    pub deny: Vec<String>,
+}
+
+impl Keeper {
+    /// Every grant, oldest first, ended ones too.
+    ///
+    /// # Errors
+    /// Where the store is damaged.
+    pub fn grants(&self) -> Result<Vec<GrantRecord>, Error> {
+        let mut grants = Vec::new();
+        for (_, bytes) in self.store.list(KIND).map_err(Error::store)? {
+            grants.push(postcard::from_bytes::<GrantRecord>(&bytes).map_err(Error::store)?);
+        }
+        grants.sort_by_key(|grant| grant.id);
+        Ok(grants)
+    }
+
+    /// Hands a folder out.
+    ///
+    /// # Errors
+    /// Where there is no such folder, it is protected or ours, a glob does not parse, or its end lies in the past.
+    pub fn grant(&self, ask: GrantAsk) -> Result<GrantRecord, Error> {
+        let shown = display_bytes(ask.path.as_os_str().as_bytes());
+        let root = Root::open(&ask.path).map_err(|e| {
+            Error::new(Class::Usage, format!("`{shown}` cannot be granted: {e}")).hint("name a folder that exists")
+        })?;
+        let path = root.path().as_os_str().as_bytes().to_vec();
+        if matches!(path.as_slice(), b"/") || [&b"/proc"[..], b"/sys", b"/dev"].iter().any(|p| below(&path, p)) {
+            return Err(Error::new(
+                Class::Refused,
+                format!("`{}` is never granted: it is the system itself", display_bytes(&path)),
+            )
+            .hint("grant the folder that the work is in"));
+        }
+        if self.own.contains(&root.identity()) {
+            return Err(Error::new(
+                Class::Refused,
+                format!("`{}` is raincoat's own data and is never granted", display_bytes(&path)),
+            ));
+        }
+        let now = self.clock.now();
+        if ask.until.is_some_and(|until| until <= now) {
+            return Err(
+                Error::new(Class::Usage, "the grant would end before it begins").hint("give `--until` a time to come")
+            );
+        }
+        if let Some(agent) = &ask.agent {
+            check_agent(agent)?;
+        }
+        let id = GrantId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
+        let record = GrantRecord {
+            id,
+            path,
+            identity: root.identity(),
+            read_only: ask.read_only,
+            until: ask.until,
+            agent: ask.agent,
+            deny: ask.deny,
+            created: now,
+        };
+        record.check().map_err(|e| Error::new(Class::Refused, e.to_string()))?;
+        // Logged first: a grant that stands nowhere in the log cannot be.
+        self.log_alone(vec![Event::GrantAdded {
+            grant: id,
+            path: RawPath(record.path.clone()),
+            read_only: record.read_only,
+            until: record.until,
+            agent: record.agent.clone(),
+            deny: record.deny.clone(),
+        }])?;
+        let bytes = postcard::to_stdvec(&record).map_err(Error::store)?;
+        self.store.put(KIND, &id.0.to_bytes(), &bytes).map_err(Error::store)?;
+        Ok(record)
+    }
+
+    /// Takes a folder back. Runs under way end at their next operation's edge.
+    ///
+    /// # Errors
+    /// Where there is no such grant.
+    pub fn revoke(&self, id: &str) -> Result<GrantRecord, Error> {
+        let grants = self.grants()?;
+        let wanted = id.to_ascii_uppercase();
+        let mut matching = grants.into_iter().filter(|grant| {
+            let text = grant.id.to_string();
+            !wanted.is_empty() && (text.starts_with(&wanted) || text.ends_with(&wanted))
+        });
+        let (Some(grant), None) = (matching.next(), matching.next()) else {
+            return Err(Error::new(
+                Class::Usage,
+                format!("`{}` names no grant, or more than one", display_bytes(id.as_bytes())),
+            )
+            .hint("`raincoat grants` lists them"));
+        };
+        self.log_alone(vec![Event::GrantRevoked { grant: grant.id }])?;
+        self.store.delete(KIND, &grant.id.0.to_bytes()).map_err(Error::store)?;
+        Ok(grant)
+    }
+}
+
+fn below(path: &[u8], folder: &[u8]) -> bool {
+    path == folder || (path.starts_with(folder) && path.get(folder.len()) == Some(&b'/'))
+}
+
+fn check_agent(agent: &str) -> Result<(), Error> {
+    let (kind, name) = agent.split_once(':').unwrap_or((agent, "x"));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if !matches!(kind, "agent" | "recipe") || name.is_empty() || !name.chars().all(plain) {
+        return Err(Error::new(
+            Class::Usage,
+            format!("`{}` names nobody that a folder can be granted to", display_bytes(agent.as_bytes())),
+        )
+        .hint("use `agent`, `agent:NAME`, `recipe` or `recipe:NAME`"));
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The gate with what it needs for one run: the compiled policy, who acts, what was approved.
+
+use std::sync::Arc;
+
+use raincoat_audit::{Event, Judgement};
+use raincoat_effects::{Names, Recorder, Resolved};
+use raincoat_gate::{Act, Approval, Facts, Permit, Protection, Verdict, decide};
+use raincoat_policy::Compiled;
+use raincoat_types::{Actor, Clock, Digest, GrantId, Identity, Proposal, RawPath, Refusal, RelPath, RunId};
+
+/// A run's granted folder as policy sees it: the run's own id, the grant behind it, and where beneath the grant it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Scoped {
+    pub(crate) id: GrantId,
+    pub(crate) grant: GrantId,
+    pub(crate) beneath: RelPath,
+}
+
+/// Answers what is protected and denied.
+pub(crate) struct RunNames {
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) scoped: Vec<Scoped>,
+    pub(crate) own: Vec<Identity>,
+}
+
+impl Names for RunNames {
+    fn protection(&self, folder: &[u8], path: &RelPath, tree: bool) -> Option<(Protection, String)> {
+        raincoat_policy::protected(folder, path, tree)
+            .map(|(protection, rule)| (protection, format!("{}: {}", rule.pattern, rule.why)))
+    }
+
+    fn denied(&self, grant: GrantId, path: &RelPath) -> Option<String> {
+        let scoped = self.scoped.iter().find(|scoped| scoped.id == grant)?;
+        // A path that cannot be said beneath its grant is denied by the empty glob.
+        let full = path.names().try_fold(scoped.beneath.clone(), |at, name| at.join(name));
+        match full {
+            Ok(full) => self.compiled.denied(scoped.grant, &full),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    fn is_ours(&self, identity: &Identity) -> bool {
+        self.own.contains(identity)
+    }
+}
+
+/// Decides for one run, and sees that a no stands in the log.
+#[derive(Clone)]
+pub(crate) struct Judge {
+    pub(crate) compiled: Arc<Compiled>,
+    pub(crate) actor: Actor,
+    pub(crate) run: RunId,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) recorder: Recorder,
+}
+
+impl Judge {
+    /// Leave to act, or a refusal that was logged.
+    pub(crate) fn decide<A: Act>(
+        &self,
+        action: A,
+        resolved: &mut Resolved,
+        said: Vec<RawPath>,
+        approval: Option<Approval>,
+    ) -> Result<Permit<A>, Refusal> {
+        let targets = std::mem::take(&mut resolved.targets);
+        let facts = Facts { now: self.clock.now(), digest: resolved.digest, targets, approval, provider: None };
+        self.with_facts(action, &facts, said)
+    }
+
+    /// The same, with all the facts at hand.
+    pub(crate) fn with_facts<A: Act>(
+        &self,
+        action: A,
+        facts: &Facts,
+        said: Vec<RawPath>,
+    ) -> Result<Permit<A>, Refusal> {
+        let verb = action.verb();
+        let proposal = Proposal { actor: self.actor.clone(), run: self.run, action };
+        let (verdict, refusal) = match decide(&self.compiled.policy, facts, proposal) {
+            Verdict::Permit(permit) => return Ok(permit),
+            Verdict::Ask { why, .. } => (
+                Judgement::Ask,
+                Refusal { rule: "not-approved".to_owned(), message: format!("{why}; nobody approved it") },
+            ),
+            Verdict::Deny { refusal } => (Judgement::Deny, refusal),
+        };
+        self.log_refusal(verb, said, Some(facts.digest), verdict, &refusal);
+        Err(refusal)
+    }
+
+    /// A refusal, in the log.
+    pub(crate) fn log_refusal(
+        &self,
+        verb: &str,
+        said: Vec<RawPath>,
+        digest: Option<Digest>,
+        verdict: Judgement,
+        refusal: &Refusal,
+    ) {
+        self.recorder.log_lazily(vec![Event::Proposed {
+            action: verb.to_owned(),
+            targets: said,
+            digest: digest.filter(|digest| *digest != Digest::default()),
+            verdict,
+            rule: refusal.rule.clone(),
+            reason: refusal.message.clone(),
+        }]);
+    }
+}

@@ -1,0 +1,230 @@
+//! The keeper: keys unlocked, state open.
+
+use std::num::NonZeroU32;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use raincoat_os::{PrivateDir, beneath, keyring};
+use raincoat_seal::{Keys, KeysError, SlotInfo, SlotKind, Store, Unlock};
+use raincoat_types::{Clock, Identity, Secret};
+
+use crate::{Class, Config, Error, Home};
+
+/// What the keeper needs to open the keys.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ask {
+    /// The passphrase.
+    Passphrase,
+    /// A new passphrase (asked twice, where a person types it).
+    NewPassphrase,
+}
+
+/// Gives a passphrase, from a prompt or a file.
+///
+/// # Errors
+/// Where there is nobody to ask.
+pub type Unlocker<'a> = dyn FnMut(Ask) -> Result<Secret<String>, Error> + 'a;
+
+/// How the store was opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Opened {
+    /// There was none; it was made, with its key in a file.
+    pub created: bool,
+    /// By which slot: `key-file`, `passphrase`, `cache`.
+    pub slot: &'static str,
+    /// The key lies in a file: anyone who can read the person's files can open the store.
+    pub key_in_file: bool,
+}
+
+/// The one who holds keys, gate, journal, log and approvals.
+pub struct Keeper {
+    pub(crate) home: Home,
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) data: PrivateDir,
+    pub(crate) state: PrivateDir,
+    pub(crate) keys: Keys,
+    pub(crate) store: Store,
+    /// Our own directories: denied by what they are, whatever leads there.
+    pub(crate) own: Vec<Identity>,
+    pub(crate) opened: Opened,
+}
+
+impl Keeper {
+    /// Whether there is a store here.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn exists(home: &Home) -> Result<bool, Error> {
+        match PrivateDir::open(&home.data) {
+            Ok(dir) => Keys::exists(&dir).map_err(Error::io("look for the keys")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(Error::io("open the data directory")(error)),
+        }
+    }
+
+    /// Makes the keys, with a passphrase where one is given, else with a key file (mode 0600).
+    ///
+    /// # Errors
+    /// Where there are keys already, or the disk says no.
+    pub fn create(
+        home: &Home,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        passphrase: Option<Secret<String>>,
+    ) -> Result<Keeper, Error> {
+        let data = open_dir(&home.data)?;
+        let unlock = passphrase.map_or(Unlock::KeyFile, Unlock::Passphrase);
+        let slot = if matches!(unlock, Unlock::KeyFile) { "key-file" } else { "passphrase" };
+        let keys = Keys::create(&data, &unlock, clock.as_ref()).map_err(keys_error)?;
+        Keeper::assemble(
+            home,
+            config,
+            clock,
+            data,
+            keys,
+            Opened { created: true, slot, key_in_file: slot == "key-file" },
+        )
+    }
+
+    /// Opens the store, making it where there is none. Asks for the passphrase only where nothing else opens it.
+    ///
+    /// # Errors
+    /// Where the keys do not open, or the store is damaged.
+    pub fn open(
+        home: &Home,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        unlocker: &mut Unlocker<'_>,
+    ) -> Result<Keeper, Error> {
+        if !Keeper::exists(home)? {
+            match Keeper::create(home, config.clone(), clock.clone(), None) {
+                // Another command made them at the same moment.
+                Err(error) if Keeper::exists(home)? => drop(error),
+                other => return other,
+            }
+        }
+        let data = open_dir(&home.data)?;
+        let slots = Keys::slots_in(&data).map_err(keys_error)?;
+        let key_in_file = slots.iter().any(|slot| slot.kind == SlotKind::KeyFile);
+        let (keys, slot) = unlock(home, &config, clock.as_ref(), &data, &slots, unlocker)?;
+        Keeper::assemble(home, config, clock, data, keys, Opened { created: false, slot, key_in_file })
+    }
+
+    fn assemble(
+        home: &Home,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        data: PrivateDir,
+        keys: Keys,
+        opened: Opened,
+    ) -> Result<Keeper, Error> {
+        let store = Store::open(&data, &keys).map_err(Error::store)?;
+        let state = open_dir(&home.state)?;
+        let own = [&home.config, &home.data, &home.state]
+            .into_iter()
+            .filter_map(|path| beneath::identity_of(path).ok())
+            .collect();
+        Ok(Keeper { home: home.clone(), config, clock, data, state, keys, store, own, opened })
+    }
+
+    /// How it was opened.
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// The ways into the keys.
+    pub fn slots(&self) -> &[SlotInfo] {
+        self.keys.slots()
+    }
+
+    /// Sets a passphrase in the place of the one before, or of the key file.
+    ///
+    /// # Errors
+    /// Where the passphrase will not do, or the disk says no. Nothing is changed then.
+    pub fn set_passphrase(&mut self, passphrase: &Secret<String>) -> Result<(), Error> {
+        let has = |kind| self.keys.slots().iter().any(|slot| slot.kind == kind);
+        let (had_passphrase, had_file) = (has(SlotKind::Passphrase), has(SlotKind::KeyFile));
+        if had_passphrase {
+            self.keys.change_passphrase(passphrase, self.clock.as_ref()).map_err(keys_error)?;
+        } else {
+            self.keys.add_passphrase(passphrase, self.clock.as_ref()).map_err(keys_error)?;
+        }
+        if had_file {
+            self.keys.remove_key_file().map_err(keys_error)?;
+        }
+        self.opened.key_in_file = false;
+        cache(&self.home, &self.config, &self.keys);
+        Ok(())
+    }
+
+    /// Forgets the cached unlock: the next command asks.
+    ///
+    /// # Errors
+    /// Where the kernel's keyring fails.
+    pub fn lock(home: &Home) -> Result<(), Error> {
+        keyring::forget(&description(home)).map_err(|e| Error::new(Class::Environment, e.to_string()))
+    }
+}
+
+fn unlock(
+    home: &Home,
+    config: &Config,
+    clock: &dyn Clock,
+    data: &PrivateDir,
+    slots: &[SlotInfo],
+    unlocker: &mut Unlocker<'_>,
+) -> Result<(Keys, &'static str), Error> {
+    if slots.iter().any(|slot| slot.kind == SlotKind::KeyFile) {
+        let keys = Keys::unlock(data, &Unlock::KeyFile, clock);
+        match keys {
+            Ok(keys) => return Ok((keys, "key-file")),
+            Err(error) if !slots.iter().any(|slot| slot.kind == SlotKind::Passphrase) => return Err(keys_error(error)),
+            Err(_) => {}
+        }
+    }
+    if let Some(idle) = NonZeroU32::new(config.unlock_idle_secs)
+        && let Ok(Some(root)) = keyring::fetch(&description(home), idle)
+        && let Ok(keys) = Keys::unlock(data, &Unlock::Cached(root), clock)
+    {
+        return Ok((keys, "cache"));
+    }
+    let passphrase = unlocker(Ask::Passphrase)?;
+    let keys = Keys::unlock(data, &Unlock::Passphrase(passphrase), clock).map_err(keys_error)?;
+    cache(home, config, &keys);
+    Ok((keys, "passphrase"))
+}
+
+/// Keeps the unlock for a while, where the kernel can. Where it cannot, the passphrase is asked for each time.
+fn cache(home: &Home, config: &Config, keys: &Keys) {
+    if let Some(idle) = NonZeroU32::new(config.unlock_idle_secs) {
+        let _ = keyring::cache(&description(home), keys.root_for_cache().expose(), idle);
+    }
+}
+
+fn description(home: &Home) -> String {
+    let hash = blake3::hash(home.data.as_os_str().as_bytes()).to_hex();
+    format!("raincoat:{}", hash.get(..32).unwrap_or_default())
+}
+
+fn open_dir(path: &std::path::Path) -> Result<PrivateDir, Error> {
+    PrivateDir::open_or_create(path).map_err(|e| {
+        Error::new(Class::Environment, format!("could not open our own directory `{}`: {e}", path.display()))
+            .hint("it must be yours, and nobody else may write in it; or set XDG_DATA_HOME and XDG_STATE_HOME to another place")
+    })
+}
+
+/// Errors of the keys, as the person is told.
+pub(crate) fn keys_error(error: KeysError) -> Error {
+    let class = match &error {
+        KeysError::WrongPassphrase
+        | KeysError::TooSoon { .. }
+        | KeysError::NoPassphrase
+        | KeysError::NoKeyFile
+        | KeysError::WrongKeyFile => Class::Locked,
+        KeysError::PassphraseLength | KeysError::Exists => Class::Usage,
+        KeysError::Io(_) => Class::Environment,
+        _ => Class::Damaged,
+    };
+    Error::new(class, error.to_string())
+}

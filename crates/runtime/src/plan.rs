@@ -1,0 +1,354 @@
+//! Plans: looked at before they are shown, bound to what was shown, and then made, step by step, each through the gate.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use raincoat_audit::Event;
+use raincoat_effects::thread::EffectsThread;
+use raincoat_effects::{Changed, Effects, Resolved};
+use raincoat_gate::{Approval, Confirm, Scope};
+use raincoat_types::wire::PlanStep;
+use raincoat_types::{
+    ChangeDone, Digest, Failure, FailureKind, FileChange, FileKind, Outcome, Place, RawPath, Refusal, RelPath,
+    Timestamp,
+};
+
+use crate::console::{Answer, Console, PlanView, StepFact};
+use crate::judge::Judge;
+use crate::{Error, Keeper};
+
+/// Steps made in one go: between two of these the worker is told, the bar moves and a stop is seen. Within one, a stop
+/// is seen between two operations.
+const SLICE: usize = 256;
+/// Seconds that an approved plan may wait before it is made.
+const APPROVAL_SECS: i64 = 3600;
+
+/// What the person allowed of a plan.
+pub(crate) struct Accepted {
+    /// Positions of the steps to make.
+    pub(crate) chosen: Vec<u32>,
+    /// What each step's resolved digest was when it was shown; `None` where it could not be resolved yet.
+    shown: HashMap<u32, Option<Digest>>,
+    /// It was shown to a person, so what is made must be what was shown.
+    reviewed: bool,
+    until: Timestamp,
+}
+
+/// How a plan may go.
+pub(crate) enum Reviewed {
+    Accepted(Accepted),
+    Refused(String),
+}
+
+/// What a run keeps between its plans.
+#[derive(Default)]
+pub(crate) struct Standing {
+    /// The person allowed the rest of the run, until then.
+    pub(crate) rest_of_run: Option<Timestamp>,
+}
+
+/// Counts for the summary.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) changes: u32,
+    pub(crate) failed: u32,
+    pub(crate) refused: u32,
+}
+
+impl Keeper {
+    /// Shows a plan to the person, unless they allowed such plans beforehand.
+    pub(crate) fn review(
+        &self,
+        thread: &EffectsThread,
+        judge: &Judge,
+        title: &str,
+        steps: &Arc<Vec<PlanStep>>,
+        roots: &[(String, Vec<u8>)],
+        standing: &mut Standing,
+        console: &mut dyn Console,
+    ) -> Result<Reviewed, Error> {
+        let now = self.clock.now();
+        let all = || (0..steps.len()).filter_map(|n| u32::try_from(n).ok()).collect::<Vec<u32>>();
+        let until = Timestamp { secs: now.secs.saturating_add(APPROVAL_SECS), nanos: now.nanos };
+        let beforehand = judge.compiled.policy.confirm == Confirm::Never;
+        if beforehand || standing.rest_of_run.is_some_and(|until| now < until) {
+            return Ok(Reviewed::Accepted(Accepted { chosen: all(), shown: HashMap::new(), reviewed: false, until }));
+        }
+        let facts = self.look_ahead(thread, judge, steps)?;
+        let digest = digest_of(title, steps, &facts);
+        let shared = steps.clone();
+        let before = |n: usize| {
+            let shared = shared.clone();
+            thread.call(move |effects| shared.get(n).and_then(|step| current(effects, step))).ok().flatten()
+        };
+        let view = PlanView {
+            run: judge.run,
+            actor: &judge.actor,
+            title,
+            roots,
+            steps,
+            facts: &facts,
+            digest,
+            until,
+            before: &before,
+        };
+        let answer = console.review(&view);
+        let (chosen, scope) = match answer {
+            Answer::Refuse(words) => {
+                let shown = shown(title, steps.len());
+                judge
+                    .recorder
+                    .log(vec![Event::Declined { digest, shown, words: words.clone() }])
+                    .map_err(Error::store)?;
+                return Ok(Reviewed::Refused(words));
+            }
+            Answer::Accept => (all(), "this plan, once"),
+            Answer::AcceptSome(chosen) => (chosen, "the chosen steps of this plan, once"),
+            Answer::AcceptRun => {
+                standing.rest_of_run = Some(until);
+                (all(), "this plan and every later change of this run within its folders")
+            }
+        };
+        judge
+            .recorder
+            .log(vec![Event::Approved {
+                digest,
+                shown: shown(title, steps.len()),
+                scope: scope.to_owned(),
+                until: Some(until),
+            }])
+            .map_err(Error::store)?;
+        let shown =
+            facts.iter().enumerate().filter_map(|(n, fact)| Some((u32::try_from(n).ok()?, fact.digest))).collect();
+        Ok(Reviewed::Accepted(Accepted { chosen, shown, reviewed: true, until }))
+    }
+
+    /// What each step would touch now, and whether the gate would refuse it.
+    fn look_ahead(
+        &self,
+        thread: &EffectsThread,
+        judge: &Judge,
+        steps: &Arc<Vec<PlanStep>>,
+    ) -> Result<Vec<StepFact>, Error> {
+        let mut facts = Vec::with_capacity(steps.len());
+        for start in (0..steps.len()).step_by(SLICE) {
+            let (judge, steps) = (judge.clone(), steps.clone());
+            let slice = thread
+                .call(move |effects| {
+                    let part = steps.get(start..(start + SLICE).min(steps.len())).unwrap_or_default();
+                    part.iter().map(|step| look_at(effects, &judge, step)).collect::<Vec<_>>()
+                })
+                .map_err(Error::store)?;
+            facts.extend(slice);
+        }
+        Ok(facts)
+    }
+
+    /// Makes the accepted steps. `told` hears of each slice as it is done.
+    pub(crate) fn make(
+        &self,
+        thread: &EffectsThread,
+        judge: &Judge,
+        steps: &Arc<Vec<PlanStep>>,
+        accepted: &Accepted,
+        stop: &AtomicBool,
+        tally: &mut Tally,
+        told: &mut dyn FnMut(Vec<(u32, Outcome)>, u64),
+    ) -> Result<(), Error> {
+        let mut done = 0_u64;
+        // A recipe's steps stand for themselves. An agent's may build on each other (copy, then delete): the first that
+        // does not come out ends the plan.
+        let led_by_model = matches!(judge.actor, raincoat_types::Actor::Agent(_));
+        for slice in accepted.chosen.chunks(if led_by_model { 1 } else { SLICE }) {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let (judge, steps) = (judge.clone(), steps.clone());
+            let orders: Vec<Order> = slice
+                .iter()
+                .map(|n| Order {
+                    n: *n,
+                    shown: accepted.shown.get(n).copied().flatten(),
+                    reviewed: accepted.reviewed,
+                    until: accepted.until,
+                })
+                .collect();
+            let outcomes =
+                thread.call(move |effects| make_slice(effects, &judge, &steps, &orders)).map_err(Error::store)?;
+            for (_, outcome) in &outcomes {
+                match outcome {
+                    Outcome::Change(change) => tally.changes += u32::try_from(change.ops.len()).unwrap_or(u32::MAX),
+                    Outcome::Refused(_) => tally.refused += 1,
+                    Outcome::Failed(failure) => {
+                        tally.failed += 1;
+                        tally.changes += u32::try_from(failure.done.len()).unwrap_or(u32::MAX);
+                    }
+                    _ => {}
+                }
+            }
+            let broken = outcomes.iter().any(|(_, o)| matches!(o, Outcome::Failed(f) if f.kind == FailureKind::Broken));
+            let came_out = outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Change(_)));
+            done += outcomes.len() as u64;
+            told(outcomes, done);
+            if broken || (led_by_model && !came_out) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One step to make, and what was shown of it.
+struct Order {
+    n: u32,
+    shown: Option<Digest>,
+    reviewed: bool,
+    until: Timestamp,
+}
+
+/// Makes steps together. Each is resolved, decided and made ready in turn; changes that do not build on each other
+/// share their waits for the disk.
+fn make_slice(effects: &mut Effects, judge: &Judge, steps: &[PlanStep], orders: &[Order]) -> Vec<(u32, Outcome)> {
+    let mut outcomes: Vec<(u32, Option<Outcome>)> = Vec::with_capacity(orders.len());
+    for order in orders {
+        let Some(step) = steps.get(order.n as usize) else { continue };
+        outcomes.push((order.n, make_one(effects, judge, &step.change, order)));
+    }
+    let mut settled = effects.settle().into_iter();
+    outcomes
+        .into_iter()
+        .map(|(n, outcome)| (n, outcome.unwrap_or_else(|| settled.next().map_or_else(lost, outcome_of))))
+        .collect()
+}
+
+/// `None` where the change is under way: its outcome comes when it is settled.
+fn make_one(effects: &mut Effects, judge: &Judge, change: &FileChange, order: &Order) -> Option<Outcome> {
+    let mut resolved = match effects.resolve_change(change) {
+        Ok(resolved) => resolved,
+        Err(failure) => return Some(Outcome::Failed(failure)),
+    };
+    if order.reviewed
+        && let Err(failure) = same_as_shown(change, &resolved, order.shown)
+    {
+        return Some(Outcome::Failed(failure));
+    }
+    let approval = Approval { scope: Scope::Exactly(resolved.digest), until: order.until };
+    match judge.decide(change.clone(), &mut resolved, said(change), Some(approval)) {
+        Ok(permit) => {
+            effects.change(permit, resolved);
+            None
+        }
+        Err(refusal) => Some(Outcome::Refused(refusal)),
+    }
+}
+
+/// What is made is what was shown: the same resolved action, or, where it could not be resolved when it was shown, the
+/// very path that was written.
+fn same_as_shown(change: &FileChange, resolved: &Resolved, shown: Option<Digest>) -> Result<(), Failure> {
+    let same = match shown {
+        Some(shown) => shown == resolved.digest,
+        None => {
+            let written: Vec<Option<RelPath>> = places(change).iter().map(|place| plain(&place.path)).collect();
+            written
+                .iter()
+                .all(|path| path.as_ref().is_some_and(|path| resolved.targets.iter().any(|t| t.spot.path == *path)))
+        }
+    };
+    if same {
+        return Ok(());
+    }
+    let message = "it leads elsewhere, or to something else, than when it was shown; look again and propose it anew";
+    Err(Failure::new(FailureKind::Changed, message))
+}
+
+fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep) -> StepFact {
+    let Ok(resolved) = effects.resolve_change(&step.change) else { return StepFact::default() };
+    let first = resolved.targets.first();
+    let kind = first.and_then(|target| target.kind);
+    let size = effects.size_of(&resolved);
+    let facts = raincoat_gate::Facts {
+        now: judge.clock.now(),
+        digest: resolved.digest,
+        targets: resolved.targets.clone(),
+        approval: Some(Approval {
+            scope: Scope::Exactly(resolved.digest),
+            until: Timestamp { secs: i64::MAX, nanos: 0 },
+        }),
+        provider: None,
+    };
+    let proposal = raincoat_types::Proposal { actor: judge.actor.clone(), run: judge.run, action: step.change.clone() };
+    let refused = match raincoat_gate::decide(&judge.compiled.policy, &facts, proposal) {
+        raincoat_gate::Verdict::Deny { refusal } => Some(Box::new(refusal)),
+        _ => None,
+    };
+    StepFact {
+        source: kind.map(|kind: FileKind| (kind, size)),
+        files: resolved.targets.len() as u64,
+        refused,
+        digest: Some(resolved.digest),
+    }
+}
+
+/// What a step's target holds now, for a diff.
+fn current(effects: &mut Effects, step: &PlanStep) -> Option<Vec<u8>> {
+    match &step.change {
+        FileChange::Write { at, .. } | FileChange::Edit { at, .. } => effects.peek(at, 256 << 10),
+        _ => None,
+    }
+}
+
+fn outcome_of(changed: Changed) -> Outcome {
+    match changed.failure {
+        None => Outcome::Change(changed.done),
+        Some(failure) => Outcome::Failed(failure),
+    }
+}
+
+fn lost() -> Outcome {
+    Outcome::Change(ChangeDone::default())
+}
+
+/// A plan refused: no step was made.
+pub(crate) fn refused_by_person(words: &str) -> Refusal {
+    Refusal { rule: "refused-by-person".to_owned(), message: words.to_owned() }
+}
+
+/// The places of a change, as its proposer named them.
+pub(crate) fn places(change: &FileChange) -> Vec<&Place> {
+    match change {
+        FileChange::Write { at, .. }
+        | FileChange::Edit { at, .. }
+        | FileChange::Mkdir { at, .. }
+        | FileChange::Delete { at, .. } => vec![at],
+        FileChange::Move { from, to, .. } | FileChange::Copy { from, to, .. } | FileChange::Extract { from, to } => {
+            vec![from, to]
+        }
+        FileChange::Archive { from, to, .. } => from.iter().chain([to]).collect(),
+        FileChange::Revert { .. } | FileChange::RestoreTimes { .. } => Vec::new(),
+    }
+}
+
+fn said(change: &FileChange) -> Vec<RawPath> {
+    places(change).into_iter().map(|place| place.path.clone()).collect()
+}
+
+/// A path that is canonical as it was written.
+fn plain(path: &RawPath) -> Option<RelPath> {
+    let names: Vec<&[u8]> = path.0.split(|b| *b == b'/').filter(|name| !name.is_empty() && *name != b".").collect();
+    RelPath::new(&names.join(&b'/')).ok()
+}
+
+fn shown(title: &str, steps: usize) -> String {
+    format!("{title} ({steps} {})", if steps == 1 { "change" } else { "changes" })
+}
+
+fn digest_of(title: &str, steps: &[PlanStep], facts: &[StepFact]) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("raincoat 2026-11 plan v1");
+    hasher.update(title.as_bytes());
+    for (step, fact) in steps.iter().zip(facts) {
+        hasher.update(&postcard::to_stdvec(&step.change).unwrap_or_default());
+        hasher.update(&fact.digest.unwrap_or_default().0);
+    }
+    Digest(*hasher.finalize().as_bytes())
+}

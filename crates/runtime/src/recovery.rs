@@ -1,0 +1,118 @@
+//! After a crash: every run whose keeper died is looked at, its pending operations finished or rolled back, and the
+//! person told.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use raincoat_audit::Event;
+use raincoat_effects::Start;
+use raincoat_effects::thread::EffectsThread;
+use raincoat_journal::{Interrupted, Order};
+use raincoat_types::{OpRecord, OpResult, RunEnd, RunId, RunStatus};
+
+use crate::session::Session;
+use crate::{Error, Keeper};
+
+/// An interrupted run that was settled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recovered {
+    /// The run.
+    pub run: RunId,
+    /// What was asked of it.
+    pub goal: String,
+    /// Operations that turned out done.
+    pub finished: u32,
+    /// Operations that were rolled back, or had not begun.
+    pub rolled_back: u32,
+    /// In words, for the person.
+    pub words: String,
+}
+
+impl Keeper {
+    pub(crate) fn recover(&self, session: &Session, interrupted: Interrupted) -> Result<Recovered, Error> {
+        let run = interrupted.header.run;
+        let (mut finished, mut rolled_back) = (0, 0);
+        let mut words = String::new();
+        if !interrupted.pending.is_empty() || !interrupted.header.roots.is_empty() {
+            match self.look_again(session, &interrupted) {
+                Ok(results) => {
+                    for (op, result) in results {
+                        match &result {
+                            OpResult::Done { .. } => finished += 1,
+                            _ => rolled_back += 1,
+                        }
+                        session
+                            .recorder
+                            .journal(move |journal| journal.settle(op, result))
+                            .map_err(Error::store)?
+                            .map_err(Error::store)?;
+                    }
+                }
+                // The folder is away (a disk not mounted): the run stays as it is until it is back.
+                Err(error) => words = format!("; {error}"),
+            }
+        }
+        if !words.is_empty() {
+            let words =
+                format!("run {run} (`{}`) was interrupted and cannot be settled yet{words}", interrupted.header.goal);
+            return Ok(Recovered { run, goal: interrupted.header.goal, finished, rolled_back, words });
+        }
+        let words = format!(
+            "run {run} (`{}`) was interrupted; {} pending {} looked at: {finished} done, {rolled_back} rolled back. undo all of it with: raincoat undo {run}",
+            interrupted.header.goal,
+            interrupted.pending.len(),
+            if interrupted.pending.len() == 1 { "change was" } else { "changes were" },
+        );
+        let end = RunEnd { run, at: self.clock.now(), status: RunStatus::Interrupted, summary: words.clone() };
+        session.recorder.log(vec![Event::Recovered { run, what: words.clone() }]).map_err(Error::store)?;
+        session.recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
+        Ok(Recovered { run, goal: interrupted.header.goal, finished, rolled_back, words })
+    }
+
+    /// On a confined thread, as when the run itself worked.
+    fn look_again(
+        &self,
+        session: &Session,
+        interrupted: &Interrupted,
+    ) -> Result<Vec<(raincoat_types::OpId, OpResult)>, Error> {
+        let run = interrupted.header.run;
+        let folders = self.recorded_folders(&interrupted.header.roots)?;
+        let start = Start {
+            run,
+            folders: folders.folders,
+            names: Box::new(folders.names),
+            limits: self.config.limits.clone(),
+            recorder: session.recorder.clone(),
+            clock: self.clock.clone(),
+            stop: Arc::new(AtomicBool::new(false)),
+        };
+        let thread = EffectsThread::start(start, &folders.writable).map_err(Error::store)?;
+        let pending = interrupted.pending.clone();
+        let results = thread
+            .call(move |effects| {
+                pending.iter().map(|record| (record.intent.op, effects.recover(record))).collect::<Vec<_>>()
+            })
+            .map_err(Error::store)?;
+        // A power cut can bring a temporary name back that was taken away after its operation had ended.
+        let with_temp = session
+            .recorder
+            .journal(move |journal| {
+                let mut records: Vec<OpRecord> = Vec::new();
+                journal.for_each_op(run, Order::Reverse, |record| {
+                    if record.intent.temp.is_some() && record.result.is_some() {
+                        records.push(record);
+                    }
+                    // Folders are synced at least at every second batch, so only the last few can be affected.
+                    if records.len() < 512 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                })?;
+                Ok::<_, raincoat_journal::JournalError>(records)
+            })
+            .map_err(Error::store)?
+            .map_err(Error::store)?;
+        thread
+            .call(move |effects| with_temp.iter().for_each(|record| effects.tidy_up(record)))
+            .map_err(Error::store)?;
+        Ok(results)
+    }
+}

@@ -1,0 +1,232 @@
+//! A run: one task of one agent, from its folders to its end in the journal and the log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use raincoat_audit::{About, Event};
+use raincoat_effects::thread::EffectsThread;
+use raincoat_effects::{Door, Start};
+use raincoat_gate::Confirm;
+use raincoat_journal::NoteKind;
+use raincoat_os::new_ulid;
+use raincoat_os::process::spawn_worker;
+use raincoat_types::wire::{Job, JobRoot, Task};
+use raincoat_types::{Actor, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes};
+
+use crate::console::Console;
+use crate::converse::Conversation;
+use crate::folders::{FolderAsk, RunFolders, with_provider};
+use crate::judge::Judge;
+use crate::session::Session;
+use crate::{Class, Error, Keeper, worker};
+
+/// A task to be done.
+#[derive(Clone, Debug)]
+pub struct RunAsk {
+    /// The task.
+    pub task: Task,
+    /// The folders, absolute; each granted, or within a granted one.
+    pub dirs: Vec<PathBuf>,
+    /// The agent's name, for a task with a model.
+    pub agent: String,
+    /// The provider, for a task with a model; the configured default where it is `None`.
+    pub provider: Option<String>,
+    /// The model, where not the provider's own.
+    pub model: Option<String>,
+    /// Show each plan before it is made.
+    pub confirm: bool,
+    /// No network but this machine's.
+    pub offline: bool,
+    /// Go on with this interrupted run's conversation.
+    pub resume: Option<String>,
+    /// Local time's offset from UTC, in seconds.
+    pub utc_offset_secs: i32,
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RunReport {
+    /// The run.
+    pub run: RunId,
+    /// How.
+    pub status: RunStatus,
+    /// In words, for the person.
+    pub summary: String,
+    /// Operations made, each undoable.
+    pub changes: u32,
+    /// Proposals that failed.
+    pub failed: u32,
+    /// Proposals that were refused.
+    pub refused: u32,
+}
+
+impl Keeper {
+    /// Does a task: starts a worker, carries what it proposes to the gate and to the effects, and ends the run.
+    ///
+    /// # Errors
+    /// Where the run could not begin, or our own store failed. A task that did not succeed is a report, not an error.
+    pub fn run(&self, ask: RunAsk, stop: Arc<AtomicBool>, console: &mut dyn Console) -> Result<RunReport, Error> {
+        let (actor, goal) = match &ask.task {
+            Task::Recipe { name, options } => (Actor::Recipe(name.clone()), recipe_goal(name, options)),
+            Task::Prompt(text) => (Actor::Agent(ask.agent.clone()), text.clone()),
+        };
+        let asks: Vec<FolderAsk> = ask.dirs.iter().map(|path| FolderAsk { path: path.clone() }).collect();
+        let confirm = if ask.confirm { Confirm::Plans } else { Confirm::Never };
+        let mut folders = self.task_folders(&asks, &actor, confirm)?;
+        let provider = self.provider_for(&ask)?;
+        let name = provider.as_ref().map(|(config, _)| config.name.clone());
+        let policy = with_provider(&folders.compiled.policy, name, ask.offline || self.config.offline);
+        folders.compiled = Arc::new(folders.compiled.with_policy(policy));
+        let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
+        let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
+        let recorder = session.recorder.speaking_for(About::run(run, actor.clone()));
+        let door = match &provider {
+            Some((config, key)) => {
+                let endpoint = raincoat_effects::Endpoint {
+                    base_url: config.base_url.clone(),
+                    model: ask.model.clone().or_else(|| config.model.clone()).unwrap_or_default(),
+                    key: key.clone(),
+                };
+                let door = Door::new(
+                    endpoint,
+                    ask.offline || self.config.offline,
+                    self.config.limits.clone(),
+                    recorder.clone(),
+                );
+                Some((config.name.clone(), door.map_err(|f| Error::new(Class::Usage, f.message))?))
+            }
+            None => None,
+        };
+        let transcript = match &ask.resume {
+            Some(text) => self.transcript_of(&session, text)?,
+            None => Vec::new(),
+        };
+        let job = self.job(&ask, &folders, provider.map(|(config, _)| config), transcript)?;
+        let header = RunHeader {
+            run,
+            at: self.clock.now(),
+            actor: actor.clone(),
+            goal: goal.clone(),
+            kind: RunKind::Task,
+            roots: folders.roots.clone(),
+        };
+        let judge = Judge {
+            compiled: folders.compiled.clone(),
+            actor,
+            run,
+            clock: self.clock.clone(),
+            recorder: recorder.clone(),
+        };
+        let began =
+            Event::RunBegan { goal, kind: RunKind::Task, grants: folders.roots.iter().map(|r| r.grant).collect() };
+        recorder.log(vec![began]).map_err(Error::store)?;
+        recorder.journal(move |journal| journal.begin_run(&header)).map_err(Error::store)?.map_err(Error::store)?;
+
+        let thread = self.effects_thread(run, folders, &judge, stop.clone(), console)?;
+        let arguments = worker::arguments(&self.config.limits);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let worker = spawn_worker(&arguments).map_err(Error::io("start the worker"))?;
+        let mut conversation = Conversation::new(self, &thread, &judge, door.as_ref(), worker, stop, console)?;
+        let ended = conversation.hold(job);
+        let tally = conversation.tally;
+        drop(conversation);
+        let finished = thread.call(raincoat_effects::Effects::finish).map_err(Error::store)?;
+        drop(thread);
+        let (mut status, mut summary) = ended?;
+        if let Err(failure) = finished {
+            status = RunStatus::Failed;
+            summary = failure.message;
+        }
+        let end = RunEnd { run, at: self.clock.now(), status, summary: summary.clone() };
+        recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
+        recorder.log(vec![Event::RunEnded { status, summary: summary.clone() }]).map_err(Error::store)?;
+        drop((judge, recorder, door));
+        session.close()?;
+        Ok(RunReport { run, status, summary, changes: tally.changes, failed: tally.failed, refused: tally.refused })
+    }
+
+    /// The run's confined thread. Layers that are missing here are said and logged.
+    pub(crate) fn effects_thread(
+        &self,
+        run: RunId,
+        folders: RunFolders,
+        judge: &Judge,
+        stop: Arc<AtomicBool>,
+        console: &mut dyn Console,
+    ) -> Result<EffectsThread, Error> {
+        let start = Start {
+            run,
+            folders: folders.folders,
+            names: Box::new(folders.names),
+            limits: self.config.limits.clone(),
+            recorder: judge.recorder.clone(),
+            clock: self.clock.clone(),
+            stop,
+        };
+        let thread = EffectsThread::start(start, &folders.writable).map_err(|words| {
+            Error::new(Class::Environment, format!("the run's thread could not be confined: {words}"))
+                .hint("`raincoat doctor` tells more")
+        })?;
+        let missing: Vec<_> = thread.layers().iter().filter(|layer| !layer.is_enforced()).cloned().collect();
+        for layer in missing {
+            console.notice(&format!("not enforced here: {} ({}); see `raincoat doctor`", layer.name, layer.why));
+            judge.recorder.log_lazily(vec![Event::ProtectionMissing { layer: layer.name.to_owned(), why: layer.why }]);
+        }
+        Ok(thread)
+    }
+
+    fn job(
+        &self,
+        ask: &RunAsk,
+        folders: &RunFolders,
+        provider: Option<raincoat_model::ProviderConfig>,
+        transcript: Vec<u8>,
+    ) -> Result<Job, Error> {
+        let mut roots: Vec<JobRoot> = Vec::new();
+        for (n, root) in folders.roots.iter().enumerate() {
+            let last = root.path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+            let mut label = display_bytes(last);
+            if label.is_empty() || roots.iter().any(|other| other.label == label) {
+                label = format!("{label}-{}", n + 1);
+            }
+            let read_only = !folders.writable.get(n).copied().unwrap_or(false);
+            roots.push(JobRoot { label, path: root.path.clone(), read_only });
+        }
+        let model = match provider {
+            Some(config) => Some(self.job_model(ask, &config)?),
+            None => None,
+        };
+        Ok(Job {
+            task: ask.task.clone(),
+            roots,
+            model,
+            limits: self.config.limits.clone(),
+            now: (self.clock.now().secs, ask.utc_offset_secs),
+            transcript,
+        })
+    }
+
+    fn transcript_of(&self, session: &Session, text: &str) -> Result<Vec<u8>, Error> {
+        let text = text.to_owned();
+        let found = session.recorder.journal(move |journal| {
+            let run = journal.find_run_prefix(&text)?;
+            let mut last = Vec::new();
+            journal.for_each_note(run, NoteKind::Transcript, |bytes| last = bytes.to_vec())?;
+            Ok::<_, raincoat_journal::JournalError>(last)
+        });
+        let transcript = found.map_err(Error::store)?.map_err(|e| Error::new(Class::Usage, e.to_string()))?;
+        if transcript.is_empty() {
+            return Err(Error::new(Class::Usage, "that run has no conversation to go on with"));
+        }
+        Ok(transcript)
+    }
+}
+
+fn recipe_goal(name: &str, options: &[(String, String)]) -> String {
+    let mut goal = name.to_owned();
+    for (key, value) in options {
+        goal.push_str(&format!(" {key}={value}"));
+    }
+    goal
+}

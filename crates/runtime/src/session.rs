@@ -1,0 +1,88 @@
+//! The store opened for work: journal and log on their threads, what a crash left behind settled first.
+
+use raincoat_audit::{About, Audit, AuditKeys, Event};
+use raincoat_effects::{Recorder, Remembering};
+use raincoat_journal::{Journal, JournalKeys};
+use raincoat_os::PrivateDir;
+use raincoat_seal::SealKey;
+use raincoat_types::Secret;
+
+use crate::{Class, Error, Keeper};
+
+/// The store at work. [`Session::close`] ends it in good order.
+pub(crate) struct Session {
+    pub(crate) recorder: Recorder,
+    remembering: Remembering,
+}
+
+impl Keeper {
+    pub(crate) fn journal_dir(&self) -> Result<PrivateDir, Error> {
+        self.data.dir("journal").map_err(Error::io("open the journal's directory"))
+    }
+
+    fn audit_dirs(&self) -> Result<(PrivateDir, PrivateDir), Error> {
+        let fail = Error::io("open the log's directory");
+        Ok((self.data.dir("audit").map_err(&fail)?, self.state.dir("head").map_err(&fail)?))
+    }
+
+    fn audit_keys(&self) -> AuditKeys {
+        let key: &SealKey = self.keys.log();
+        AuditKeys { payload: key.clone(), signing_seed: Secret::new(*self.keys.log_signing_seed()) }
+    }
+
+    /// The log's name: the same for ever, different for each store.
+    fn origin(&self) -> String {
+        let tag = self.keys.log().mac(b"raincoat audit origin");
+        let hex: String = tag.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        format!("raincoat.local/{hex}")
+    }
+
+    pub(crate) fn journal_keys(&self) -> JournalKeys {
+        JournalKeys::new(self.keys.journal(), self.keys.index())
+    }
+
+    pub(crate) fn open_audit(&self) -> Result<Audit, Error> {
+        let (dir, head) = self.audit_dirs()?;
+        Audit::open(dir, head, self.audit_keys(), &self.origin(), self.clock.clone()).map_err(|e| {
+            Error::new(Class::Damaged, format!("the log cannot be added to: {e}"))
+                .hint("`raincoat audit verify` says what is wrong; nothing is done while the log is unsound")
+        })
+    }
+
+    pub(crate) fn audit_reader(&self) -> Result<raincoat_audit::AuditReader, Error> {
+        let (dir, head) = self.audit_dirs()?;
+        raincoat_audit::AuditReader::open(dir, head, self.audit_keys(), &self.origin()).map_err(Error::store)
+    }
+
+    /// Appends events outside any run.
+    pub(crate) fn log_alone(&self, events: Vec<Event>) -> Result<(), Error> {
+        let mut audit = self.open_audit()?;
+        audit.append(&About::NOTHING, &events).map_err(Error::store)?;
+        audit.close().map_err(Error::store)?;
+        Ok(())
+    }
+
+    /// Opens the store for work and settles interrupted runs; `told` hears of each.
+    pub(crate) fn session(&self, told: &mut dyn FnMut(crate::Recovered)) -> Result<Session, Error> {
+        let audit = self.open_audit()?;
+        let (journal, interrupted) =
+            Journal::open(self.journal_dir()?, self.journal_keys(), self.clock.as_ref()).map_err(Error::store)?;
+        let (recorder, remembering) = Recorder::start(journal, audit);
+        let session = Session { recorder, remembering };
+        for run in interrupted {
+            told(self.recover(&session, run)?);
+        }
+        Ok(session)
+    }
+}
+
+impl Session {
+    /// Ends the work: everything is durable and the log published when this returns.
+    pub(crate) fn close(self) -> Result<(), Error> {
+        drop(self.recorder);
+        let (journal, audit) = self.remembering.join().map_err(Error::store)?;
+        drop(journal);
+        audit.close().map_err(Error::store)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,330 @@
+//! Taking back: a run, or one operation. It is a run of its own, the person's, so it can be taken back in turn.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use raincoat_audit::{About, Event};
+use raincoat_effects::thread::EffectsThread;
+use raincoat_journal::{DirRestore, Journal, JournalError, Selection, Skipped};
+use raincoat_os::new_ulid;
+use raincoat_types::{
+    Actor, Change, DirTimes, FailureKind, FileChange, OpId, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
+};
+
+use crate::console::Console;
+use crate::judge::Judge;
+use crate::session::Session;
+use crate::{Class, Error, Keeper};
+
+/// Operations taken back between two looks at the stop flag.
+const SLICE: usize = 128;
+/// Conflicts that are told one by one.
+const TOLD: usize = 1000;
+
+/// What to take back.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UndoAsk {
+    /// A run, or one of its operations as `RUN/SEQ`; a part of the run's id will do. The last run where it is `None`.
+    pub what: Option<String>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// Even where somebody has changed a file since. What they made is kept in the journal.
+    pub overwrite: bool,
+}
+
+/// What came of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UndoReport {
+    /// The undo's own run; `None` for a dry run, or where there was nothing to take back.
+    pub run: Option<RunId>,
+    /// The run that was taken back.
+    pub of: RunId,
+    /// For a dry run: what would be done, in order.
+    pub steps: Vec<UndoStepView>,
+    /// Operations taken back.
+    pub undone: u32,
+    /// Operations that were taken back before.
+    pub already: u32,
+    /// Operations left as they are, and why; the first thousand.
+    pub conflicts: Vec<(OpId, String)>,
+    /// How many were left in all.
+    pub left: u32,
+    /// Folders that got their times back.
+    pub times: u32,
+    /// It was stopped before its end.
+    pub stopped: bool,
+}
+
+/// One step of an undo, in words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UndoStepView {
+    /// The operation that is taken back.
+    pub op: OpId,
+    /// What is done.
+    pub words: String,
+}
+
+impl Keeper {
+    /// Takes a run or an operation back.
+    ///
+    /// # Errors
+    /// Where there is no such run, its folder is away, or our own store failed. What could not be taken back because
+    /// somebody changed it since is in the report.
+    pub fn undo(&self, ask: UndoAsk, stop: Arc<AtomicBool>, console: &mut dyn Console) -> Result<UndoReport, Error> {
+        let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
+        let report = self.undo_in(&session, &ask, stop, console);
+        session.close()?;
+        report
+    }
+
+    fn undo_in(
+        &self,
+        session: &Session,
+        ask: &UndoAsk,
+        stop: Arc<AtomicBool>,
+        console: &mut dyn Console,
+    ) -> Result<UndoReport, Error> {
+        let what = ask.what.clone();
+        let (header, selection, plan) = session
+            .recorder
+            .journal(move |journal| {
+                let selection = select(journal, what.as_deref())?;
+                let of = match &selection {
+                    Selection::Run(run) => *run,
+                    Selection::Ops(ops) => ops.first().map(|op| op.run).ok_or(JournalError::NothingToUndo)?,
+                };
+                let header = journal.run(of)?.header;
+                let plan = journal.plan_undo(&selection)?;
+                Ok::<_, JournalError>((header, selection, plan))
+            })
+            .map_err(Error::store)?
+            .map_err(|e| asked(&e))?;
+        let already = plan.skipped.iter().filter(|(_, why)| matches!(why, Skipped::Undone(_))).count();
+        let mut report = UndoReport {
+            run: None,
+            of: header.run,
+            steps: Vec::new(),
+            undone: 0,
+            already: u32::try_from(already).unwrap_or(u32::MAX),
+            conflicts: Vec::new(),
+            left: 0,
+            times: 0,
+            stopped: false,
+        };
+        if ask.dry_run {
+            for op in plan.ops {
+                let step = session
+                    .recorder
+                    .journal(move |journal| journal.undo_step(op))
+                    .map_err(Error::store)?
+                    .map_err(Error::store)?;
+                report.steps.push(UndoStepView { op, words: words_of(&step.change) });
+            }
+            return Ok(report);
+        }
+        if plan.ops.is_empty() {
+            return Ok(report);
+        }
+        let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
+        let folders = self.recorded_folders(&header.roots)?;
+        let recorder = session.recorder.speaking_for(About::run(run, Actor::Person));
+        let (kind, dirs) = match &selection {
+            Selection::Run(of) => (RunKind::Undo { of: *of, ops: Vec::new() }, plan.dirs),
+            // The folder's other changes stand, so its times of before are not its times of now.
+            Selection::Ops(ops) => {
+                (RunKind::Undo { of: header.run, ops: ops.iter().map(|op| op.seq).collect() }, Vec::new())
+            }
+        };
+        let goal = match ask.what.as_deref() {
+            Some(what) => format!("undo {}", display_bytes(what.as_bytes())),
+            None => "undo".to_owned(),
+        };
+        let begins = RunHeader {
+            run,
+            at: self.clock.now(),
+            actor: Actor::Person,
+            goal: goal.clone(),
+            kind: kind.clone(),
+            roots: header.roots,
+        };
+        recorder
+            .log(vec![Event::RunBegan { goal, kind, grants: begins.roots.iter().map(|r| r.grant).collect() }])
+            .map_err(Error::store)?;
+        recorder.journal(move |journal| journal.begin_run(&begins)).map_err(Error::store)?.map_err(Error::store)?;
+        let judge = Judge {
+            compiled: folders.compiled.clone(),
+            actor: Actor::Person,
+            run,
+            clock: self.clock.clone(),
+            recorder: recorder.clone(),
+        };
+        let thread = self.effects_thread(run, folders, &judge, stop.clone(), console)?;
+        report.run = Some(run);
+        // Before anything moves: which folders has nobody touched since?
+        let dirs = untouched(&thread, dirs)?;
+        let total = plan.ops.len() as u64;
+        for slice in plan.ops.chunks(SLICE) {
+            if stop.load(Ordering::Relaxed) {
+                report.stopped = true;
+                break;
+            }
+            take_back(&thread, &judge, slice, ask.overwrite, &mut report)?;
+            console.status("undo", Some((u64::from(report.undone + report.left), total)));
+        }
+        if !report.stopped {
+            report.times = give_times_back(&thread, &judge, dirs)?;
+        }
+        let finished = thread.call(raincoat_effects::Effects::finish).map_err(Error::store)?;
+        drop(thread);
+        report.stopped |= stop.load(Ordering::Relaxed);
+        let (status, summary) = match finished {
+            Err(failure) => (RunStatus::Failed, failure.message),
+            Ok(()) if report.stopped => (RunStatus::Stopped, format!("{} taken back, then stopped", report.undone)),
+            Ok(()) if report.left > 0 => {
+                (RunStatus::Failed, format!("{} taken back, {} left as they are", report.undone, report.left))
+            }
+            Ok(()) => (RunStatus::Done, format!("{} taken back", report.undone)),
+        };
+        let end = RunEnd { run, at: self.clock.now(), status, summary: summary.clone() };
+        recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
+        recorder.log(vec![Event::RunEnded { status, summary }]).map_err(Error::store)?;
+        Ok(report)
+    }
+}
+
+/// What a person means: a run, an operation, or the last run.
+fn select(journal: &Journal, what: Option<&str>) -> Result<Selection, JournalError> {
+    let Some(text) = what else {
+        let last = journal.runs(None, 1)?.into_iter().next().ok_or(JournalError::NothingToUndo)?;
+        return Ok(Selection::Run(last.header.run));
+    };
+    match text.split_once('/') {
+        Some((run, seq)) => {
+            let run = journal.find_run_prefix(run)?;
+            let seq = seq.parse().unwrap_or(0);
+            let op = OpId { run, seq };
+            journal.op(op)?;
+            Ok(Selection::Ops(vec![op]))
+        }
+        None => Ok(Selection::Run(journal.find_run_prefix(text)?)),
+    }
+}
+
+pub(crate) fn asked(error: &JournalError) -> Error {
+    match error {
+        JournalError::NothingToUndo => {
+            Error::new(Class::Usage, "there is nothing to take back").hint("`raincoat runs` lists what was done")
+        }
+        JournalError::Corrupt { .. } => Error::store(error),
+        other => Error::new(Class::Usage, other.to_string())
+            .hint("`raincoat runs` lists the runs, `raincoat show RUN` their operations"),
+    }
+}
+
+/// A folder's times to give back, if nobody touched it since.
+struct Due {
+    restore: DirRestore,
+}
+
+fn untouched(thread: &EffectsThread, dirs: Vec<DirRestore>) -> Result<Vec<Due>, Error> {
+    thread
+        .call(move |effects| {
+            dirs.into_iter()
+                .filter(|dir| match dir.expect {
+                    None => true,
+                    Some(expect) => effects.dir_times(&dir.now).is_some_and(|now| now.mtime == expect.mtime),
+                })
+                .map(|restore| Due { restore })
+                .collect()
+        })
+        .map_err(Error::store)
+}
+
+fn take_back(
+    thread: &EffectsThread,
+    judge: &Judge,
+    slice: &[OpId],
+    overwrite: bool,
+    report: &mut UndoReport,
+) -> Result<(), Error> {
+    let (judge, ops) = (judge.clone(), slice.to_vec());
+    let results = thread
+        .call(move |effects| {
+            let mut waiting = Vec::new();
+            let mut results = Vec::new();
+            for op in ops {
+                let action = FileChange::Revert { op, overwrite };
+                let resolved = effects.resolve_change(&action);
+                let permit = resolved.map_err(|failure| failure.message).and_then(|mut resolved| {
+                    let permit =
+                        judge.decide(action, &mut resolved, Vec::new(), None).map_err(|refusal| refusal.message)?;
+                    Ok((permit, resolved))
+                });
+                match permit {
+                    Ok((permit, resolved)) => {
+                        effects.change(permit, resolved);
+                        waiting.push(op);
+                    }
+                    Err(words) => results.push((op, Some((FailureKind::Denied, words)))),
+                }
+            }
+            let settled = effects.settle();
+            results.extend(
+                waiting
+                    .into_iter()
+                    .zip(settled)
+                    .map(|(op, changed)| (op, changed.failure.map(|f| (f.kind, f.message)))),
+            );
+            results
+        })
+        .map_err(Error::store)?;
+    for (op, failure) in results {
+        match failure {
+            None => report.undone += 1,
+            Some((FailureKind::Stopped, _)) => report.stopped = true,
+            Some((FailureKind::Broken, words)) => return Err(Error::store(words)),
+            Some((_, words)) => {
+                judge.recorder.log_lazily(vec![Event::UndoRefused { op, why: words.clone() }]);
+                report.left += 1;
+                if report.conflicts.len() < TOLD {
+                    report.conflicts.push((op, words));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The last step: the folders' own times, deepest first. A folder whose undo was not whole keeps what it has.
+fn give_times_back(thread: &EffectsThread, judge: &Judge, dirs: Vec<Due>) -> Result<u32, Error> {
+    let judge = judge.clone();
+    thread
+        .call(move |effects| {
+            let mut given = 0;
+            for Due { restore } in dirs {
+                let Some(now) = effects.dir_times(&restore.at) else { continue };
+                let then = DirTimes { at: restore.at, mtime: restore.times.mtime, atime: restore.times.atime };
+                let action = FileChange::RestoreTimes { now, then };
+                let Ok(mut resolved) = effects.resolve_change(&action) else { continue };
+                if let Ok(permit) = judge.decide(action, &mut resolved, Vec::new(), None) {
+                    effects.change(permit, resolved);
+                    given += 1;
+                }
+            }
+            let failed = effects.settle().iter().filter(|changed| changed.failure.is_some()).count();
+            given - u32::try_from(failed).unwrap_or(given)
+        })
+        .map_err(Error::store)
+}
+
+fn words_of(change: &Change) -> String {
+    let at = |spot: &raincoat_types::Spot| spot.path.display();
+    match change {
+        Change::Create { at: spot, .. } => format!("bring back {}", at(spot)),
+        Change::Replace { at: spot, .. } => format!("put the old content back into {}", at(spot)),
+        Change::Remove { at: spot, .. } => format!("take away {}", at(spot)),
+        Change::Move { from, to, .. } => format!("move {} back to {}", at(from), at(to)),
+        Change::Link { at: spot, .. } => format!("bring back the name {}", at(spot)),
+        Change::SetMeta { at: spot, .. } => format!("give {} its times and permissions back", at(spot)),
+    }
+}
