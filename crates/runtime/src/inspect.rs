@@ -8,7 +8,7 @@ use raincoat_types::{
     display_bytes,
 };
 
-use crate::undo::asked;
+use crate::undo::find_run;
 use crate::{Error, Keeper};
 
 /// Bytes of a file that a diff looks at.
@@ -157,7 +157,7 @@ impl Keeper {
         let details = session
             .recorder
             .journal(move |journal| {
-                let run = find(journal, what.as_deref())?;
+                let run = find_run(journal, what.as_deref())?;
                 let view = journal.run(run).map_err(Error::store)?;
                 let mut plans = Vec::new();
                 journal
@@ -209,7 +209,7 @@ impl Keeper {
         let found = session
             .recorder
             .journal(move |journal| {
-                let run = find(journal, what.as_deref())?;
+                let run = find_run(journal, what.as_deref())?;
                 let roots = journal.run(run).map_err(Error::store)?.header.roots;
                 Ok::<_, Error>((run, roots))
             })
@@ -279,17 +279,6 @@ impl Keeper {
 const PAGE: u32 = 256;
 /// Runs of up to so many operations are counted one by one.
 const EXACT: u32 = 1000;
-
-fn find(journal: &Journal, what: Option<&str>) -> Result<RunId, Error> {
-    match what {
-        Some(text) => journal.find_run_prefix(text).map_err(|e| asked(&e)),
-        None => {
-            let last = journal.runs(None, 1).map_err(Error::store)?;
-            let nothing = || asked(&raincoat_journal::JournalError::NothingToUndo);
-            Ok(last.first().ok_or_else(nothing)?.header.run)
-        }
-    }
-}
 
 fn line_of(journal: &Journal, run: RunSummary) -> Result<RunLine, Error> {
     let id = run.header.run;

@@ -217,7 +217,7 @@ fn open_dir(path: &std::path::Path) -> Result<PrivateDir, Error> {
 /// Errors of the keys, as the person is told.
 pub(crate) fn keys_error(error: KeysError) -> Error {
     let class = match &error {
-        KeysError::WrongPassphrase
+        KeysError::WrongPassphrase { .. }
         | KeysError::TooSoon { .. }
         | KeysError::NoPassphrase
         | KeysError::NoKeyFile

@@ -91,14 +91,13 @@ impl Keeper {
                 let selection = select(journal, what.as_deref())?;
                 let of = match &selection {
                     Selection::Run(run) => *run,
-                    Selection::Ops(ops) => ops.first().map(|op| op.run).ok_or(JournalError::NothingToUndo)?,
+                    Selection::Ops(ops) => ops.first().map(|op| op.run).ok_or_else(nothing)?,
                 };
-                let header = journal.run(of)?.header;
-                let plan = journal.plan_undo(&selection)?;
-                Ok::<_, JournalError>((header, selection, plan))
+                let header = journal.run(of).map_err(|e| asked(&e))?.header;
+                let plan = journal.plan_undo(&selection).map_err(|e| asked(&e))?;
+                Ok::<_, Error>((header, selection, plan))
             })
-            .map_err(Error::store)?
-            .map_err(|e| asked(&e))?;
+            .map_err(Error::store)??;
         let already = plan.skipped.iter().filter(|(_, why)| matches!(why, Skipped::Undone(_))).count();
         let mut report = UndoReport {
             run: None,
@@ -193,28 +192,32 @@ impl Keeper {
 }
 
 /// What a person means: a run, an operation, or the last run.
-fn select(journal: &Journal, what: Option<&str>) -> Result<Selection, JournalError> {
-    let Some(text) = what else {
-        let last = journal.runs(None, 1)?.into_iter().next().ok_or(JournalError::NothingToUndo)?;
-        return Ok(Selection::Run(last.header.run));
-    };
-    match text.split_once('/') {
+fn select(journal: &Journal, what: Option<&str>) -> Result<Selection, Error> {
+    match what.and_then(|text| text.split_once('/')) {
         Some((run, seq)) => {
-            let run = journal.find_run_prefix(run)?;
-            let seq = seq.parse().unwrap_or(0);
-            let op = OpId { run, seq };
-            journal.op(op)?;
+            let run = journal.find_run_prefix(run).map_err(|e| asked(&e))?;
+            let op = OpId { run, seq: seq.parse().unwrap_or(0) };
+            journal.op(op).map_err(|e| asked(&e))?;
             Ok(Selection::Ops(vec![op]))
         }
-        None => Ok(Selection::Run(journal.find_run_prefix(text)?)),
+        None => Ok(Selection::Run(find_run(journal, what)?)),
     }
 }
 
-pub(crate) fn asked(error: &JournalError) -> Error {
+/// The run that a person means: by a part of its id, or the last one.
+pub(crate) fn find_run(journal: &Journal, what: Option<&str>) -> Result<RunId, Error> {
+    match what {
+        Some(text) => journal.find_run_prefix(text).map_err(|e| asked(&e)),
+        None => Ok(journal.runs(None, 1).map_err(Error::store)?.first().ok_or_else(nothing)?.header.run),
+    }
+}
+
+fn nothing() -> Error {
+    Error::new(Class::Usage, "nothing has been done yet").hint("`raincoat runs` lists what was done")
+}
+
+fn asked(error: &JournalError) -> Error {
     match error {
-        JournalError::NothingToUndo => {
-            Error::new(Class::Usage, "there is nothing to take back").hint("`raincoat runs` lists what was done")
-        }
         JournalError::Corrupt { .. } => Error::store(error),
         other => Error::new(Class::Usage, other.to_string())
             .hint("`raincoat runs` lists the runs, `raincoat show RUN` their operations"),
@@ -247,7 +250,7 @@ fn take_back(
     overwrite: bool,
     report: &mut UndoReport,
 ) -> Result<(), Error> {
-    let (judge, ops) = (judge.clone(), slice.to_vec());
+    let (deciding, ops) = (judge.clone(), slice.to_vec());
     let results = thread
         .call(move |effects| {
             let mut waiting = Vec::new();
@@ -257,7 +260,7 @@ fn take_back(
                 let resolved = effects.resolve_change(&action);
                 let permit = resolved.map_err(|failure| failure.message).and_then(|mut resolved| {
                     let permit =
-                        judge.decide(action, &mut resolved, Vec::new(), None).map_err(|refusal| refusal.message)?;
+                        deciding.decide(action, &mut resolved, Vec::new(), None).map_err(|refusal| refusal.message)?;
                     Ok((permit, resolved))
                 });
                 match permit {
