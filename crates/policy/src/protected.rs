@@ -5,6 +5,9 @@
 //! compared folded (see [`fold`]): stricter than the file system needs, so that no spelling slips through on one that
 //! folds case or ignores characters.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use raincoat_gate::Protection;
 use raincoat_types::RelPath;
 
@@ -194,25 +197,55 @@ pub fn protected(root: &[u8], path: &RelPath, tree: bool) -> Option<(Protection,
     let own = root.split(|b| *b == b'/').filter(|n| !n.is_empty());
     let names: Vec<String> = own.chain(path.names()).map(fold).collect();
     let mut found: Option<&'static Rule> = None;
-    for rule in RULES {
-        if matches(rule.pattern, &names, tree) {
-            // The strictest wins.
-            match (found, rule.protection) {
-                (None, _) | (Some(_), Protection::Secret) => found = Some(rule),
-                _ => {}
+    for start in 0..names.len() {
+        let rest = names.get(start..).unwrap_or_default();
+        let Some(first) = rest.first() else { break };
+        let exact = INDEX.exact.get(first.as_str()).into_iter().flatten();
+        for rule in exact.chain(&INDEX.loose) {
+            if matches(rule.pattern, rest, tree) {
+                // The strictest wins.
+                match (found, rule.protection) {
+                    (None, _) | (Some(_), Protection::Secret) => found = Some(rule),
+                    _ => {}
+                }
             }
         }
     }
     found.map(|rule| (rule.protection, rule))
 }
 
+/// The table by the first name of each pattern: a path is asked about at every change.
+struct Index {
+    exact: HashMap<&'static str, Vec<&'static Rule>>,
+    /// Patterns whose first name has a `*` in it.
+    loose: Vec<&'static Rule>,
+}
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let mut index = Index { exact: HashMap::new(), loose: Vec::new() };
+    for rule in RULES {
+        let first = rule.pattern.split('/').next().unwrap_or_default();
+        if first.contains('*') {
+            index.loose.push(rule);
+        } else {
+            index.exact.entry(first).or_default().push(rule);
+        }
+    }
+    index
+});
+
+/// Whether names begin with a pattern; with `tree`, whether they are the beginning of one.
 fn matches(pattern: &str, names: &[String], tree: bool) -> bool {
-    let wanted: Vec<&str> = pattern.split('/').collect();
-    (0..names.len()).any(|start| {
-        let rest = names.get(start..).unwrap_or_default();
-        let all = wanted.iter().zip(rest).all(|(want, name)| name_matches(want, name));
-        all && (rest.len() >= wanted.len() || tree)
-    })
+    let mut wanted = pattern.split('/');
+    let mut names = names.iter();
+    loop {
+        match (wanted.next(), names.next()) {
+            (None, _) => return true,
+            (Some(_), None) => return tree,
+            (Some(want), Some(name)) if !name_matches(want, name) => return false,
+            _ => {}
+        }
+    }
 }
 
 fn name_matches(want: &str, name: &str) -> bool {
@@ -229,6 +262,10 @@ fn name_matches(want: &str, name: &str) -> bool {
 /// that HFS+ ignores, without the dots and spaces that Windows drops at the end, without an NTFS stream's name.
 /// Bytes that are not UTF-8 cannot be part of a protected name and become U+FFFD.
 fn fold(name: &[u8]) -> String {
+    if name.is_ascii() && !name.contains(&b':') {
+        let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
+        return lower.trim_end_matches(['.', ' ']).to_owned();
+    }
     let text = String::from_utf8_lossy(name);
     let lower: String = text.chars().filter(|c| !ignored(*c)).flat_map(char::to_lowercase).map(plain).collect();
     let stream = lower.split(':').next().unwrap_or_default();
