@@ -2,10 +2,10 @@
 //! against what was sealed; where somebody wrote in between, it is taken back, and said.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use raincoat_os::{beneath, mutate, state};
-use raincoat_types::{Change, Content, Failure, FailureKind, FileContent, FileKind, Image, Intent};
+use raincoat_os::{Found, beneath, mutate, state};
+use raincoat_types::{Change, Content, Failure, FailureKind, FileContent, FileKind, Image, Intent, display_bytes};
 
 use crate::capture::{ContentError, changed, digest_of, same_content, still_is};
 use crate::engine::{Payload, Step};
@@ -37,10 +37,12 @@ pub(crate) fn materialise(recorder: &Recorder, step: &mut Step, temp: Option<&[u
     let has_content = match &after.content {
         Content::Dir => {
             mutate::make_dir(found.folder(), temp).map_err(fail)?;
+            step.made = true;
             false
         }
         Content::Symlink(target) => {
             mutate::make_symlink(found.folder(), temp, target).map_err(fail)?;
+            step.made = true;
             false
         }
         Content::Special => {
@@ -48,8 +50,9 @@ pub(crate) fn materialise(recorder: &Recorder, step: &mut Step, temp: Option<&[u
             return Err(Failure::new(FailureKind::WrongKind, words));
         }
         Content::File(content) => {
-            write_content(recorder, found.folder(), temp, payload, content, after.meta.size)
-                .map_err(|e| e.at(found))?;
+            let fd = new_file(found.folder(), temp, &payload).map_err(fail)?;
+            step.made = true;
+            write_content(recorder, fd.as_fd(), &payload, content, after.meta.size).map_err(|e| e.at(found))?;
             true
         }
     };
@@ -57,32 +60,29 @@ pub(crate) fn materialise(recorder: &Recorder, step: &mut Step, temp: Option<&[u
     Ok(has_content)
 }
 
+/// The new file under its temporary name.
+fn new_file(folder: BorrowedFd<'_>, temp: &[u8], payload: &Payload) -> io::Result<OwnedFd> {
+    if let Payload::Unnamed(fd) = payload {
+        mutate::name_unnamed(fd.as_fd(), folder, temp)?;
+        return fd.try_clone();
+    }
+    mutate::create_file(folder, temp)
+}
+
 fn write_content(
     recorder: &Recorder,
-    folder: BorrowedFd<'_>,
-    temp: &[u8],
-    payload: Payload,
+    fd: BorrowedFd<'_>,
+    payload: &Payload,
     content: &FileContent,
     size: u64,
 ) -> Result<(), ContentError> {
-    let fd = match payload {
-        Payload::Unnamed(fd) => {
-            mutate::name_unnamed(fd.as_fd(), folder, temp)?;
-            fd
-        }
-        Payload::Bytes(bytes) => {
-            let fd = mutate::create_file(folder, temp)?;
-            mutate::write_all_at(fd.as_fd(), &bytes, 0)?;
-            fd
-        }
-        Payload::Stored | Payload::None => {
-            let fd = mutate::create_file(folder, temp)?;
-            restore_content(recorder, fd.as_fd(), content, size)?;
-            fd
-        }
-    };
+    match payload {
+        Payload::Unnamed(_) => {}
+        Payload::Bytes(bytes) => mutate::write_all_at(fd, bytes, 0)?,
+        Payload::Stored | Payload::None => restore_content(recorder, fd, content, size)?,
+    }
     // What is hashed on the way in is verified on disk before any name leads to it.
-    if digest_of(fd.as_fd())? != content.digest {
+    if digest_of(fd)? != content.digest {
         return Err(io::Error::other("what was written is not what was meant; the disk or memory is at fault").into());
     }
     Ok(())
@@ -123,110 +123,146 @@ pub(crate) fn sync_content(step: &Step, intent: &Intent) -> Result<(), Failure> 
     }
 }
 
-/// Makes the change. An error means that the user's files are as they were.
-pub(crate) fn act(recorder: &Recorder, step: &Step, intent: &Intent) -> Result<(), Failure> {
+/// Why a change was not made.
+pub(crate) enum Unmade {
+    /// The user's files are as they were.
+    Clean(Failure),
+    /// It was begun and could not be taken back. Recovery has to look, so the operation stays pending.
+    Unsure(Failure),
+}
+
+impl From<Failure> for Unmade {
+    fn from(failure: Failure) -> Self {
+        Unmade::Clean(failure)
+    }
+}
+
+/// Makes the change.
+pub(crate) fn act(recorder: &Recorder, step: &Step, intent: &Intent) -> Result<(), Unmade> {
     let found = &step.at.1;
     let folder = found.folder();
     let name = found.name.as_slice();
     let fail = |e| at_path(e, &found.path);
+    let unsure = |e| Unmade::Unsure(at_path(e, &found.path));
     let temp = temp_name(intent).unwrap_or_default();
     match &step.change {
-        Change::Create { .. } => mutate::rename_new(folder, &temp, folder, name).map_err(fail),
+        Change::Create { .. } => Ok(mutate::rename_new(folder, &temp, folder, name).map_err(fail)?),
         Change::Replace { before, in_place: false, .. } => {
             mutate::exchange(folder, &temp, name).map_err(|e| no_exchange(e, found))?;
             match still_is(folder, &temp, before) {
                 Ok(true) => Ok(()),
                 other => {
                     // Somebody wrote in between: theirs goes back under its name.
-                    mutate::exchange(folder, &temp, name).map_err(fail)?;
+                    mutate::exchange(folder, &temp, name).map_err(unsure)?;
                     other.map_err(fail)?;
-                    Err(changed(found))
+                    Err(changed(found).into())
                 }
             }
         }
         Change::Replace { before, after, in_place: true, .. } => write_in_place(recorder, step, before, after),
         Change::Remove { before, .. } if before.meta.kind == FileKind::Dir => {
             if !still_is(folder, name, before).map_err(fail)? {
-                return Err(changed(found));
+                return Err(changed(found).into());
             }
-            mutate::remove_dir(folder, name).map_err(fail)
+            Ok(mutate::remove_dir(folder, name).map_err(fail)?)
         }
         Change::Remove { before, .. } => {
             mutate::rename_new(folder, name, folder, &temp).map_err(fail)?;
             match still_is(folder, &temp, before) {
                 Ok(true) => Ok(()),
                 other => {
-                    mutate::rename_new(folder, &temp, folder, name).map_err(fail)?;
+                    let words = give_back(folder, &temp, found, intent).map_err(unsure)?;
                     other.map_err(fail)?;
-                    Err(changed(found))
+                    Err(Failure { message: format!("{}{words}", changed(found).message), ..changed(found) }.into())
                 }
             }
         }
         Change::Move { image, .. } => {
-            let Some((_, to)) = &step.other else { return Err(changed(found)) };
+            let Some((_, to)) = &step.other else { return Err(changed(found).into()) };
             mutate::rename_new(folder, name, to.folder(), &to.name).map_err(|e| match e.kind() {
                 io::ErrorKind::AlreadyExists => at_path(e, &to.path),
                 _ => at_path(e, &found.path),
             })?;
-            let arrived = state::stat_at(to.folder(), &to.name).map_err(|e| at_path(e, &to.path))?;
+            let arrived = state::stat_at(to.folder(), &to.name).map_err(unsure)?;
             if arrived.is_some_and(|stat| stat.identity == image.meta.identity) {
                 return Ok(());
             }
-            mutate::rename_new(to.folder(), &to.name, folder, name).map_err(fail)?;
-            Err(changed(found))
+            mutate::rename_new(to.folder(), &to.name, folder, name).map_err(unsure)?;
+            Err(changed(found).into())
         }
         Change::Link { image, .. } => {
-            let Some((_, existing)) = &step.other else { return Err(changed(found)) };
+            let Some((_, existing)) = &step.other else { return Err(changed(found).into()) };
             mutate::link(existing.folder(), &existing.name, folder, name).map_err(fail)?;
-            match state::stat_at(folder, name).map_err(fail)? {
-                Some(stat) if same_content(folder, name, &stat, image).map_err(fail)? => Ok(()),
+            match state::stat_at(folder, name).map_err(unsure)? {
+                Some(stat) if same_content(folder, name, &stat, image).map_err(unsure)? => Ok(()),
                 _ => {
-                    mutate::unlink(folder, name).map_err(fail)?;
-                    Err(changed(found))
+                    mutate::unlink(folder, name).map_err(unsure)?;
+                    Err(changed(found).into())
                 }
             }
         }
         Change::SetMeta { before, after, .. } => {
-            let now = state::stat_at(folder, name).map_err(fail)?;
-            if now.is_none_or(|stat| stat.identity != before.identity) {
-                return Err(changed(found));
+            let held = mutate::hold(folder, name).map_err(fail)?;
+            let now = state::stat_fd(held.as_fd()).map_err(fail)?;
+            if now.identity != before.identity {
+                return Err(changed(found).into());
             }
-            mutate::set_meta(folder, name, after).map_err(fail)
+            if let Err(error) = mutate::set_meta_of(held.as_fd(), after) {
+                mutate::set_meta_of(held.as_fd(), before).map_err(unsure)?;
+                return Err(fail(error).into());
+            }
+            Ok(())
         }
+    }
+}
+
+/// Puts somebody's newer file, taken for the one to remove, back under its name. Where that is taken again by now, it
+/// gets a name beside it: it is theirs, and stays to be seen.
+pub(crate) fn give_back(folder: BorrowedFd<'_>, temp: &[u8], found: &Found, intent: &Intent) -> io::Result<String> {
+    match mutate::rename_new(folder, temp, folder, &found.name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let mut kept = found.name.clone();
+            kept.truncate(200);
+            kept.extend_from_slice(format!(".kept-{}", intent.op.seq).as_bytes());
+            mutate::rename_new(folder, temp, folder, &kept)?;
+            Ok(format!("; what stood there meanwhile is kept as `{}`", display_bytes(&kept)))
+        }
+        other => other.map(|()| String::new()),
     }
 }
 
 /// A file with several names keeps its inode: the new bytes go into it, while nobody else can open it. The intent has
 /// the old bytes; a crash in between is rolled back from them.
-fn write_in_place(recorder: &Recorder, step: &Step, before: &Image, after: &Image) -> Result<(), Failure> {
+fn write_in_place(recorder: &Recorder, step: &Step, before: &Image, after: &Image) -> Result<(), Unmade> {
     let found = &step.at.1;
     let fail = |e| at_path(e, &found.path);
-    let fd = mutate::open_file_for_writing(found.folder(), &found.name).map_err(fail)?;
+    let fd = mutate::open_file_for_writing(found.folder(), &found.name, &before.meta.identity).map_err(fail)?;
     match mutate::hold_alone(fd.as_fd()) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             let words = format!(
                 "`{}` has several names and is open in another program; close it there first",
                 found.path.display()
             );
-            return Err(Failure::new(FailureKind::Changed, words));
+            return Err(Failure::new(FailureKind::Changed, words).into());
         }
         // No leases here: the checks below still notice a change before and after.
         _ => {}
     }
     let now = state::stat_fd(fd.as_fd()).map_err(fail)?;
-    let same = now.identity == before.meta.identity && Some(digest_of(fd.as_fd()).map_err(fail)?) == before.digest();
-    if !same {
-        return Err(changed(found));
+    let xattrs = state::xattrs_of(fd.as_fd()).map_err(fail)?;
+    if !now.with_xattrs(xattrs).same_as(&before.meta) || Some(digest_of(fd.as_fd()).map_err(fail)?) != before.digest() {
+        return Err(changed(found).into());
     }
     let written = fill(recorder, fd.as_fd(), step, after).map_err(|e| e.at(found)).and_then(|()| {
-        mutate::set_meta(found.folder(), &found.name, &after.meta).map_err(fail)?;
+        mutate::set_meta_of(fd.as_fd(), &after.meta).map_err(fail)?;
         mutate::sync_file(fd.as_fd()).map_err(fail)
     });
     if let Err(failure) = written {
-        put_back(recorder, fd.as_fd(), before).map_err(|e| e.at(found))?;
-        mutate::set_meta(found.folder(), &found.name, &before.meta).map_err(fail)?;
-        mutate::sync_file(fd.as_fd()).map_err(fail)?;
-        return Err(failure);
+        let unsure = |e| Unmade::Unsure(at_path(e, &found.path));
+        put_back(recorder, fd.as_fd(), before).map_err(|e| Unmade::Unsure(e.at(found)))?;
+        mutate::set_meta_of(fd.as_fd(), &before.meta).map_err(unsure)?;
+        mutate::sync_file(fd.as_fd()).map_err(unsure)?;
+        return Err(failure.into());
     }
     Ok(())
 }
@@ -270,31 +306,22 @@ pub(crate) fn clear(step: &Step, intent: &Intent) {
     }
 }
 
-/// Takes away what was prepared for a change that will not be made.
+/// Takes away what was prepared for a change that was not made. The user's files are as they were, so what stands under
+/// the temporary name is what [`materialise`] put there.
 pub(crate) fn abandon(step: &Step, intent: &Intent) {
-    let Some(temp) = temp_name(intent) else { return };
+    let Some(temp) = temp_name(intent).filter(|_| step.made) else { return };
     let folder = step.at.1.folder();
-    match &step.change {
-        Change::Create { after, .. } if after.content == Content::Dir => {
-            let _ = mutate::remove_dir(folder, &temp);
-        }
-        // Only what is ours: were a swap back to fail, somebody's newer content would stand under this name.
-        Change::Create { after, .. } | Change::Replace { after, in_place: false, .. } => {
-            if let Ok(Some(stat)) = state::stat_at(folder, &temp)
-                && (stat.size == 0 || matches!(same_content(folder, &temp, &stat, after), Ok(true)))
-            {
-                let _ = mutate::unlink(folder, &temp);
-            }
-        }
-        _ => {}
-    }
+    let _ = match &step.change {
+        Change::Create { after, .. } if after.content == Content::Dir => mutate::remove_dir(folder, &temp),
+        _ => mutate::unlink(folder, &temp),
+    };
 }
 
 fn temp_name(intent: &Intent) -> Option<Vec<u8>> {
     intent.temp.as_ref()?.path.split_last().map(|(_, name)| name.to_vec())
 }
 
-fn no_exchange(error: io::Error, found: &raincoat_os::Found) -> Failure {
+fn no_exchange(error: io::Error, found: &Found) -> Failure {
     if error.kind() == io::ErrorKind::InvalidInput || error.kind() == io::ErrorKind::Unsupported {
         let words = format!(
             "`{}` is on a file system that cannot swap two files at once, so it cannot be replaced without a risk of loss; copy it elsewhere first",

@@ -19,6 +19,7 @@ use crate::capture::{Keep, read_content};
 use crate::engine::{Engine, Payload, Step};
 use crate::expand::{find_again, fresh_meta, make_dir, spot};
 use crate::failure::at_path;
+use crate::resolve::Below;
 
 /// Packs files and trees into a new archive.
 pub(crate) fn pack(
@@ -27,7 +28,7 @@ pub(crate) fn pack(
     sources: &[(usize, Found)],
     to: (usize, Found),
     format: ArchiveFormat,
-    below: &[(RelPath, Stat)],
+    below: &[Below],
 ) -> Result<(), Failure> {
     if to.1.stat.is_some() {
         return Err(Failure::new(FailureKind::Exists, format!("`{}` exists already", to.1.path.display())));
@@ -37,13 +38,20 @@ pub(crate) fn pack(
     let unnamed = mutate::create_unnamed(to.1.folder()).map_err(fail)?;
     let file = File::from(unnamed.try_clone().map_err(fail)?);
     let mut packer = Packer::new(file, format);
-    for (n, found) in sources {
+    let mut tops: HashSet<&[u8]> = HashSet::new();
+    for (nth, (n, found)) in sources.iter().enumerate() {
         let Some(stat) = &found.stat else {
             return Err(Failure::new(FailureKind::NotFound, format!("no such file: `{}`", found.path.display())));
         };
+        if !tops.insert(&found.name) {
+            let words = format!("two of the things to pack are called `{}`", found.path.display());
+            return Err(Failure::new(FailureKind::Invalid, words));
+        }
         let base = found.path.split_last().map_or(RelPath::ROOT, |(parent, _)| parent);
-        packer.add(found, stat, &base)?;
-        for (path, _) in below.iter().filter(|(path, _)| stat.kind == FileKind::Dir && path.starts_with(&found.path)) {
+        if !found.path.is_root() {
+            packer.add(found, stat, &base)?;
+        }
+        for Below { path, .. } in below.iter().filter(|b| b.nth == nth) {
             let (_, inner) = find_again(engine, *n, path)?;
             if let Some(stat) = inner.stat.clone() {
                 packer.add(&inner, &stat, &base)?;
@@ -53,9 +61,9 @@ pub(crate) fn pack(
     packer.finish().map_err(fail)?;
     let size = state::stat_fd(unnamed.as_fd()).map_err(fail)?.size;
     let content = read_content(&engine.recorder, unnamed.as_fd(), size, Keep::Digest).map_err(|e| e.at(&to.1))?;
-    let meta = fresh_meta(engine, &to.1, FileKind::File, 0o666 & !mutate::user_umask(), size)?;
+    let meta = fresh_meta(engine, &to.1, FileKind::File, 0o666, size)?;
     let change = Change::Create { at: spot(engine, &to)?, after: Image { meta, content: Content::File(content) } };
-    engine.push(ticket, Step { change, at: to, other: None, payload: Payload::Unnamed(unnamed), undoes: None })
+    engine.push(ticket, Step::new(change, to, Payload::Unnamed(unnamed)))
 }
 
 enum Packer {
@@ -295,8 +303,21 @@ fn check(engine: &Engine, to: &(usize, Found), entries: &[Entry], limits: &Limit
     let base = std::os::unix::ffi::OsStrExt::as_bytes(folder.root.path().as_os_str());
     let mut links: HashSet<&RelPath> = HashSet::new();
     let mut seen: HashMap<&RelPath, bool> = HashMap::new();
+    let mut parents: HashSet<RelPath> = HashSet::new();
+    for entry in entries {
+        let mut at = entry.path.split_last().map(|(parent, _)| parent);
+        while let Some(here) = at {
+            at = here.split_last().map(|(parent, _)| parent);
+            if !parents.insert(here) {
+                break;
+            }
+        }
+    }
     for entry in entries {
         let shown = entry.path.display();
+        if parents.contains(&entry.path) && !matches!(entry.what, What::Dir) {
+            return Err(format!("`{shown}` is no folder, and other entries lie below it"));
+        }
         if entry.path.names().count() > limits.walk_depth as usize {
             return Err(format!("`{shown}` lies too deep"));
         }
@@ -309,16 +330,6 @@ fn check(engine: &Engine, to: &(usize, Found), entries: &[Entry], limits: &Limit
         }
         if let Some(glob) = engine.resolver.names.denied(folder.grant, &full) {
             return Err(format!("`{shown}` is denied by the grant's `--deny {glob}`; nothing was taken out"));
-        }
-        let mut parent = entry.path.split_last().map(|(parent, _)| parent);
-        while let Some(here) = parent {
-            if links.contains(&here) {
-                return Err(format!("`{shown}` would be written through the symlink `{}`", here.display()));
-            }
-            if seen.get(&here) == Some(&false) {
-                return Err(format!("`{shown}` lies below a file of the same archive"));
-            }
-            parent = here.split_last().map(|(parent, _)| parent);
         }
         let is_dir = matches!(entry.what, What::Dir);
         if seen.insert(&entry.path, is_dir).is_some_and(|was_dir| !(was_dir && is_dir)) {
@@ -340,24 +351,17 @@ fn check(engine: &Engine, to: &(usize, Found), entries: &[Entry], limits: &Limit
     Ok(())
 }
 
-/// Whether a symlink's target stays within the extracted folder. Counted by names: the folder is new and holds no
-/// other links on the way, so names are all there is.
+/// Whether a symlink's target stays within the extracted folder. Counted by names, so `..` may only stand at the start,
+/// where the folders it leaves are real ones: after a name it would leave wherever that name, perhaps a symlink of the
+/// same archive, leads to.
 fn stays(at: &RelPath, target: &[u8]) -> bool {
     if target.first() == Some(&b'/') || target.contains(&0) || target.is_empty() {
         return false;
     }
-    let mut depth = at.names().count() as i64 - 1;
-    for name in target.split(|b| *b == b'/') {
-        match name {
-            b"" | b"." => {}
-            b".." => depth -= 1,
-            _ => depth += 1,
-        }
-        if depth < 0 {
-            return false;
-        }
-    }
-    true
+    let names: Vec<&[u8]> = target.split(|b| *b == b'/').filter(|n| !n.is_empty() && *n != b".").collect();
+    let up = names.iter().take_while(|n| **n == b"..").count();
+    let later = names.iter().skip(up).any(|n| *n == b"..");
+    !later && up < at.names().count()
 }
 
 enum Trouble {
@@ -397,6 +401,8 @@ fn take_out(
         }
         folders.extend(missing.into_iter().rev());
     }
+    // Level by level: so few changes wait for others.
+    folders.sort_by_key(|path| path.names().count());
     for path in &folders {
         if engine.has_failed(ticket) {
             return Ok(());
@@ -456,7 +462,7 @@ fn one_entry(
             let image = crate::capture::capture(&engine.recorder, &existing.1, Keep::Digest)?.image;
             let from = Spot { grant: engine.resolver.folder(n)?.grant, path: existing.1.path.clone() };
             let change = Change::Link { existing: from, at: spot(engine, &at)?, image };
-            engine.push(ticket, Step { change, at, other: Some(existing), payload: Payload::None, undoes: None })?;
+            engine.push(ticket, Step::between(change, at, existing))?;
             return Ok(());
         }
         What::Symlink(target) => {
@@ -466,12 +472,12 @@ fn one_entry(
         What::File(size) => {
             let (unnamed, content) = receive(engine, &at.1, content, size)?;
             let mode = if entry.mode & 0o111 != 0 { 0o777 } else { 0o666 };
-            let meta = times(fresh_meta(engine, &at.1, FileKind::File, mode & !mutate::user_umask(), size)?);
+            let meta = times(fresh_meta(engine, &at.1, FileKind::File, mode, size)?);
             (Image { meta, content: Content::File(content) }, Payload::Unnamed(unnamed))
         }
     };
     let change = Change::Create { at: spot(engine, &at)?, after };
-    Ok(engine.push(ticket, Step { change, at, other: None, payload, undoes: None })?)
+    Ok(engine.push(ticket, Step::new(change, at, payload))?)
 }
 
 /// An entry's bytes into a file without a name.

@@ -68,13 +68,18 @@ pub(crate) fn digest_of(fd: BorrowedFd<'_>) -> io::Result<Digest> {
     Ok(Digest(*hasher.finalize().as_bytes()))
 }
 
-/// Whether what stands under a name is still what was captured: the same inode and the same content.
+/// Whether what stands under a name is still what was captured: the same inode, metadata and content. A folder's
+/// modification time moves with what is in it, and says nothing.
 pub(crate) fn still_is(folder: BorrowedFd<'_>, name: &[u8], image: &Image) -> io::Result<bool> {
     let Some(stat) = state::stat_at(folder, name)? else { return Ok(false) };
-    if stat.identity != image.meta.identity || stat.kind != image.meta.kind {
+    if stat.identity != image.meta.identity {
         return Ok(false);
     }
-    same_content(folder, name, &stat, image)
+    let mut now = stat.with_xattrs(state::xattrs_at(folder, name)?);
+    if now.kind == FileKind::Dir {
+        now.mtime = image.meta.mtime;
+    }
+    Ok(now.same_as(&image.meta) && same_content(folder, name, &stat, image)?)
 }
 
 /// Whether what stands under a name has the content of an image, whichever inode it is.
@@ -91,6 +96,16 @@ pub(crate) fn same_content(folder: BorrowedFd<'_>, name: &[u8], stat: &Stat, ima
             Ok(digest_of(fd.as_fd())? == content.digest)
         }
     }
+}
+
+/// The first bytes of a regular file; `None` where it is none, or may not be read.
+pub(crate) fn first_bytes(found: &Found, max: u64) -> Option<Vec<u8>> {
+    let stat = found.stat.as_ref()?;
+    let fd = beneath::open_file_for_reading(found.folder(), &found.name, stat).ok()?;
+    let mut bytes = vec![0; usize::try_from(stat.size.min(max)).ok()?];
+    let got = state::read_at(fd.as_fd(), &mut bytes, 0).ok()?;
+    bytes.truncate(got);
+    Some(bytes)
 }
 
 /// Metadata and extended attributes of a name now.

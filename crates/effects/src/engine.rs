@@ -7,15 +7,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use raincoat_os::{Found, mutate, state};
+use raincoat_os::{Found, Stat, mutate, state};
 use raincoat_types::{
-    Change, Clock, Content, DirTimes, Failure, FailureKind, Identity, Image, Intent, OpId, OpResult, RelPath, RunId,
-    Spot, Timestamp,
+    Change, Clock, Content, DirTimes, Failure, FailureKind, Image, Intent, OpId, OpResult, RelPath, RunId, Spot,
+    Timestamp,
 };
 
-use crate::act;
+use crate::act::{self, Unmade};
 use crate::capture::meta_now;
 use crate::failure::{at_path, broken};
+use crate::links::LinkFinder;
 use crate::recorder::Recorder;
 use crate::resolve::Resolver;
 
@@ -47,6 +48,29 @@ pub(crate) struct Step {
     pub(crate) other: Option<(usize, Found)>,
     pub(crate) payload: Payload,
     pub(crate) undoes: Option<OpId>,
+    /// Something stands under the temporary name, and it is ours.
+    pub(crate) made: bool,
+}
+
+impl Step {
+    /// A step in one place.
+    pub(crate) fn new(change: Change, at: (usize, Found), payload: Payload) -> Step {
+        Step { change, at, other: None, payload, undoes: None, made: false }
+    }
+
+    /// A step that needs nothing new, in two places.
+    pub(crate) fn between(change: Change, at: (usize, Found), other: (usize, Found)) -> Step {
+        Step { change, at, other: Some(other), payload: Payload::None, undoes: None, made: false }
+    }
+
+    /// The image of what it changes, with the identity it has now.
+    fn image(&self) -> Option<&Image> {
+        match &self.change {
+            Change::Replace { before, .. } | Change::Remove { before, .. } => Some(before),
+            Change::Move { image, .. } | Change::Link { image, .. } => Some(image),
+            Change::Create { .. } | Change::SetMeta { .. } => None,
+        }
+    }
 }
 
 /// What came of the steps of one proposal.
@@ -67,12 +91,19 @@ pub(crate) struct Engine {
     next_seq: u32,
     queue: Vec<(OpId, usize, Step)>,
     queued_bytes: usize,
+    /// Names that waiting steps change.
     touched: HashSet<(usize, RelPath)>,
+    /// Folders in which waiting steps will have temporary names: they are not empty until those are made.
+    temps_in: HashSet<(usize, RelPath)>,
+    /// Files with several names that waiting steps change: under each of them.
+    touched_links: HashSet<(u64, u64)>,
+    /// A full or failing disk: nothing more is made until the proposals so far are settled.
+    halted: Option<Failure>,
     told: Vec<Told>,
     /// Directories whose entries changed since the last full sync, so that temporary names taken away stay away.
     dirty: Vec<OwnedFd>,
-    /// Inodes that undo made anew, by the identity that they had.
-    pub(crate) reborn: Vec<(Identity, Spot)>,
+    /// Where files with several names are, for undo to give names back.
+    pub(crate) links: LinkFinder,
     broken: Option<String>,
 }
 
@@ -94,9 +125,12 @@ impl Engine {
             queue: Vec::new(),
             queued_bytes: 0,
             touched: HashSet::new(),
+            temps_in: HashSet::new(),
+            touched_links: HashSet::new(),
+            halted: None,
             told: Vec::new(),
             dirty: Vec::new(),
-            reborn: Vec::new(),
+            links: LinkFinder::default(),
             broken: None,
         }
     }
@@ -110,6 +144,7 @@ impl Engine {
     /// What came of the proposals since the last call, in order. Makes all pending changes first.
     pub(crate) fn settle(&mut self) -> Vec<Told> {
         self.flush();
+        self.halted = None;
         std::mem::take(&mut self.told)
     }
 
@@ -149,13 +184,51 @@ impl Engine {
         false
     }
 
+    /// Whether something below a folder waits to be changed.
+    pub(crate) fn is_touched_below(&self, n: usize, path: &RelPath) -> bool {
+        self.touched.iter().any(|(other, touched)| *other == n && touched.starts_with(path))
+    }
+
+    /// Whether a file waits to be changed under another of its names.
+    pub(crate) fn is_touched_link(&self, stat: Option<&Stat>) -> bool {
+        !self.touched_links.is_empty()
+            && stat.is_some_and(|s| s.nlink > 1 && self.touched_links.contains(&(s.identity.dev, s.identity.ino)))
+    }
+
+    /// A folder is moved or removed after all that waits below it, not together: recovery looks for what was meant
+    /// under the names of then, and a temporary name keeps a folder from being empty.
+    fn settle_below(&mut self, step: &Step) {
+        let (n, path) = (step.at.0, &step.at.1.path);
+        let wait = match &step.change {
+            Change::Move { image, .. } if image.content == Content::Dir => self.is_touched_below(n, path),
+            Change::Remove { before, .. } if before.content == Content::Dir => {
+                self.temps_in.contains(&(n, path.clone()))
+            }
+            _ => false,
+        };
+        if wait {
+            self.flush();
+        }
+    }
+
     /// Takes a step in. It is made together with others, at the latest when [`Engine::settle`] is called.
     ///
     /// # Errors
-    /// Where the store is broken, or the run has come to its limit.
+    /// Where the store is broken, the disk full, an earlier step of the same proposal failed, or the run has come to
+    /// its limit.
     pub(crate) fn push(&mut self, ticket: usize, step: Step) -> Result<(), Failure> {
+        self.settle_below(&step);
         if let Some(words) = &self.broken {
             return Err(broken(words));
+        }
+        if let Some(failure) = &self.halted {
+            return Err(Failure::new(failure.kind, format!("not reached: {}", failure.message)));
+        }
+        if self.has_failed(ticket) {
+            return Err(Failure::new(FailureKind::Stopped, "not reached: an earlier part of the same change failed"));
+        }
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Failure::new(FailureKind::Stopped, "stopped before this change"));
         }
         if self.next_seq > self.resolver.limits.run_ops {
             let words =
@@ -167,6 +240,14 @@ impl Engine {
         self.touched.insert((step.at.0, step.at.1.path.clone()));
         if let Some((n, found)) = &step.other {
             self.touched.insert((*n, found.path.clone()));
+        }
+        if act::needs_temp(&step.change)
+            && let Some((parent, _)) = step.at.1.path.split_last()
+        {
+            self.temps_in.insert((step.at.0, parent));
+        }
+        if let Some(image) = step.image().filter(|image| image.meta.nlink > 1) {
+            self.touched_links.insert((image.meta.identity.dev, image.meta.identity.ino));
         }
         if let Payload::Bytes(bytes) = &step.payload {
             self.queued_bytes += bytes.len();
@@ -182,6 +263,8 @@ impl Engine {
     pub(crate) fn flush(&mut self) {
         let queue = std::mem::take(&mut self.queue);
         self.touched.clear();
+        self.temps_in.clear();
+        self.touched_links.clear();
         self.queued_bytes = 0;
         if queue.is_empty() {
             return;
@@ -207,7 +290,7 @@ impl Engine {
         // New content first, beside its target and durable, so that the acts themselves are single calls.
         let mut failed: HashMap<usize, Failure> = HashMap::new();
         // What keeps everything after it from being made: a full or failing disk.
-        let mut halt: Option<Failure> = None;
+        let mut halt: Option<Failure> = self.halted.clone();
         let mut fresh = 0;
         for (i, ((_, _, step), intent)) in queue.iter_mut().zip(intents).enumerate() {
             let temp = intent.temp.as_ref().and_then(|spot| spot.path.split_last().map(|(_, name)| name.to_vec()));
@@ -230,34 +313,44 @@ impl Engine {
         let mut results: Vec<(OpId, OpResult)> = Vec::with_capacity(queue.len());
         for (i, ((op, ticket, step), intent)) in queue.iter().zip(intents).enumerate() {
             let outcome = if let Some(failure) = failed.remove(&i) {
-                Err(failure)
+                Err(failure.into())
             } else if let Some(failure) = &halt {
-                Err(Failure::new(failure.kind, format!("not reached: {}", failure.message)))
+                Err(Failure::new(failure.kind, format!("not reached: {}", failure.message)).into())
             } else if self.has_failed(*ticket) {
-                Err(Failure::new(FailureKind::Stopped, "not reached: an earlier part of the same change failed"))
+                let words = "not reached: an earlier part of the same change failed";
+                Err(Failure::new(FailureKind::Stopped, words).into())
             } else if self.stop.load(Ordering::Relaxed) {
-                Err(Failure::new(FailureKind::Stopped, "stopped before this change"))
+                Err(Failure::new(FailureKind::Stopped, "stopped before this change").into())
             } else {
                 act::act(&self.recorder, step, intent)
             };
-            match outcome {
+            let failure = match outcome {
                 Ok(()) => {
                     self.keep_links_true(step);
                     if let Some(told) = self.told.get_mut(*ticket) {
                         told.ops.push(*op);
                     }
                     results.push((*op, OpResult::Done { after: None, dirs: Vec::new() }));
+                    continue;
                 }
-                Err(failure) => {
+                Err(Unmade::Clean(failure)) => {
                     act::abandon(step, intent);
                     results.push((*op, OpResult::NotDone(failure.message.clone())));
-                    if halts(&failure) {
-                        halt.get_or_insert(failure.clone());
-                    }
-                    self.fail(*ticket, failure);
+                    failure
                 }
+                Err(Unmade::Unsure(failure)) => {
+                    // Neither done nor as before: nothing more is changed, and the next start looks at it.
+                    let words = format!("a change was begun and could not be taken back ({})", failure.message);
+                    self.broken = Some(words.clone());
+                    broken(&words)
+                }
+            };
+            if halts(&failure) {
+                halt.get_or_insert(failure.clone());
             }
+            self.fail(*ticket, failure);
         }
+        self.halted = halt;
         if let Err(words) = self.sync_folders(&queue) {
             // The kernel may have thrown the changed pages away: what is on disk is not known. The intents stay
             // pending, and recovery looks.
@@ -267,7 +360,10 @@ impl Engine {
             }
             return;
         }
-        for (((_, _, step), intent), (_, result)) in queue.iter().zip(intents).zip(results.iter_mut()) {
+        self.forget_attempts(&queue, intents, &results);
+        let mut outcomes = results.iter_mut().peekable();
+        for ((op, _, step), intent) in queue.iter().zip(intents) {
+            let Some((_, result)) = outcomes.next_if(|(of, _)| of == op) else { continue };
             if matches!(result, OpResult::Done { .. }) {
                 act::clear(step, intent);
                 *result = self.look_after(step);
@@ -275,6 +371,27 @@ impl Engine {
         }
         if let Err(words) = self.recorder.conclude(results) {
             self.broken = Some(words);
+        }
+    }
+
+    /// A temporary name that came and went has altered its folder's times: where nothing else did, they are given back.
+    fn forget_attempts(&self, queue: &[(OpId, usize, Step)], intents: &[Intent], results: &[(OpId, OpResult)]) {
+        let done: HashSet<OpId> =
+            results.iter().filter(|(_, result)| matches!(result, OpResult::Done { .. })).map(|(op, _)| *op).collect();
+        let of_done = |found: &Found| {
+            queue.iter().filter(|(op, _, _)| done.contains(op)).any(|(_, _, step)| {
+                same_folder(&step.at.1, found) || step.other.as_ref().is_some_and(|(_, o)| same_folder(o, found))
+            })
+        };
+        for ((op, _, step), intent) in queue.iter().zip(intents) {
+            if step.made
+                && !done.contains(op)
+                && let Some(dir) = intent.dirs.first()
+                && !of_done(&step.at.1)
+            {
+                let _ = mutate::hold(step.at.1.folder(), b"")
+                    .and_then(|fd| mutate::set_times_of(fd.as_fd(), dir.mtime, dir.atime));
+            }
         }
     }
 
@@ -333,22 +450,30 @@ impl Engine {
     }
 
     fn keep_links_true(&mut self, step: &Step) {
-        let at = &step.at.1;
+        let (n, at) = (step.at.0, &step.at.1);
+        let other = step.other.as_ref().map(|(n, found)| (*n, &found.path));
         match &step.change {
-            Change::Move { image, .. } if image.meta.nlink > 1 => {
-                let new = step.other.as_ref().map(|(n, found)| (*n, &found.path));
-                self.resolver.relink(&image.meta.identity, Some((step.at.0, &at.path)), new);
+            Change::Move { image, .. } if image.content == Content::Dir => {
+                // A whole tree moved: every name in it did.
+                for n in [Some(n), other.map(|(n, _)| n)].into_iter().flatten() {
+                    self.resolver.forget_links(n);
+                }
+                self.links.forget();
+            }
+            Change::Move { image, .. } => {
+                if image.meta.nlink > 1 {
+                    self.resolver.relink(&image.meta.identity, Some((n, &at.path)), other);
+                }
+                self.links.moved(&image.meta.identity, other);
             }
             Change::Remove { before, .. } if before.meta.nlink > 1 => {
-                self.resolver.relink(&before.meta.identity, Some((step.at.0, &at.path)), None);
+                self.resolver.relink(&before.meta.identity, Some((n, &at.path)), None);
             }
-            Change::Link { .. } => self.resolver.forget_links(step.at.0),
-            // A whole tree moved: every name in it did.
-            Change::Move { image, .. } if image.content == Content::Dir => {
-                self.resolver.forget_links(step.at.0);
-                if let Some((n, _)) = &step.other {
-                    self.resolver.forget_links(*n);
+            Change::Link { image, .. } => {
+                if let Some(existing) = other {
+                    self.resolver.relink(&image.meta.identity, Some(existing), Some(existing));
                 }
+                self.resolver.relink(&image.meta.identity, None, Some((n, &at.path)));
             }
             _ => {}
         }
@@ -356,33 +481,32 @@ impl Engine {
 
     /// Makes the altered folders durable, each once.
     fn sync_folders(&mut self, queue: &[(OpId, usize, Step)]) -> Result<(), String> {
-        let mut seen: Vec<(u64, u64)> = Vec::new();
-        let mut dirs = Vec::new();
+        let mut seen: HashSet<(u64, u64)> = HashSet::new();
+        let mut dirs: Vec<(&Found, u64)> = Vec::new();
         let founds = queue.iter().flat_map(|(_, _, step)| [Some(&step.at), step.other.as_ref()]).flatten();
         for (_, found) in founds {
             let Ok(stat) = state::stat_fd(found.folder()) else { continue };
             let key = (stat.identity.dev, stat.identity.ino);
-            if !seen.contains(&key) {
-                seen.push(key);
-                dirs.push(found);
+            if seen.insert(key) {
+                dirs.push((found, key.0));
             }
         }
         let words = |e: std::io::Error| format!("a folder could not be made durable ({e})");
         if dirs.len() > SYNC_ALL_FROM {
             // One call for the file system of each granted folder.
             let mut devs: Vec<u64> = Vec::new();
-            for (found, (dev, _)) in dirs.iter().zip(&seen) {
+            for (found, dev) in &dirs {
                 if !devs.contains(dev) {
                     devs.push(*dev);
                     mutate::sync_file_system(found.folder()).map_err(words)?;
                 }
             }
         } else {
-            for found in &dirs {
+            for (found, _) in &dirs {
                 mutate::sync_dir(found.folder()).map_err(words)?;
             }
         }
-        for found in dirs {
+        for (found, _) in dirs {
             if self.dirty.len() < 64
                 && let Ok(fd) = found.folder().try_clone_to_owned()
             {
@@ -422,6 +546,11 @@ fn temp_spot(op: OpId, step: &Step) -> Option<Spot> {
     let (parent, _) = spot.path.split_last()?;
     let name = format!(".raincoat-{}-{}.tmp", op.run, op.seq);
     Some(Spot { grant: spot.grant, path: parent.join(name.as_bytes()).ok()? })
+}
+
+fn same_folder(one: &Found, other: &Found) -> bool {
+    let of = |found: &Found| state::stat_fd(found.folder()).ok().map(|stat| stat.identity);
+    of(one).is_some_and(|identity| of(other) == Some(identity))
 }
 
 /// Whether a failure makes every later change hopeless or unsafe.

@@ -9,11 +9,12 @@ use raincoat_types::{
     Spot,
 };
 
+use crate::acl;
 use crate::archive;
 use crate::capture::{CHUNK, Captured, Keep, capture, read_content};
 use crate::engine::{Engine, Payload, Step};
 use crate::failure::{at_path, fault};
-use crate::resolve::Resolved;
+use crate::resolve::{Below, Resolved};
 use crate::{revert, times};
 
 /// Makes a permitted change ready. Its steps are queued under `ticket`.
@@ -90,19 +91,25 @@ pub(crate) fn find_again(engine: &mut Engine, n: usize, path: &RelPath) -> Resul
     Ok((n, found))
 }
 
-/// Metadata of a new file: the person's own, ordinary permissions, times of now.
+/// Metadata of a new file: the person's own, ordinary permissions, times of now. `mode` is what a program asks for
+/// (0666, 0777); what the folder and the umask make of it is worked out here as the kernel does it.
 pub(crate) fn fresh_meta(engine: &Engine, at: &Found, kind: FileKind, mode: u32, size: u64) -> Result<Meta, Failure> {
     let parent = state::stat_fd(at.folder()).map_err(|e| at_path(e, &at.path))?;
     let now = engine.now();
     let me = mutate::me();
-    // In a set-group-ID folder new files get the folder's group, as the kernel would give it.
+    // In a set-group-ID folder new files get the folder's group, and new folders the bit.
     let gid = if parent.mode & 0o2000 != 0 { parent.gid } else { me.1 };
-    let mode = if kind == FileKind::Dir && parent.mode & 0o2000 != 0 { mode | 0o2000 } else { mode };
-    let xattrs = state::xattrs_at(at.folder(), b"").map_err(|e| at_path(e, &at.path))?;
-    let inherited = inherited_acl(kind, &xattrs);
+    let set_gid = if kind == FileKind::Dir { parent.mode & 0o2000 } else { 0 };
+    let of_parent = state::xattrs_at(at.folder(), b"").map_err(|e| at_path(e, &at.path))?;
+    let default = of_parent.into_iter().find(|x| x.name == acl::DEFAULT && kind != FileKind::Symlink);
+    let (mode, xattrs) = match default {
+        Some(default) => acl::inherit(default, mode, kind == FileKind::Dir),
+        None if kind == FileKind::Symlink => (mode, Vec::new()),
+        None => (mode & !mutate::user_umask(), Vec::new()),
+    };
     Ok(Meta {
         kind,
-        mode,
+        mode: mode | set_gid,
         uid: me.0,
         gid,
         size,
@@ -110,27 +117,22 @@ pub(crate) fn fresh_meta(engine: &Engine, at: &Found, kind: FileKind, mode: u32,
         atime: now,
         nlink: 1,
         identity: parent.identity,
-        xattrs: inherited,
+        xattrs,
     })
 }
 
-/// A folder's default ACL goes on to the folders made in it; to files the kernel gives it when they are made.
-fn inherited_acl(kind: FileKind, of_parent: &[raincoat_types::Xattr]) -> Vec<raincoat_types::Xattr> {
-    if kind != FileKind::Dir {
-        return Vec::new();
-    }
-    of_parent.iter().filter(|x| x.name == b"system.posix_acl_default").cloned().collect()
-}
-
-/// The image of new content, kept in the store as well where it is small: the next before-image is then a look-up.
-fn new_image(engine: &Engine, meta: Meta, bytes: &[u8]) -> Result<Image, Failure> {
+/// The image of new content, kept in the store as well where it is small (the next before-image is then a look-up), or
+/// `always`.
+fn new_image(engine: &Engine, meta: Meta, bytes: &[u8], always: bool) -> Result<Image, Failure> {
     let digest = Digest(*blake3::hash(bytes).as_bytes());
     let store = |words: String| crate::failure::broken(&words);
     let mut content = FileContent { digest, chunks: Vec::new(), stored: false };
-    if bytes.len() as u64 <= CHUNK {
-        if !bytes.is_empty() {
-            let id = engine.recorder.put_chunk(bytes.to_vec()).map_err(store)?;
-            content.chunks.push(raincoat_types::Chunk { offset: 0, len: bytes.len() as u32, id });
+    if always || bytes.len() as u64 <= CHUNK {
+        let mut offset = 0;
+        for piece in bytes.chunks(CHUNK as usize) {
+            let id = engine.recorder.put_chunk(piece.to_vec()).map_err(store)?;
+            content.chunks.push(raincoat_types::Chunk { offset, len: piece.len() as u32, id });
+            offset += piece.len() as u64;
         }
         content.stored = true;
     }
@@ -154,10 +156,10 @@ fn write(
         if let Expect::Digest(_) = expect {
             return Err(Failure::new(FailureKind::NotFound, format!("`{path}` is not there any more")));
         }
-        let meta = fresh_meta(engine, &at.1, FileKind::File, 0o666 & !mutate::user_umask(), bytes.len() as u64)?;
-        let after = new_image(engine, meta, &bytes)?;
+        let meta = fresh_meta(engine, &at.1, FileKind::File, 0o666, bytes.len() as u64)?;
+        let after = new_image(engine, meta, &bytes, false)?;
         let change = Change::Create { at: spot(engine, &at)?, after };
-        return engine.push(ticket, Step { change, at, other: None, payload: Payload::Bytes(bytes), undoes: None });
+        return engine.push(ticket, Step::new(change, at, Payload::Bytes(bytes)));
     }
     if expect == Expect::Absent {
         return Err(Failure::new(
@@ -196,12 +198,15 @@ fn replace(
         return Ok(());
     }
     let now = engine.now();
-    let before = before.image;
+    // Closed before anything is made: writing in place wants nobody to have it open.
+    let Captured { image: before, file } = before;
+    drop(file);
     let meta = Meta { size: bytes.len() as u64, mtime: now, atime: before.meta.atime, ..before.meta.clone() };
-    let after = new_image(engine, meta, &bytes)?;
+    // Recovery tells a half-written file from somebody's own by both contents, so both are kept.
     let in_place = before.meta.nlink > 1;
+    let after = new_image(engine, meta, &bytes, in_place)?;
     let change = Change::Replace { at: spot(engine, &at)?, before, after, in_place };
-    engine.push(ticket, Step { change, at, other: None, payload: Payload::Bytes(bytes), undoes: None })
+    engine.push(ticket, Step::new(change, at, Payload::Bytes(bytes)))
 }
 
 struct Replacement {
@@ -325,9 +330,9 @@ fn make_rest(engine: &mut Engine, ticket: usize, n: usize, have: &RelPath, names
 
 /// Queues a new folder.
 pub(crate) fn make_dir(engine: &mut Engine, ticket: usize, at: (usize, Found)) -> Result<(), Failure> {
-    let meta = fresh_meta(engine, &at.1, FileKind::Dir, 0o777 & !mutate::user_umask(), 0)?;
+    let meta = fresh_meta(engine, &at.1, FileKind::Dir, 0o777, 0)?;
     let change = Change::Create { at: spot(engine, &at)?, after: Image { meta, content: Content::Dir } };
-    engine.push(ticket, Step { change, at, other: None, payload: Payload::None, undoes: None })
+    engine.push(ticket, Step::new(change, at, Payload::None))
 }
 
 fn rename(
@@ -348,7 +353,6 @@ fn rename(
         return Err(Failure::new(FailureKind::Invalid, format!("`{}` cannot move into itself", old.display())));
     }
     let image = capture(&engine.recorder, &from.1, Keep::Digest)?.image;
-    let to = make_room(engine, ticket, to, replace)?;
     let other_fs = state::stat_fd(to.1.folder()).map_err(|e| at_path(e, &new))?.identity.dev != stat.identity.dev;
     if other_fs {
         let words = format!(
@@ -358,8 +362,9 @@ fn rename(
         );
         return Err(Failure::new(FailureKind::Invalid, words));
     }
+    let to = make_room(engine, ticket, to, replace)?;
     let change = Change::Move { from: spot(engine, &from)?, to: spot(engine, &to)?, image };
-    engine.push(ticket, Step { change, at: from, other: Some(to), payload: Payload::None, undoes: None })
+    engine.push(ticket, Step::between(change, from, to))
 }
 
 /// A free name: what stands there goes first, if the proposal says replace. It is kept in the journal as any deletion.
@@ -392,14 +397,17 @@ fn delete(
     ticket: usize,
     at: (usize, Found),
     recursive: bool,
-    below: &[(RelPath, state::Stat)],
+    below: &[Below],
 ) -> Result<(), Failure> {
     let Some(stat) = &at.1.stat else {
         return Err(Failure::new(FailureKind::NotFound, format!("no such file: `{}`", at.1.path.display())));
     };
     if stat.kind == FileKind::Dir && recursive {
-        // Children before their folder.
-        for (path, _) in below.iter().rev() {
+        // Files first, then folders from the deepest level up: each level, and each level of its undo, is one batch.
+        let files = below.iter().filter(|b| b.stat.kind != FileKind::Dir);
+        let mut folders: Vec<&Below> = below.iter().filter(|b| b.stat.kind == FileKind::Dir).collect();
+        folders.sort_by_key(|b| std::cmp::Reverse(b.path.names().count()));
+        for Below { path, .. } in files.chain(folders) {
             let found = find_again(engine, at.0, path)?;
             remove_one(engine, ticket, found)?;
             if engine.has_failed(ticket) {
@@ -413,7 +421,7 @@ fn delete(
 fn remove_one(engine: &mut Engine, ticket: usize, at: (usize, Found)) -> Result<(), Failure> {
     let before = capture(&engine.recorder, &at.1, Keep::Bytes)?.image;
     let change = Change::Remove { at: spot(engine, &at)?, before };
-    engine.push(ticket, Step { change, at, other: None, payload: Payload::None, undoes: None })
+    engine.push(ticket, Step::new(change, at, Payload::None))
 }
 
 fn copy(
@@ -422,39 +430,37 @@ fn copy(
     from: &(usize, Found),
     to: (usize, Found),
     replace: bool,
-    below: &[(RelPath, state::Stat)],
+    below: &[Below],
 ) -> Result<(), Failure> {
     let (old, new, n) = (from.1.path.clone(), to.1.path.clone(), to.0);
     if from.0 == to.0 && new.starts_with(&old) {
         return Err(Failure::new(FailureKind::Invalid, format!("`{}` cannot be copied into itself", old.display())));
     }
     let to = make_room(engine, ticket, to, replace)?;
-    copy_one(engine, ticket, &from.1, to)?;
-    for (path, _) in below {
+    let mut folders = Vec::new();
+    folders.extend(copy_one(engine, ticket, &from.1, to)?);
+    // Folders level by level, then what is in them: so few changes wait for others.
+    let mut order: Vec<&Below> = below.iter().collect();
+    order.sort_by_key(|b| (b.stat.kind != FileKind::Dir, b.path.names().count()));
+    for Below { path, .. } in order {
         let target = rebase(path, &old, &new)?;
         let source = find_again(engine, from.0, path)?;
-        let mut place = find_again(engine, n, &parent_of(&target));
-        if place.is_ok() {
-            place = find_again(engine, n, &target);
+        if engine.is_touched(n, &parent_of(&target)) {
+            engine.flush();
         }
         if engine.has_failed(ticket) {
             return Ok(());
         }
-        copy_one(engine, ticket, &source.1, place?)?;
+        let place = find_again(engine, n, &target)?;
+        folders.extend(copy_one(engine, ticket, &source.1, place)?);
     }
-    // Folders got their times before their children came: give them what the originals have.
     engine.flush();
-    if !engine.has_failed(ticket) {
-        let folders = below
-            .iter()
-            .rev()
-            .filter(|(_, stat)| stat.kind == FileKind::Dir)
-            .map(|(path, stat)| (path.clone(), stat.clone()));
-        let own = from.1.stat.clone().filter(|stat| stat.kind == FileKind::Dir).map(|stat| (old.clone(), stat));
-        for (path, stat) in folders.chain(own) {
-            let target = rebase(&path, &old, &new)?;
-            times::set(engine, ticket, n, &target, stat.mtime, stat.atime)?;
+    // Folders get their times, and a mode that may keep us out, once everything is in them; the deepest first.
+    for (path, meta) in folders.into_iter().rev() {
+        if engine.has_failed(ticket) {
+            return Ok(());
         }
+        times::finish(engine, ticket, n, &path, &meta)?;
     }
     Ok(())
 }
@@ -472,8 +478,14 @@ fn rebase(path: &RelPath, old: &RelPath, new: &RelPath) -> Result<RelPath, Failu
     Ok(out)
 }
 
-/// Queues the copy of one file, symlink or folder, metadata included.
-fn copy_one(engine: &mut Engine, ticket: usize, from: &Found, to: (usize, Found)) -> Result<(), Failure> {
+/// Queues the copy of one file, symlink or folder, metadata included. Of a folder, tells where the copy is and what it
+/// is to be once all is in it.
+fn copy_one(
+    engine: &mut Engine,
+    ticket: usize,
+    from: &Found,
+    to: (usize, Found),
+) -> Result<Option<(RelPath, Meta)>, Failure> {
     let captured = capture(&engine.recorder, from, Keep::Digest)?;
     let mut after = captured.image;
     // The owner of a copy is who makes it, unless that is root.
@@ -493,8 +505,16 @@ fn copy_one(engine: &mut Engine, ticket: usize, from: &Found, to: (usize, Found)
         after.content = Content::File(content);
         payload = Payload::Unnamed(unnamed);
     }
+    let mut folder = None;
+    if after.content == Content::Dir {
+        folder = Some((to.1.path.clone(), after.meta.clone()));
+        if me.0 != 0 {
+            after.meta.mode |= 0o700;
+        }
+    }
     let change = Change::Create { at: spot(engine, &to)?, after };
-    engine.push(ticket, Step { change, at: to, other: None, payload, undoes: None })
+    engine.push(ticket, Step::new(change, to, payload))?;
+    Ok(folder)
 }
 
 /// A copy of an open file's content in a file without a name, holes where they were, blocks shared where that can be.

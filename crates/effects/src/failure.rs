@@ -28,10 +28,22 @@ pub(crate) fn at_path(error: io::Error, path: &RelPath) -> Failure {
         io::ErrorKind::InvalidFilename => {
             (FailureKind::Limit, format!("the name of `{path}` is too long for its file system"))
         }
+        io::ErrorKind::StaleNetworkFileHandle => {
+            (FailureKind::Changed, format!("another file has taken the place of `{path}` just now; look at it again"))
+        }
+        io::ErrorKind::Unsupported => {
+            (FailureKind::Denied, format!("the file system of `{path}` cannot do that ({error}); use another folder"))
+        }
         io::ErrorKind::CrossesDevices => {
             (FailureKind::Invalid, format!("`{path}` lies on another file system; copy it and delete the original"))
         }
         io::ErrorKind::FileTooLarge => (FailureKind::Limit, format!("`{path}` is too large for its file system")),
+        io::ErrorKind::ResourceBusy
+        | io::ErrorKind::ExecutableFileBusy
+        | io::ErrorKind::InvalidInput
+        | io::ErrorKind::TooManyLinks => {
+            (FailureKind::Denied, format!("the system does not do that to `{path}` ({error})"))
+        }
         _ => (FailureKind::Broken, format!("`{path}`: {error}")),
     };
     Failure::new(kind, words)

@@ -4,12 +4,15 @@
 //! [`Effects`] is one run's hands on its files. It belongs on a thread of its own that the kernel has confined to the
 //! run's folders ([`thread`]); the store is written by other threads, which a [`Recorder`] asks.
 
+mod acl;
 mod act;
 mod archive;
 mod capture;
 mod engine;
 mod expand;
 mod failure;
+mod half;
+mod links;
 mod model;
 mod read;
 mod recorder;
@@ -18,6 +21,7 @@ mod resolve;
 mod revert;
 pub mod thread;
 mod times;
+pub mod undo;
 mod walk;
 
 use std::sync::Arc;
@@ -30,11 +34,27 @@ use raincoat_types::{
 };
 
 pub use model::{Door, Endpoint};
+pub use raincoat_net::Cancel;
 pub use recorder::{Recorder, Remembering};
 pub use resolve::{Folder, Names, Resolved};
 
 use engine::Engine;
 use resolve::Resolver;
+
+/// A file's bytes (at most `max`), beneath a folder that an earlier run worked in, for the person to see what it did.
+///
+/// # Errors
+/// In words, where the folder is another one now, or the file cannot be read.
+pub fn read_beneath(root: &raincoat_types::Root, path: &raincoat_types::RelPath, max: u64) -> Result<Vec<u8>, String> {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = raincoat_os::Root::open(std::path::Path::new(std::ffi::OsStr::from_bytes(&root.path)))
+        .map_err(|e| e.to_string())?;
+    if folder.identity() != root.identity {
+        return Err("another folder has taken its place".to_owned());
+    }
+    let found = folder.find_exact(path).map_err(|e| e.to_string())?;
+    capture::first_bytes(&found, max).ok_or_else(|| "it cannot be read".to_owned())
+}
 
 /// A run's hands on its files.
 pub struct Effects {
@@ -91,6 +111,10 @@ impl Effects {
     /// # Errors
     /// Where the file is not there, not of the right kind, or the system refuses.
     pub fn read(&mut self, permit: Permit<FileRead>, resolved: Resolved) -> Result<ReadDone, Failure> {
+        if permit.run() != self.engine.run || permit.digest() != resolved.digest {
+            let words = "the permit is for another action; propose it again";
+            return Err(Failure::new(raincoat_types::FailureKind::Invalid, words));
+        }
         read::perform(&mut self.engine.resolver, &mut self.paging, permit, resolved)
     }
 
@@ -100,35 +124,39 @@ impl Effects {
     /// Where a path leads nowhere or outside.
     pub fn resolve_change(&mut self, action: &FileChange) -> Result<Resolved, Failure> {
         if let FileChange::Revert { op, .. } = action {
-            return self.resolve_revert(*op);
+            return self.resolve_revert(action, *op);
         }
         if let FileChange::RestoreTimes { now, .. } = action {
-            return self.resolve_spots(std::slice::from_ref(&now.at));
+            return self.resolve_spots(action, std::slice::from_ref(&now.at));
         }
         let resolved = self.engine.resolver.change(action);
-        let builds_on_waiting = match &resolved {
-            Ok(resolved) => resolved
-                .targets
-                .iter()
-                .filter_map(|t| Some((self.engine.resolver.index_of(t.spot.grant)?, &t.spot.path)))
-                .any(|(n, path)| self.engine.is_touched(n, path)),
-            Err(_) => !self.engine.is_idle(),
-        };
-        if !builds_on_waiting {
+        let stands_alone = resolved.as_ref().is_ok_and(|resolved| !self.builds_on_waiting(resolved));
+        if self.engine.is_idle() || stands_alone {
             return resolved;
         }
         self.engine.flush();
         self.engine.resolver.change(action)
     }
 
-    fn resolve_revert(&mut self, op: OpId) -> Result<Resolved, Failure> {
+    /// Whether what was found will not hold once the changes that wait are made.
+    fn builds_on_waiting(&self, resolved: &Resolved) -> bool {
+        let named = resolved.found.iter().any(|(n, found)| {
+            let is_dir = found.stat.as_ref().is_some_and(|stat| stat.kind == raincoat_types::FileKind::Dir);
+            self.engine.is_touched(*n, &found.path)
+                || self.engine.is_touched_link(found.stat.as_ref())
+                || (is_dir && self.engine.is_touched_below(*n, &found.path))
+        });
+        named || resolved.below.iter().any(|below| self.engine.is_touched_link(Some(&below.stat)))
+    }
+
+    fn resolve_revert(&mut self, action: &FileChange, op: OpId) -> Result<Resolved, Failure> {
         let record = self.engine.recorder.op(op).map_err(|e| failure::broken(&e))?;
         let spots: Vec<_> = record.iter().flat_map(|r| r.intent.change.spots()).cloned().collect();
-        self.resolve_spots(&spots)
+        self.resolve_spots(action, &spots)
     }
 
     /// Facts about places that the journal names. Their folders may be gone; what is there is looked at when it acts.
-    fn resolve_spots(&mut self, spots: &[raincoat_types::Spot]) -> Result<Resolved, Failure> {
+    fn resolve_spots(&mut self, action: &FileChange, spots: &[raincoat_types::Spot]) -> Result<Resolved, Failure> {
         let mut targets = Vec::new();
         for spot in spots {
             if let Some(n) = self.engine.resolver.index_of(spot.grant)
@@ -146,7 +174,8 @@ impl Effects {
                 linked_outside: false,
             });
         }
-        Ok(Resolved { targets, digest: raincoat_types::Digest::default(), found: Vec::new(), below: Vec::new() })
+        let digest = resolve::digest(action, &targets);
+        Ok(Resolved { targets, digest, found: Vec::new(), below: Vec::new() })
     }
 
     /// Makes a change ready, and makes it together with others: at the latest when [`Effects::settle`] is called.
@@ -183,9 +212,30 @@ impl Effects {
         Some(DirTimes { at: at.clone(), mtime: stat.mtime, atime: stat.atime })
     }
 
-    /// Looks at an operation that a dead keeper left pending, and finishes it or rolls it back.
+    /// Bytes that a resolved change is about: of the file it names first, and of everything below it.
+    pub fn size_of(&self, resolved: &Resolved) -> u64 {
+        let named = resolved.found.first().and_then(|(_, found)| found.stat.as_ref()).map_or(0, |stat| stat.size);
+        resolved.below.iter().map(|below| below.stat.size).sum::<u64>() + named
+    }
+
+    /// The first bytes of a file, for the person to see what a plan would change. Nothing of it goes to an agent.
+    pub fn peek(&self, at: &raincoat_types::Place, max: u64) -> Option<Vec<u8>> {
+        let (_, found) = self.engine.resolver.find(at, true).ok()?;
+        capture::first_bytes(&found, max)
+    }
+
+    /// Looks at an operation that a dead keeper left pending, and finishes it or rolls it back. Where several are
+    /// pending, [`Effects::recover_all`] knows more.
     pub fn recover(&self, record: &OpRecord) -> OpResult {
-        recover::settle(&self.engine.resolver, &self.engine.recorder, record)
+        let results = self.recover_all(std::slice::from_ref(record));
+        let nothing = || OpResult::RolledBack("interrupted before it was made".to_owned());
+        results.into_iter().next().map_or_else(nothing, |(_, result)| result)
+    }
+
+    /// Looks at all operations that a dead keeper left pending, in order, and finishes each or rolls it back. What it
+    /// says of each goes into the journal.
+    pub fn recover_all(&self, pending: &[OpRecord]) -> Vec<(OpId, OpResult)> {
+        recover::settle_all(&self.engine.resolver, &self.engine.recorder, pending)
     }
 
     /// Takes away what a concluded operation of a dead keeper may have left beside its target.

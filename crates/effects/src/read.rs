@@ -1,6 +1,7 @@
 //! Looking at files, by permit.
 
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 
 use grep_matcher::LineTerminator;
 use grep_regex::RegexMatcherBuilder;
@@ -158,8 +159,9 @@ fn search(resolver: &mut Resolver, n: usize, found: &Found, stat: &Stat, query: 
         if hits.more {
             break;
         }
-        let wanted =
-            glob.as_ref().is_none_or(|g| g.is_match(std::ffi::OsStr::new(&*String::from_utf8_lossy(path.as_bytes()))));
+        let beneath: Vec<&[u8]> = path.names().skip(found.path.names().count()).collect();
+        let beneath = beneath.join(&b'/');
+        let wanted = glob.as_ref().is_none_or(|g| g.is_match(std::ffi::OsStr::from_bytes(&beneath)));
         if stat.kind != FileKind::File || stat.size == 0 || !wanted || hidden_from_search(resolver, n, &path)? {
             continue;
         }
@@ -172,7 +174,7 @@ fn search(resolver: &mut Resolver, n: usize, found: &Found, stat: &Stat, query: 
 
 fn hidden_from_search(resolver: &Resolver, n: usize, path: &RelPath) -> Result<bool, Failure> {
     let folder = resolver.folder(n)?;
-    let base = std::os::unix::ffi::OsStrExt::as_bytes(folder.root.path().as_os_str());
+    let base = OsStrExt::as_bytes(folder.root.path().as_os_str());
     let secret = matches!(resolver.names.protection(base, path, false), Some((raincoat_gate::Protection::Secret, _)));
     Ok(secret || resolver.names.denied(folder.grant, path).is_some())
 }

@@ -3,6 +3,7 @@
 //!
 //! An intent goes to both at once, and is acknowledged when both have it on disk.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -142,23 +143,42 @@ impl Recorder {
         }
     }
 
-    /// The places under which a run took names of this inode away: where undo may have made it anew.
+    /// The operations by which a run took names away of files that have had several, by inode, and where. Files that
+    /// had one name from the beginning and lost it are not among them, unless the run took more than one name.
     ///
     /// # Errors
     /// In words.
-    pub fn spots_of(&self, run: RunId, identity: Identity) -> Result<Vec<Spot>, String> {
+    pub(crate) fn removed_names(&self, run: RunId) -> Result<HashMap<Identity, Vec<(OpId, Spot)>>, String> {
         self.journal(move |journal| {
-            let mut spots = Vec::new();
+            let mut names: HashMap<Identity, (u64, Vec<(OpId, Spot)>)> = HashMap::new();
             journal.for_each_op(run, Order::Forward, |op| {
                 if let Change::Remove { at, before } = &op.intent.change
-                    && before.meta.identity == identity
-                    && before.meta.kind == FileKind::File
+                    && matches!(before.meta.kind, FileKind::File | FileKind::Symlink)
+                    && matches!(op.result, Some(OpResult::Done { .. }))
                 {
-                    spots.push(at.clone());
+                    let (most, spots) = names.entry(before.meta.identity).or_default();
+                    *most = before.meta.nlink.max(*most);
+                    spots.push((op.intent.op, at.clone()));
                 }
                 ControlFlow::Continue(())
             })?;
-            Ok(spots)
+            names.retain(|_, (most, _)| *most > 1);
+            Ok(names.into_iter().map(|(identity, (_, spots))| (identity, spots)).collect())
+        })?
+        .map_err(|e: JournalError| e.to_string())
+    }
+
+    /// The inode that undo made when it took an operation back, if it stands taken back.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn reborn_as(&self, op: OpId) -> Result<Option<Identity>, String> {
+        self.journal(move |journal| {
+            let Some(by) = journal.undone_by(op)? else { return Ok(None) };
+            Ok(match journal.op(by)?.result {
+                Some(OpResult::Done { after: Some(image), .. }) => Some(image.meta.identity),
+                _ => None,
+            })
         })?
         .map_err(|e: JournalError| e.to_string())
     }

@@ -1,7 +1,7 @@
 //! From what an agent said to what the kernel found: places become descriptors, canonical paths and facts. The gate
 //! decides about these; the effect then uses the very descriptors that were resolved.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use raincoat_gate::{Protection, Role, Target};
 use raincoat_os::{Found, Root, Stat};
@@ -42,7 +42,24 @@ pub struct Resolved {
     /// The places that were named, in the order of the action's fields.
     pub(crate) found: Vec<(usize, Found)>,
     /// Everything below a named tree, where the action goes through it: parents before their children.
-    pub(crate) below: Vec<(RelPath, Stat)>,
+    pub(crate) below: Vec<Below>,
+}
+
+impl Resolved {
+    /// Where the places that were named really are, in the order of the action's fields: which of the run's folders,
+    /// and the canonical path beneath it.
+    pub fn places(&self) -> impl Iterator<Item = (usize, &RelPath)> {
+        self.found.iter().map(|(root, found)| (*root, &found.path))
+    }
+}
+
+/// A file below a named tree.
+#[derive(Debug)]
+pub(crate) struct Below {
+    /// Which of the named places, from 0.
+    pub(crate) nth: usize,
+    pub(crate) path: RelPath,
+    pub(crate) stat: Stat,
 }
 
 /// The folders of a run, and what is asked about each name.
@@ -102,10 +119,16 @@ impl Resolver {
         let folder = self.folder(n)?;
         let grant = folder.grant;
         let base = std::os::unix::ffi::OsStrExt::as_bytes(folder.root.path().as_os_str());
-        let protection = self.names.protection(base, path, role == Role::Arrive);
+        let mut protection = self.names.protection(base, path, role == Role::Arrive);
+        if path.names().any(is_temporary) {
+            protection = Some((Protection::Secret, "raincoat's own temporary files".to_owned()));
+        }
         let denied = self.names.denied(grant, path);
-        let many =
-            stat.filter(|s| s.nlink > 1 && s.kind == FileKind::File && matches!(role, Role::Write | Role::Remove));
+        let many = stat.filter(|s| {
+            s.nlink > 1
+                && matches!(s.kind, FileKind::File | FileKind::Symlink)
+                && matches!(role, Role::Write | Role::Remove)
+        });
         let linked_outside = match many {
             Some(stat) => (self.names_of(n, &stat.identity)?.len() as u64) < stat.nlink,
             None => false,
@@ -123,7 +146,8 @@ impl Resolver {
         let follow = !matches!(action, FileRead::Stat { .. });
         let (n, found) = self.find(action.place(), follow)?;
         let targets = vec![self.target(n, &found, role)?];
-        Ok(Resolved { targets, digest: Digest::default(), found: vec![(n, found)], below: Vec::new() })
+        let digest = digest(action, &targets);
+        Ok(Resolved { targets, digest, found: vec![(n, found)], below: Vec::new() })
     }
 
     /// Resolves a change. What it would find is checked again when it acts.
@@ -136,6 +160,7 @@ impl Resolver {
                 self.one(&mut out, from, false, Role::Remove)?;
                 // A name of a file that has others may move: the file itself stays as it is.
                 out.targets.iter_mut().for_each(|target| target.linked_outside = false);
+                self.leave(&mut out)?;
                 self.arrive(&mut out, to)?;
             }
             FileChange::Copy { from, to, .. } => {
@@ -176,14 +201,23 @@ impl Resolver {
         Ok(())
     }
 
+    /// A folder that goes away takes what may lie in it along: names that are protected below it protect it.
+    fn leave(&self, out: &mut Resolved) -> Result<(), Failure> {
+        if let (Some(target), Some((n, found))) = (out.targets.first_mut(), out.found.first())
+            && target.kind == Some(FileKind::Dir)
+            && target.protection.is_none()
+        {
+            let base = std::os::unix::ffi::OsStrExt::as_bytes(self.folder(*n)?.root.path().as_os_str());
+            target.protection = self.names.protection(base, &found.path, true);
+        }
+        Ok(())
+    }
+
     /// Where something moves or is copied to: a tree, if the first place is one.
     fn arrive(&mut self, out: &mut Resolved, to: &Place) -> Result<(), Failure> {
         let tree = out.targets.first().is_some_and(|target| target.kind == Some(FileKind::Dir));
         let (n, found) = self.find(to, false)?;
-        let mut target = self.target(n, &found, if tree { Role::Arrive } else { Role::Write })?;
-        if found.stat.is_some() {
-            target.linked_outside = false;
-        }
+        let target = self.target(n, &found, if tree { Role::Arrive } else { Role::Write })?;
         out.targets.push(target);
         out.found.push((n, found));
         Ok(())
@@ -231,28 +265,77 @@ impl Resolver {
                     format!("more than {} files below `{}`; do it in parts", out.below.len(), path.display()),
                 ));
             }
-            out.targets.push(self.target_of(n, &path, Some(&stat), role)?);
-            out.below.push((path, stat));
+            if stat.mount_root {
+                return Err(fault(raincoat_os::PathFault::Mount(path)));
+            }
+            // What is not seen would be left out without a word.
+            if let Some(unseen) = walker.unseen() {
+                return Err(unseen.failure(&path));
+            }
+            let mut target = self.target_of(n, &path, Some(&stat), role)?;
+            if self.names.is_ours(&stat.identity) {
+                target.protection = Some((Protection::Secret, "raincoat's own data".to_owned()));
+            }
+            out.targets.push(target);
+            out.below.push(Below { nth, path, stat });
         }
         Ok(())
     }
 
-    /// The names within folder `n` of an inode that has several. The folder is walked once, at the first such file.
+    /// The names within folder `n` of an inode that has several. The folder is walked at the first such file; what was
+    /// learnt then is checked before it is told, for somebody else may have given or taken names.
     pub(crate) fn names_of(&mut self, n: usize, identity: &Identity) -> Result<Vec<RelPath>, Failure> {
-        if !self.links.contains_key(&n) {
-            let folder = self.folder(n)?;
+        let known = self.links.contains_key(&n);
+        if !known {
+            self.learn_links(n)?;
+        }
+        let names = self.known_names(n, identity);
+        let root = &self.folder(n)?.root;
+        let holds = |path: &RelPath| {
+            root.find_exact(path).is_ok_and(|found| found.stat.is_some_and(|stat| stat.identity == *identity))
+        };
+        if known && !(!names.is_empty() && names.iter().all(holds)) {
+            self.learn_links(n)?;
+            return Ok(self.known_names(n, identity));
+        }
+        Ok(names)
+    }
+
+    fn known_names(&self, n: usize, identity: &Identity) -> Vec<RelPath> {
+        let names = self.links.get(&n).and_then(|links| links.get(&(identity.dev, identity.ino)));
+        names.cloned().unwrap_or_default()
+    }
+
+    fn learn_links(&mut self, n: usize) -> Result<(), Failure> {
+        let found = self.folder(n)?.root.find_exact(&RelPath::ROOT).map_err(fault)?;
+        let mut walker = Walker::new(&found, self.limits.walk_depth)?;
+        let mut links = Links::new();
+        while let Some((path, stat)) = walker.next()? {
+            if stat.nlink > 1 && stat.kind != FileKind::Dir {
+                links.entry((stat.identity.dev, stat.identity.ino)).or_default().push(path);
+            }
+        }
+        self.links.insert(n, links);
+        Ok(())
+    }
+
+    /// Where some inodes are, by a walk through all folders.
+    pub(crate) fn where_are(
+        &self,
+        wanted: &HashSet<(u64, u64)>,
+    ) -> Result<HashMap<(u64, u64), Vec<(usize, RelPath)>>, Failure> {
+        let mut out: HashMap<(u64, u64), Vec<(usize, RelPath)>> = HashMap::new();
+        for (n, folder) in self.folders.iter().enumerate() {
             let found = folder.root.find_exact(&RelPath::ROOT).map_err(fault)?;
             let mut walker = Walker::new(&found, self.limits.walk_depth)?;
-            let mut links = Links::new();
             while let Some((path, stat)) = walker.next()? {
-                if stat.nlink > 1 && stat.kind == FileKind::File {
-                    links.entry((stat.identity.dev, stat.identity.ino)).or_default().push(path);
+                let inode = (stat.identity.dev, stat.identity.ino);
+                if wanted.contains(&inode) {
+                    out.entry(inode).or_default().push((n, path));
                 }
             }
-            self.links.insert(n, links);
         }
-        let names = self.links.get(&n).and_then(|links| links.get(&(identity.dev, identity.ino)));
-        Ok(names.cloned().unwrap_or_default())
+        Ok(out)
     }
 
     /// A file with several names changed one of them: look again next time.
@@ -281,8 +364,13 @@ impl Resolver {
     }
 }
 
+/// Whether a name is one that changes under way use (see `engine`).
+fn is_temporary(name: &[u8]) -> bool {
+    name.starts_with(b".raincoat-") && name.ends_with(b".tmp")
+}
+
 /// What an approval binds to: the whole action, content included, and where it led.
-fn digest(action: &FileChange, targets: &[Target]) -> Digest {
+pub(crate) fn digest<A: serde::Serialize>(action: &A, targets: &[Target]) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key("raincoat 2026-11 resolved action v1");
     let spots: Vec<&Spot> = targets.iter().map(|target| &target.spot).collect();
     // Plain data with no map in it always serialises; were it not so, the digest would be of less and match nothing.

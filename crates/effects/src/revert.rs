@@ -3,7 +3,7 @@
 
 use raincoat_os::{Found, state};
 use raincoat_types::{
-    Change, Content, Failure, FailureKind, FileKind, Identity, Image, Meta, OpId, OpRecord, OpResult, Spot,
+    Change, Content, Failure, FailureKind, FileKind, Identity, Image, Meta, OpId, OpRecord, OpResult, RelPath, Spot,
 };
 
 use crate::capture::{Keep, capture, meta_now, same_content};
@@ -53,7 +53,8 @@ impl Reverting<'_> {
         other: Option<(usize, Found)>,
         payload: Payload,
     ) -> Result<(), Failure> {
-        self.engine.push(self.ticket, Step { change, at, other, payload, undoes: Some(self.op) })
+        let step = Step { change, at, other, payload, undoes: Some(self.op), made: false };
+        self.engine.push(self.ticket, step)
     }
 
     fn remove(mut self, spot: &Spot, expected: Option<&Image>) -> Result<(), Failure> {
@@ -86,13 +87,12 @@ impl Reverting<'_> {
         if at.1.stat.is_some() {
             return Err(drift(&at.1, "was taken by something new; move it away first"));
         }
-        if then.meta.nlink > 1 && then.meta.kind == FileKind::File {
-            if let Some(existing) = self.sibling(at.0, &then, record)? {
-                let from = Spot { grant: spot.grant, path: existing.1.path.clone() };
-                let change = Change::Link { existing: from, at: spot.clone(), image: then };
-                return self.push(change, at, Some(existing), Payload::None);
-            }
-            self.engine.reborn.push((then.meta.identity, spot.clone()));
+        if matches!(then.meta.kind, FileKind::File | FileKind::Symlink)
+            && let Some(existing) = self.sibling(&then, record)?
+        {
+            let from = crate::expand::spot(self.engine, &existing)?;
+            let change = Change::Link { existing: from, at: spot.clone(), image: then };
+            return self.push(change, at, Some(existing), Payload::None);
         }
         self.create(spot, at, then)
     }
@@ -102,35 +102,46 @@ impl Reverting<'_> {
         self.push(Change::Create { at: spot.clone(), after: then }, at, None, payload)
     }
 
-    /// Another name of the inode that is to get its name back: one that was never taken away, or the first that undo
-    /// made anew.
-    fn sibling(&mut self, n: usize, then: &Image, record: &OpRecord) -> Result<Option<(usize, Found)>, Failure> {
+    /// Another name of the inode that is to get its name back: one that was never taken away, or one that undo gave
+    /// back before.
+    fn sibling(&mut self, then: &Image, record: &OpRecord) -> Result<Option<(usize, Found)>, Failure> {
         let identity = then.meta.identity;
-        for path in self.engine.resolver.names_of(n, &identity)? {
-            let found = find_again(self.engine, n, &path)?;
-            if self.holds(&found.1, Some(&identity), then)? {
+        let (run, own) = (record.intent.op.run, record.intent.op);
+        let recorder = self.engine.recorder.clone();
+        let removed = self.engine.links.removed(&recorder, run, &identity)?;
+        if removed.is_empty() {
+            return Ok(None);
+        }
+        // What waits may be about its other names.
+        self.engine.flush();
+        for (n, path) in self.engine.links.names(&self.engine.resolver, &identity)? {
+            if let Some(found) = self.holds(n, &path, &identity, then)? {
                 return Ok(Some(found));
             }
         }
-        // A file with one name left is in no list of names: ask for those the run had it under.
-        let mut spots = self.engine.recorder.spots_of(record.intent.op.run, identity).map_err(|e| broken(&e))?;
-        spots.extend(self.engine.reborn.iter().filter(|(old, _)| *old == identity).map(|(_, spot)| spot.clone()));
-        for spot in spots {
-            let Some(n) = self.engine.resolver.index_of(spot.grant) else { continue };
-            let Ok(found) = find_again(self.engine, n, &spot.path) else { continue };
-            if self.holds(&found.1, None, then)? {
+        for (op, spot) in removed {
+            let Some(n) = self.engine.resolver.index_of(spot.grant).filter(|_| op != own) else { continue };
+            if let Some(reborn) = recorder.reborn_as(op).map_err(|e| broken(&e))?
+                && let Some(found) = self.holds(n, &spot.path, &reborn, then)?
+            {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
 
-    fn holds(&self, found: &Found, identity: Option<&Identity>, then: &Image) -> Result<bool, Failure> {
-        let Some(stat) = &found.stat else { return Ok(false) };
-        if identity.is_some_and(|identity| stat.identity != *identity) {
-            return Ok(false);
-        }
-        same_content(found.folder(), &found.name, stat, then).map_err(|e| at_path(e, &found.path))
+    /// The place, if that inode stands there with that content.
+    fn holds(
+        &mut self,
+        n: usize,
+        path: &RelPath,
+        identity: &Identity,
+        then: &Image,
+    ) -> Result<Option<(usize, Found)>, Failure> {
+        let Ok(found) = find_again(self.engine, n, path) else { return Ok(None) };
+        let Some(stat) = found.1.stat.as_ref().filter(|stat| stat.identity == *identity) else { return Ok(None) };
+        let same = same_content(found.1.folder(), &found.1.name, stat, then).map_err(|e| at_path(e, path))?;
+        Ok(same.then_some(found))
     }
 
     fn move_back(mut self, from: &Spot, to: &Spot, expected: Option<&Image>) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use raincoat_types::{FileKind, Identity, RelPath};
-use rustix::fs::{self, AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{self, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::state::{self, Stat};
@@ -184,18 +184,31 @@ impl Root {
         if let Some(stat) = &stat {
             self.same_mount(stat, &path)?;
         }
-        let mut way = vec![self.identity];
-        // Identities of the folders between are only needed to know our own data; one stat a level is cheap.
-        let mut at = RelPath::ROOT;
-        for name in folder.names() {
-            at = at.join(name)?;
-            match state::stat_at(self.fd.as_fd(), at.as_bytes()) {
-                Ok(Some(stat)) => way.push(stat.identity),
-                _ => return Ok(None),
-            }
-        }
+        let mut way = self.way_to(parent.as_fd(), &folder)?;
         way.extend(stat.as_ref().map(|s| s.identity));
         Ok(Some(Found { parent, name: name.to_vec(), path, stat, way }))
+    }
+
+    /// Identities of the root and the folders down to an open one. Asked upwards from that one, by `..`, which no
+    /// symlink can lead astray: what is told is where the descriptor really lies.
+    fn way_to(&self, parent: BorrowedFd<'_>, folder: &RelPath) -> Result<Vec<Identity>, PathFault> {
+        let depth = folder.names().count();
+        if depth == 0 {
+            return Ok(vec![self.identity]);
+        }
+        let fail = |e| system(folder, e);
+        let mut way = vec![state::stat_fd(parent).map_err(fail)?.identity];
+        let mut up = Vec::new();
+        for _ in 0..depth {
+            up.extend_from_slice(if up.is_empty() { b".." } else { b"/.." });
+            let stat = state::stat_at(parent, &up).map_err(fail)?.ok_or(PathFault::Unsteady)?;
+            way.push(stat.identity);
+        }
+        if way.last() != Some(&self.identity) {
+            return Err(PathFault::Unsteady);
+        }
+        way.reverse();
+        Ok(way)
     }
 
     /// `EXDEV` from the walk is `..` beyond the root, a mount, or an absolute symlink; say which.
@@ -274,13 +287,15 @@ impl Root {
                 }
                 None => return Err(PathFault::NotFound(path)),
                 Some(stat) if stat.kind == FileKind::Dir => {
+                    // What is opened counts, not what was seen: somebody may have swapped it since.
                     let next = match open_folder(fd, &name) {
                         Ok(next) => next,
                         Err(Errno::LOOP | Errno::NOTDIR | Errno::NOENT) => return Err(PathFault::Unsteady),
                         Err(Errno::XDEV) => return Err(PathFault::Mount(path)),
                         Err(errno) => return Err(system(&path, errno.into())),
                     };
-                    stack.push((next, path, stat.identity));
+                    let identity = state::stat_fd(next.as_fd()).map_err(|e| system(&path, e))?.identity;
+                    stack.push((next, path, identity));
                 }
                 Some(_) => return Err(PathFault::NotADirectory(path)),
             }
@@ -310,7 +325,11 @@ pub fn open_dir_for_reading(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<O
     if name.is_empty() {
         return Ok(fs::openat(parent, c".", flags, Mode::empty())?);
     }
-    Ok(fs::openat2(parent, name, flags, Mode::empty(), STRICT)?)
+    match fs::openat2(parent, name, flags, Mode::empty(), STRICT) {
+        // A symlink: no folder.
+        Err(Errno::LOOP) => Err(Errno::NOTDIR.into()),
+        other => Ok(other?),
+    }
 }
 
 /// The names in an open folder, sorted, without `.` and `..`.
@@ -337,26 +356,46 @@ pub fn read_link(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<Vec<u8>> {
     Ok(fs::readlinkat(parent, name, Vec::new())?.into_bytes())
 }
 
-/// Opens a regular file to read, after a look at what it is, so that no FIFO blocks and no device is woken. The
-/// descriptor is of the very inode that `expect` names.
+/// Opens a regular file to read. What stands under the name is held and looked at before it is opened, so that no FIFO
+/// blocks and no device is woken, whatever is swapped in meanwhile. The descriptor is of the very inode that `expect`
+/// names.
 ///
 /// # Errors
-/// The system's error; `NotFound` where another file has taken its place.
+/// The system's error; `StaleNetworkFileHandle` where another file has taken its place.
 pub fn open_file_for_reading(parent: BorrowedFd<'_>, name: &[u8], expect: &Stat) -> io::Result<OwnedFd> {
-    let base = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    if expect.kind != FileKind::File {
+    let base = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let held = hold_file(parent, name, expect.kind, &expect.identity)?;
+    // Without changing the access time where the file is ours.
+    match open_held(held.as_fd(), base | OFlags::NOATIME) {
+        Err(Errno::PERM) => Ok(open_held(held.as_fd(), base)?),
+        other => Ok(other?),
+    }
+}
+
+/// An `O_PATH` descriptor of the regular file under a name, if it is that very inode.
+pub(crate) fn hold_file(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    kind: FileKind,
+    identity: &Identity,
+) -> io::Result<OwnedFd> {
+    if kind != FileKind::File {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
     }
-    // Without changing the access time where the file is ours.
-    let fd = match fs::openat2(parent, name, base | OFlags::NOATIME, Mode::empty(), STRICT) {
-        Err(Errno::PERM) => fs::openat2(parent, name, base, Mode::empty(), STRICT)?,
-        other => other?,
-    };
-    let now = state::stat_fd(fd.as_fd())?;
-    if now.identity != expect.identity || now.kind != FileKind::File {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "another file has taken its place"));
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = fs::openat2(parent, name, flags, Mode::empty(), STRICT)?;
+    let now = state::stat_fd(held.as_fd())?;
+    if now.identity != *identity || now.kind != FileKind::File {
+        return Err(io::Error::new(io::ErrorKind::StaleNetworkFileHandle, "another file has taken its place"));
     }
-    Ok(fd)
+    Ok(held)
+}
+
+/// Opens what an `O_PATH` descriptor holds.
+pub(crate) fn open_held(held: BorrowedFd<'_>, flags: OFlags) -> Result<OwnedFd, Errno> {
+    use std::os::fd::AsRawFd;
+    let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+    fs::open(path.as_str(), flags, Mode::empty())
 }
 
 /// Whether two paths lead to the same directory now.
@@ -410,9 +449,6 @@ pub fn absolute(path: &Path) -> io::Result<PathBuf> {
         Err(error) => Err(error.into()),
     }
 }
-
-/// `AT_SYMLINK_NOFOLLOW`, for the wrappers in this room.
-pub(crate) const NOFOLLOW: AtFlags = AtFlags::SYMLINK_NOFOLLOW;
 
 #[cfg(test)]
 mod tests {

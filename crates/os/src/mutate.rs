@@ -5,12 +5,11 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use raincoat_types::{FileKind, Meta, Timestamp, Xattr};
+use raincoat_types::{FileKind, Identity, Meta, Timestamp, Xattr};
 use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use crate::beneath::NOFOLLOW;
-use crate::fault;
+use crate::{beneath, fault};
 
 /// A new, empty file of mode 0600 under a free name, to read and write.
 ///
@@ -42,13 +41,14 @@ pub fn name_unnamed(file: BorrowedFd<'_>, parent: BorrowedFd<'_>, name: &[u8]) -
     Ok(fs::linkat(fs::CWD, path.as_str(), parent, name, AtFlags::SYMLINK_FOLLOW)?)
 }
 
-/// Opens an existing regular file to write into it.
+/// Opens the regular file under a name to read and write it, if it is that very inode.
 ///
 /// # Errors
-/// The system's error.
-pub fn open_file_for_writing(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    Ok(fs::openat(parent, name, flags, Mode::empty())?)
+/// The system's error; `StaleNetworkFileHandle` where another file has taken its place.
+pub fn open_file_for_writing(parent: BorrowedFd<'_>, name: &[u8], identity: &Identity) -> io::Result<OwnedFd> {
+    let held = beneath::hold_file(parent, name, FileKind::File, identity)?;
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    Ok(beneath::open_held(held.as_fd(), flags)?)
 }
 
 /// Writes all of `bytes` at `offset`.
@@ -172,46 +172,59 @@ pub fn sync_file_system(dir: BorrowedFd<'_>) -> io::Result<()> {
     Ok(fs::syncfs(fd)?)
 }
 
-/// Gives a name in a folder this metadata: owner, then mode (which a change of owner may cut), then extended
-/// attributes, then times. Only what differs is set. `file` is a descriptor of it, for kinds that have one.
+/// Gives a name in a folder this metadata. See [`set_meta_of`].
 ///
 /// # Errors
-/// The system's error. An owner that this user may not give is an error only if it differs from what is there.
+/// As [`set_meta_of`].
 pub fn set_meta(parent: BorrowedFd<'_>, name: &[u8], meta: &Meta) -> io::Result<()> {
-    fault::point("set metadata")?;
-    let path_fd = fs::openat(parent, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    let now = crate::state::stat_fd(path_fd.as_fd())?;
-    if (now.uid, now.gid) != (meta.uid, meta.gid) {
-        let owner = (now.uid != meta.uid).then(|| Uid::from_raw(meta.uid));
-        let group = (now.gid != meta.gid).then(|| Gid::from_raw(meta.gid));
-        fs::chownat(path_fd.as_fd(), c"", owner, group, AtFlags::EMPTY_PATH)?;
-    }
-    let by_path = format!("/proc/self/fd/{}", path_fd.as_raw_fd());
-    if meta.kind != FileKind::Symlink {
-        set_xattrs(&by_path, &crate::state::xattrs_of(path_fd.as_fd())?, &meta.xattrs)?;
-        // An ACL rewrites the mode, and a change of owner drops set-uid: the mode comes after both.
-        if crate::state::stat_fd(path_fd.as_fd())?.mode != meta.mode {
-            fs::chmod(by_path.as_str(), Mode::from_raw_mode(meta.mode))?;
-        }
-    } else if !meta.xattrs.is_empty() {
-        set_xattrs(&by_path, &crate::state::xattrs_of(path_fd.as_fd())?, &meta.xattrs)?;
-    }
-    set_times(parent, name, meta.mtime, meta.atime)
+    set_meta_of(hold(parent, name)?.as_fd(), meta)
 }
 
-/// Sets modification and access time of a name in a folder; a symlink's own.
+/// Holds what stands under a name, without opening it: an `O_PATH` descriptor, of a symlink itself. An empty name is
+/// the folder.
 ///
 /// # Errors
 /// The system's error.
-pub fn set_times(parent: BorrowedFd<'_>, name: &[u8], mtime: Timestamp, atime: Timestamp) -> io::Result<()> {
+pub fn hold(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+    if name.is_empty() {
+        return parent.try_clone_to_owned();
+    }
+    Ok(fs::openat(parent, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Gives what a descriptor leads to (an `O_PATH` one will do) this metadata: owner, then extended attributes, then mode
+/// (which both may alter), then times. Only what differs is set.
+///
+/// # Errors
+/// The system's error. An owner that this user may not give is an error only if it differs from what is there.
+pub fn set_meta_of(fd: BorrowedFd<'_>, meta: &Meta) -> io::Result<()> {
+    fault::point("set metadata")?;
+    let now = crate::state::stat_fd(fd)?;
+    if (now.uid, now.gid) != (meta.uid, meta.gid) {
+        let owner = (now.uid != meta.uid).then(|| Uid::from_raw(meta.uid));
+        let group = (now.gid != meta.gid).then(|| Gid::from_raw(meta.gid));
+        fs::chownat(fd, c"", owner, group, AtFlags::EMPTY_PATH)?;
+    }
+    let by_path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let xattrs = crate::state::xattrs_of(fd)?;
+    if xattrs != meta.xattrs {
+        set_xattrs(&by_path, &xattrs, &meta.xattrs)?;
+    }
+    if meta.kind != FileKind::Symlink && crate::state::stat_fd(fd)?.mode != meta.mode {
+        fs::chmod(by_path.as_str(), Mode::from_raw_mode(meta.mode))?;
+    }
+    set_times_of(fd, meta.mtime, meta.atime)
+}
+
+/// Sets modification and access time of what a descriptor leads to; a symlink's own.
+///
+/// # Errors
+/// The system's error.
+pub fn set_times_of(fd: BorrowedFd<'_>, mtime: Timestamp, atime: Timestamp) -> io::Result<()> {
     fault::point("utimensat")?;
     let spec = |t: Timestamp| Timespec { tv_sec: t.secs, tv_nsec: t.nanos.into() };
     let times = Timestamps { last_access: spec(atime), last_modification: spec(mtime) };
-    if name.is_empty() {
-        // The folder itself: an O_PATH descriptor takes no futimens, its entry `.` does.
-        return Ok(fs::utimensat(parent, c".", &times, NOFOLLOW)?);
-    }
-    Ok(fs::utimensat(parent, name, &times, NOFOLLOW)?)
+    Ok(fs::utimensat(fd, c"", &times, AtFlags::EMPTY_PATH)?)
 }
 
 /// Copies `len` bytes at `offset` from one file to the same place in another, in the kernel, sharing blocks where the

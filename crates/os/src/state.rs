@@ -148,7 +148,12 @@ pub fn next_data(fd: BorrowedFd<'_>, from: u64, size: u64) -> io::Result<Option<
         Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((from, size))),
         Err(error) => return Err(error.into()),
     };
-    let end = fs::seek(fd, SeekFrom::Hole(start))?;
+    let end = match fs::seek(fd, SeekFrom::Hole(start)) {
+        Ok(end) => end,
+        // It became shorter between the two.
+        Err(Errno::NXIO) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     Ok((start < size).then_some((start, end.min(size))))
 }
 
