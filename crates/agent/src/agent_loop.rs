@@ -10,6 +10,7 @@ use crate::context::Turn;
 use crate::keeper::{Keeper, Lost};
 use crate::prompt;
 use crate::protocol::Filter;
+use crate::rambling::Rambling;
 use crate::recipes::Finished;
 use crate::session::Session;
 use crate::tools::round::{Round, carry_out};
@@ -55,6 +56,9 @@ struct Agent<'a> {
     tools: Vec<ToolSpec>,
     session: Session,
 }
+
+/// Why a reply was given up that would never have ended.
+const RAMBLES: &str = "the model says the same thing over and over; try a larger model, or a smaller task";
 
 /// What came of asking once.
 struct Asked {
@@ -216,6 +220,7 @@ impl Agent<'_> {
             words
         };
         let mut events = Vec::new();
+        let (mut rambling, mut rambles) = (Rambling::default(), false);
         let outcome = self.keeper.ask(request, &mut |bytes| {
             if decoder.is_done() {
                 after_end += bytes.len();
@@ -227,11 +232,13 @@ impl Agent<'_> {
             }
             let fed = decoder.feed(bytes, &mut events);
             let words = hear(&mut events, &mut filter);
-            if fed.is_err() && words.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(words) }
+            rambles = rambles || rambling.hears(&words);
+            if rambles || (fed.is_err() && words.is_empty()) { ControlFlow::Break(()) } else { ControlFlow::Continue(words) }
         })?;
         let done = decoder.is_done();
         let finish = |decoder: Decoder, events: &mut Vec<Event>, status| decoder.finish(status, events);
         let result = match outcome {
+            _ if rambles => Err(Trouble::End(RAMBLES.to_owned())),
             Outcome::Model { status } => finish(decoder, &mut events, status).map_err(Trouble::Reply),
             _ if done => finish(decoder, &mut events, 200).map_err(Trouble::Reply),
             outcome => {

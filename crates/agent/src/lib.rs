@@ -25,6 +25,7 @@ pub mod keeper;
 pub mod link;
 mod prompt;
 mod protocol;
+mod rambling;
 pub mod recipes;
 mod session;
 mod tools;

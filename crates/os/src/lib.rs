@@ -15,6 +15,7 @@ mod random;
 pub mod scratch;
 pub mod snapshot;
 pub mod state;
+pub mod terminal;
 
 pub use beneath::{Found, PathFault, Root, absolute, fd_path};
 pub use clock::SystemClock;

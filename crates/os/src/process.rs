@@ -128,6 +128,12 @@ pub fn worker_socket() -> io::Result<UnixStream> {
     Ok(socket)
 }
 
+/// Whether a descriptor has something to read just now (or has ended), without waiting.
+pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
+}
+
 impl Worker {
     /// Our end of its socket. Clone the handle (`try_clone`) to read and write from two threads.
     pub fn socket(&self) -> &UnixStream {
