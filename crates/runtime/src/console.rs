@@ -1,7 +1,7 @@
 //! How the keeper speaks to the person. The terminal implements this; so do tests.
 
 use raincoat_types::wire::PlanStep;
-use raincoat_types::{Actor, Digest, FileKind, Refusal, RunId, Timestamp};
+use raincoat_types::{Actor, Digest, FileKind, Refusal, RelPath, RunId, Timestamp};
 
 /// A plan that wants an answer.
 pub struct PlanView<'a> {
@@ -34,6 +34,9 @@ pub struct StepFact {
     pub files: u64,
     /// The gate would refuse it, whatever the person says.
     pub refused: Option<Box<Refusal>>,
+    /// Where the places that the step names really are, in the order of the change's fields: which of the run's folders,
+    /// and the canonical path beneath it. Empty where an earlier step of the plan must be made first.
+    pub resolved: Vec<(usize, RelPath)>,
     /// The digest of the resolved action; `None` where an earlier step of the plan must be made first.
     pub digest: Option<Digest>,
 }

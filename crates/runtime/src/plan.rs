@@ -286,6 +286,7 @@ fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep) -> StepFact {
         source: kind.map(|kind: FileKind| (kind, size)),
         files: resolved.targets.len() as u64,
         refused,
+        resolved: resolved.places().map(|(root, path)| (root, path.clone())).collect(),
         digest: Some(resolved.digest),
     }
 }
