@@ -1,0 +1,452 @@
+//! The command line: the one table that parsing, help, completions and the man page are made from.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use raincoat_runtime::{OptionInfo, RECIPES, Values};
+
+use crate::out::Colour;
+use crate::{dirs, exit};
+
+/// Hand a folder to an AI agent, watch it, and undo it.
+///
+/// An agent reaches only the folders that you grant. What it changes is shown before it happens, backed up before it
+/// happens, written into a log that cannot be rewritten unseen, and undone with one command.
+#[derive(Parser, Debug)]
+#[command(name = "raincoat", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Global {
+    /// Print data as JSON: one object, or one per line where there may be many
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) json: bool,
+    /// Say only what was asked for, and errors
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
+    pub(crate) quiet: bool,
+    /// Do not ask: yes to every plan within what was granted (everything stays undoable)
+    #[arg(short, long, global = true, help_heading = "Everywhere")]
+    pub(crate) yes: bool,
+    /// Never ask: what would need an answer is refused
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    pub(crate) no_input: bool,
+    /// Colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Everywhere")]
+    pub(crate) color: Colour,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Create keys, store, log and config.toml, and say what is enforced on this machine
+    #[command(
+        after_long_help = "Asks for a passphrase; with an empty one, or with --no-input, the key lies in a file \
+        that only you can read, until `raincoat passphrase` sets one."
+    )]
+    Init,
+    /// Say for every layer of protection whether it is enforced here, and why
+    Doctor,
+    /// Grant a folder to agents: nothing at all is reachable before
+    #[command(after_long_help = "Examples:\n  raincoat grant ~/Downloads\n  \
+        raincoat grant ~/Documents --read-only --until 2h --for agent:default\n  \
+        raincoat grant ~/Projects/site --deny '*.key' --deny private/")]
+    Grant(Grant),
+    /// List what is granted
+    Grants,
+    /// Take a grant back
+    Revoke {
+        /// The grant's id, or its beginning or end (`raincoat grants` lists them)
+        id: String,
+    },
+    /// Do a task: a recipe by name, or a task in words for the agent with a model
+    Do(Do),
+    /// Undo a run, or one operation of it; an undo is a run too, so it can be undone
+    #[command(after_long_help = "What somebody changed since is left as it is and listed (exit code 5); --overwrite \
+        puts it back all the same, and keeps what it replaces in the journal.\n\nExamples:\n  raincoat undo\n  \
+        raincoat undo --dry-run\n  raincoat undo 01KA8Z3W/17")]
+    Undo(Undo),
+    /// List the runs, newest first
+    Runs {
+        /// At most so many
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show what was asked, planned and done in a run, with the checksums before and after
+    Show {
+        /// The run's id or its beginning; the last run where none is given
+        run: Option<String>,
+        /// At most so many operations
+        #[arg(short = 'n', long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Show what a run changed, as a diff
+    Diff {
+        /// The run's id or its beginning; the last run where none is given
+        run: Option<String>,
+    },
+    /// The log of everything that happened
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Providers of models
+    #[command(subcommand)]
+    Provider(Provider),
+    /// Keys of providers
+    #[command(subcommand)]
+    Key(Key),
+    /// Set or change the passphrase
+    Passphrase,
+    /// Forget the cached unlock: the next command asks for the passphrase
+    Lock,
+    /// Show all of it on a scratch folder, or on one of yours: tidy, look, undo, and prove that nothing is different
+    #[command(after_long_help = "Everything happens in a scratch home beneath TMPDIR, with keys of its own. Without \
+        --dir it works on a folder of some four hundred files that it makes there.")]
+    Demo(Demo),
+    /// Print completions for a shell
+    #[command(after_long_help = "Example:\n  raincoat completions bash > \
+        ~/.local/share/bash-completion/completions/raincoat")]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page
+    #[command(after_long_help = "Examples:\n  raincoat man | man -l -\n  raincoat man do tidy | man -l -")]
+    Man {
+        /// Of which command; of raincoat itself where none is given
+        command: Vec<String>,
+    },
+}
+
+/// A folder to hand out.
+#[derive(Args, Debug)]
+pub(crate) struct Grant {
+    /// The folder
+    pub(crate) dir: PathBuf,
+    /// Nothing in it may change
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// It ends then: a span (2h, 3d), a day (2027-01-31) or a time ('2027-01-31 18:00')
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) until: Option<String>,
+    /// To whom: agent, agent:NAME, recipe or recipe:NAME; to everyone where none is given
+    #[arg(long = "for", value_name = "AGENT")]
+    pub(crate) agent: Option<String>,
+    /// What in it is not granted, as a glob; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) deny: Vec<String>,
+}
+
+/// A task in words. Recipes are added to the command from their own table.
+#[derive(Args, Debug)]
+pub(crate) struct Do {
+    /// The task, in words
+    pub(crate) task: Option<String>,
+    #[arg(hide = true)]
+    pub(crate) rest: Vec<OsString>,
+    /// In which folder; may be given several times
+    #[arg(long = "in", value_name = "DIR")]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// As whom: the name that a grant with --for agent:NAME speaks to
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) agent: String,
+    /// Which provider
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: Option<String>,
+    /// Which of its models
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) model: Option<String>,
+    /// No network but this machine's
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Go on with an interrupted run
+    #[arg(long, value_name = "RUN")]
+    pub(crate) resume: Option<String>,
+}
+
+/// What to take back.
+#[derive(Args, Debug)]
+pub(crate) struct Undo {
+    /// A run, or an operation as RUN/NUMBER; ids may be cut short. The last run where none is given
+    #[arg(value_name = "RUN|OP")]
+    pub(crate) what: Option<String>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Also what somebody has changed since; what they made is kept in the journal
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// Of the log.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Audit {
+    /// The newest entries
+    Tail {
+        /// So many
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+        limit: u64,
+    },
+    /// Whether the log is what was written: nothing changed, dropped, reordered, added or cut off
+    Verify,
+}
+
+/// Of providers.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Provider {
+    /// Add a provider that speaks the OpenAI chat-completions dialect
+    #[command(after_long_help = "Examples:\n  raincoat provider add local --url http://127.0.0.1:8080/v1\n  \
+        raincoat provider add big --url https://api.example.com/v1 --model large --key big\n  \
+        raincoat key add big")]
+    Add(ProviderAdd),
+    /// List the providers
+    List,
+    /// Ask a provider for its models
+    Test {
+        /// Its name
+        name: String,
+    },
+    /// Remove a provider
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+/// A provider.
+#[derive(Args, Debug)]
+pub(crate) struct ProviderAdd {
+    /// The name it goes by: small letters, digits, `-` and `_`
+    pub(crate) name: String,
+    /// The base URL; plain http for this machine only
+    #[arg(long)]
+    pub(crate) url: String,
+    /// The model to ask
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// The model's context window, in tokens
+    #[arg(long, value_name = "TOKENS")]
+    pub(crate) window: Option<u32>,
+    /// Whether the model is offered tools in the dialect's own way
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) native_tools: Tools,
+    /// The key it wants, by the name given to `raincoat key add`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+}
+
+/// See [`raincoat_runtime::NativeTools`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Tools {
+    /// As the model's own description says
+    Auto,
+    /// Yes
+    Yes,
+    /// No: a text protocol is spoken
+    No,
+}
+
+/// Of keys.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Key {
+    /// Add a key, or a new version of it, read from a hidden prompt or from standard input
+    #[command(after_long_help = "Never from an argument: others could read it there.\n\nExamples:\n  \
+        raincoat key add big\n  secret-tool lookup api big | raincoat key add big")]
+    Add {
+        /// Its name
+        name: String,
+    },
+    /// List the keys by name; never what they are
+    List,
+    /// Remove a key
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+/// Of the demo.
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Leave the scratch home, and say where it is
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Work on this folder of yours instead (asks first)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// What a command line comes to.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) cli: Cli,
+    /// For `do RECIPE`: its name, folders and options.
+    pub(crate) recipe: Option<Recipe>,
+}
+
+/// A recipe with its folders and options, as they were typed.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Recipe {
+    pub(crate) name: String,
+    pub(crate) dirs: Vec<PathBuf>,
+    pub(crate) options: Vec<(String, String)>,
+}
+
+/// The whole command, recipes included.
+pub(crate) fn command() -> clap::Command {
+    let variables: String = dirs::VARIABLES.iter().map(|(name, what)| format!("  {name}\n      {what}\n")).collect();
+    let after = format!(
+        "Begin with:\n  raincoat demo\n  raincoat grant ~/Downloads\n  raincoat do tidy ~/Downloads\n  \
+         raincoat undo\n\n{}\nEnvironment:\n{variables}",
+        exit::table(),
+    );
+    Cli::command().after_long_help(after).mut_subcommand("do", |command| {
+        command
+            .subcommands(RECIPES.iter().map(recipe_command))
+            .subcommand_value_name("RECIPE")
+            .subcommand_help_heading("Recipes (no model needed)")
+            .override_usage("raincoat do <RECIPE> <DIR>... [OPTIONS]\n       raincoat do <TASK> --in <DIR>... [OPTIONS]")
+            .args_conflicts_with_subcommands(true)
+            .after_long_help(
+                "The plan is shown as a tree before anything happens: accept it, choose from it, or refuse it.\n\n\
+                 Examples:\n  raincoat do tidy ~/Downloads\n  raincoat do tidy ~/Downloads --by date --recursive\n  \
+                 raincoat do dedupe ~/Pictures --option keep=oldest\n  \
+                 raincoat do \"put the invoices of 2025 into one folder and list their sums in a CSV\" --in ~/Documents",
+            )
+    })
+}
+
+fn recipe_command(recipe: &raincoat_runtime::RecipeInfo) -> clap::Command {
+    let dirs = Arg::new("dirs")
+        .value_name("DIR")
+        .help("The folder; may be several")
+        .required(true)
+        .num_args(1..)
+        .value_parser(clap::value_parser!(PathBuf));
+    let option = Arg::new("option")
+        .long("option")
+        .value_name("KEY=VALUE")
+        .help("An option by its key, as an alternative to its own flag; may be given several times")
+        .action(ArgAction::Append);
+    clap::Command::new(recipe.name)
+        .about(capital(recipe.summary))
+        .arg(dirs)
+        .args(recipe.options.iter().map(recipe_option))
+        .arg(option)
+}
+
+fn recipe_option(option: &'static OptionInfo) -> Arg {
+    let default = if option.default.is_empty() { String::new() } else { format!(" [default: {}]", option.default) };
+    let arg = Arg::new(option.name).long(option.name).help(format!("{}{default}", capital(option.help)));
+    match option.values {
+        // `--recursive` alone means yes.
+        Values::Bool => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .value_parser(PossibleValuesParser::new(["true", "false"]))
+            .hide_possible_values(true),
+        Values::OneOf(words) => arg.value_parser(PossibleValuesParser::new(words)),
+        Values::Size => arg.value_name("SIZE"),
+        Values::Age => arg.value_name("AGE"),
+        Values::Count(_) => arg.value_name("N"),
+        Values::Name => arg.value_name("NAME"),
+        Values::Text => arg.value_name("TEXT"),
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// Reads a command line.
+///
+/// # Errors
+/// What clap says, help and version included.
+pub(crate) fn parse(arguments: Vec<OsString>) -> Result<Parsed, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    let recipe = match matches.subcommand() {
+        Some(("do", of)) => of.subcommand().map(|(name, of)| recipe_of(name, of)).transpose()?,
+        _ => None,
+    };
+    Ok(Parsed { cli: Cli::from_arg_matches(&matches)?, recipe })
+}
+
+fn recipe_of(name: &str, matches: &ArgMatches) -> Result<Recipe, clap::Error> {
+    let mut options = Vec::new();
+    if let Some(recipe) = RECIPES.iter().find(|recipe| recipe.name == name) {
+        for option in recipe.options {
+            if let Some(value) = matches.get_one::<String>(option.name) {
+                options.push((option.name.to_owned(), value.clone()));
+            }
+        }
+    }
+    for pair in matches.get_many::<String>("option").into_iter().flatten() {
+        let (key, value) = pair.split_once('=').ok_or_else(|| {
+            let words = format!("`--option {pair}` has no `=`: write KEY=VALUE\n");
+            command().error(clap::error::ErrorKind::ValueValidation, words)
+        })?;
+        options.push((key.to_owned(), value.to_owned()));
+    }
+    let dirs = matches.get_many::<PathBuf>("dirs").into_iter().flatten().cloned().collect();
+    Ok(Recipe { name: name.to_owned(), dirs, options })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &[&str]) -> Parsed {
+        parse(std::iter::once("raincoat").chain(line.iter().copied()).map(OsString::from).collect()).unwrap()
+    }
+
+    #[test]
+    fn the_table_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_recipe_takes_its_options_as_flags_or_as_pairs() {
+        let parsed = read(&["do", "tidy", "/a", "/b", "--recursive", "--by", "date", "--option", "in-project=true"]);
+        let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
+        let options = vec![pair("by", "date"), pair("recursive", "true"), pair("in-project", "true")];
+        let dirs = vec![PathBuf::from("/a"), PathBuf::from("/b")];
+        assert_eq!(parsed.recipe, Some(Recipe { name: "tidy".into(), dirs, options }));
+    }
+
+    #[test]
+    fn anything_else_is_a_task_in_words() {
+        let parsed = read(&["do", "tidy up my invoices", "--in", "/a", "--in", "/b", "--yes"]);
+        assert!(parsed.recipe.is_none() && parsed.cli.global.yes);
+        let Command::Do(task) = parsed.cli.command else { panic!("{parsed:?}") };
+        assert_eq!(task.task.as_deref(), Some("tidy up my invoices"));
+        assert_eq!(task.dirs.len(), 2);
+    }
+
+    #[test]
+    fn global_flags_go_anywhere() {
+        assert!(read(&["do", "tidy", "/a", "--yes", "--json"]).cli.global.json);
+        assert!(read(&["--no-input", "grants"]).cli.global.no_input);
+    }
+
+    #[test]
+    fn no_secret_is_taken_as_an_argument() {
+        fn flags(command: &clap::Command, found: &mut Vec<String>) {
+            found.extend(command.get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)));
+            command.get_subcommands().for_each(|sub| flags(sub, found));
+        }
+        let mut found = Vec::new();
+        flags(&command(), &mut found);
+        for word in ["passphrase", "password", "secret", "token", "value"] {
+            assert!(!found.iter().any(|flag| flag.contains(word)), "{word}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! `config.toml`: one table of settings, from which the commented file is written and by which it is read.
+
+use raincoat_runtime::{Class, Config, Error, Home, PrivateDir};
+use raincoat_types::Limits;
+use toml_edit::{Document, Item, TableLike};
+
+use crate::error::{Result, error, system};
+
+/// The file's name in the configuration directory.
+pub(crate) const FILE: &str = "config.toml";
+/// Longer than this, and it is no configuration.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A number among the limits: its name, what it is, the least and the most it may be, and where it is kept.
+struct Number {
+    name: &'static str,
+    what: &'static str,
+    least: u64,
+    most: u64,
+    get: fn(&Limits) -> u64,
+    set: fn(&mut Limits, u64),
+}
+
+macro_rules! numbers {
+    ($($name:ident: $kind:ty, $least:expr, $most:expr, $what:literal;)*) => {
+        &[$(Number {
+            name: stringify!($name),
+            what: $what,
+            least: $least,
+            most: $most,
+            get: |limits| u64::from(limits.$name),
+            // Within the bounds above, which fit the field.
+            set: |limits, value| limits.$name = <$kind>::try_from(value).unwrap_or(<$kind>::MAX),
+        }),*]
+    };
+}
+
+const LIMITS: &[Number] = numbers! {
+    list_entries: u32, 16, 1 << 20, "entries that one listing returns";
+    walk_depth: u32, 1, 2048, "directory levels that a walk goes down";
+    read_window: u32, 4096, 16 << 20, "bytes that one read returns";
+    write_bytes: u64, 4096, 1 << 30, "bytes of a file that an agent writes or edits in one proposal";
+    search_matches: u32, 1, 100_000, "matches that one search returns";
+    search_line: u32, 40, 65_536, "bytes of a matching line that a search returns";
+    search_file_bytes: u64, 4096, 1 << 40, "bytes of a file that a search looks into";
+    run_ops: u32, 1, 100_000_000, "operations in one run";
+    plan_steps: u32, 1, 10_000_000, "steps of one plan";
+    extract_entries: u32, 1, 10_000_000, "entries taken out of one archive";
+    extract_bytes: u64, 4096, 1 << 40, "bytes taken out of one archive";
+    extract_ratio: u64, 1, 100_000, "how many times its own size an archive may grow to, beyond 16 MiB";
+    message_bytes: u32, 1 << 20, 1 << 30, "bytes of one message between keeper and worker";
+    model_reply_bytes: u64, 4096, 1 << 30, "bytes of one reply of a model";
+    model_request_bytes: u64, 4096, 1 << 30, "bytes of one request to a model";
+    model_idle_secs: u32, 1, 86_400, "seconds without a byte from a model before it is given up";
+    model_total_secs: u32, 1, 86_400, "seconds that one request to a model may take";
+    model_turns: u32, 1, 100_000, "requests to the model in one run";
+    tool_calls: u32, 1, 10_000, "tool calls in one turn";
+    symlinks: u32, 0, 40, "symlinks followed in one path";
+    worker_memory: u64, 256 << 20, 1 << 46, "bytes of address space of a worker";
+    worker_cpu_secs: u32, 10, 31_536_000, "seconds of processor time of a worker";
+};
+
+/// The file as it is first written: every setting with its default, commented out.
+pub(crate) fn template() -> String {
+    let config = Config::default();
+    let mut text = format!(
+        "# Raincoat's configuration. Every setting is shown with its default: take the `#` away to change it.\n\
+         # What is written here binds you, not an agent: no agent can reach this file.\n\
+         \n\
+         [unlock]\n\
+         # How long the keys stay unlocked when nobody uses them, in seconds. 0: ask for the passphrase each time.\n\
+         # idle_secs = {}\n\
+         \n\
+         [model]\n\
+         # The provider that `raincoat do \"TASK\"` asks where none is named.\n\
+         # default_provider = \"\"\n\
+         # No network but this machine's.\n\
+         # offline = {}\n\
+         \n\
+         # Upper bounds. Raise them where work needs it; none can be switched off.\n\
+         [limits]\n",
+        config.unlock_idle_secs, config.offline,
+    );
+    for number in LIMITS {
+        let (what, name, value) = (number.what, number.name, (number.get)(&config.limits));
+        text.push_str(&format!("# {what} ({} to {})\n# {name} = {value}\n", number.least, number.most));
+    }
+    text
+}
+
+/// Reads the configuration; the defaults where there is no file.
+///
+/// # Errors
+/// Where it does not parse, has a key that nobody knows, or a value out of its bounds: file, line and what is wrong.
+pub(crate) fn load(home: &Home) -> Result<Config> {
+    let dir = match PrivateDir::open(&home.config) {
+        Ok(dir) => dir,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(Config::default()),
+        Err(why) => return Err(system(format!("open `{}`", home.config.display()), why)),
+    };
+    let place = home.config.join(FILE);
+    let bytes = dir.read(FILE, MAX_BYTES).map_err(|why| system(format!("read `{}`", place.display()), why))?;
+    let Some(bytes) = bytes else { return Ok(Config::default()) };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| bad(&place.display().to_string(), 1, "the file is not UTF-8 text".to_owned()))?;
+    parse(&text, &place.display().to_string())
+}
+
+/// Writes the commented file, unless there is one. Says whether it was written.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn write_template(home: &Home) -> Result<bool> {
+    let fail = |why| system(format!("write `{}`", home.config.join(FILE).display()), why);
+    let dir = PrivateDir::open_or_create(&home.config).map_err(fail)?;
+    if dir.read(FILE, MAX_BYTES).map_err(fail)?.is_some() {
+        return Ok(false);
+    }
+    dir.replace(FILE, template().as_bytes()).map_err(fail)?;
+    Ok(true)
+}
+
+fn parse(text: &str, file: &str) -> Result<Config> {
+    let document = Document::parse(text).map_err(|why| {
+        let line = why.span().map_or(1, |span| line_of(text, span.start));
+        bad(file, line, why.message().to_owned())
+    })?;
+    let reader = Reader { text, file };
+    let mut config = Config::default();
+    for (section, item) in document.iter() {
+        let line = reader.line(document.key(section).and_then(toml_edit::Key::span));
+        let Some(table) = item.as_table_like() else {
+            return Err(bad(
+                file,
+                line,
+                format!("`{section}` is no section of this file: it has [unlock], [model] and [limits]"),
+            ));
+        };
+        match section {
+            "unlock" => reader.section(table, "unlock", &["idle_secs"], |key, item, line| {
+                let most = u64::from(u32::MAX);
+                config.unlock_idle_secs = u32::try_from(reader.number(key, item, line, 0, most)?).unwrap_or(u32::MAX);
+                Ok(())
+            })?,
+            "model" => reader.section(table, "model", &["default_provider", "offline"], |key, item, line| {
+                if key == "offline" {
+                    config.offline =
+                        item.as_bool().ok_or_else(|| bad(file, line, "`offline` is true or false".into()))?;
+                } else {
+                    let name = item.as_str().ok_or_else(|| bad(file, line, format!("`{key}` is a name in quotes")))?;
+                    config.default_provider = Some(name.to_owned()).filter(|name| !name.is_empty());
+                }
+                Ok(())
+            })?,
+            "limits" => {
+                let names: Vec<&str> = LIMITS.iter().map(|number| number.name).collect();
+                reader.section(table, "limits", &names, |key, item, line| {
+                    if let Some(number) = LIMITS.iter().find(|number| number.name == key) {
+                        let value = reader.number(key, item, line, number.least, number.most)?;
+                        (number.set)(&mut config.limits, value);
+                    }
+                    Ok(())
+                })?;
+            }
+            other => {
+                return Err(bad(
+                    file,
+                    line,
+                    format!("`[{other}]` is no section of this file: it has [unlock], [model] and [limits]"),
+                ));
+            }
+        }
+    }
+    Ok(config)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    file: &'a str,
+}
+
+impl Reader<'_> {
+    fn section(
+        &self,
+        table: &dyn TableLike,
+        section: &str,
+        known: &[&str],
+        mut take: impl FnMut(&str, &Item, usize) -> Result<()>,
+    ) -> Result<()> {
+        for (key, item) in table.iter() {
+            let line = self.line(table.key(key).and_then(toml_edit::Key::span).or_else(|| item.span()));
+            if !known.contains(&key) {
+                let words = format!("`[{section}]` has no setting `{key}`; it has: {}", known.join(", "));
+                return Err(bad(self.file, line, words));
+            }
+            take(key, item, line)?;
+        }
+        Ok(())
+    }
+
+    fn number(&self, key: &str, item: &Item, line: usize, least: u64, most: u64) -> Result<u64> {
+        item.as_integer()
+            .and_then(|value| u64::try_from(value).ok())
+            .filter(|value| (least..=most).contains(value))
+            .ok_or_else(|| bad(self.file, line, format!("`{key}` is a whole number from {least} to {most}")))
+    }
+
+    fn line(&self, span: Option<std::ops::Range<usize>>) -> usize {
+        span.map_or(1, |span| line_of(self.text, span.start))
+    }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
+}
+
+fn bad(file: &str, line: usize, words: String) -> Error {
+    error(Class::Usage, format!("{file}, line {line}: {words}"), "put the line right, or `#` in front of it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_written_file_is_the_default_and_so_is_every_line_of_it() {
+        let same = |text: &str| {
+            let config = parse(text, "config.toml").unwrap();
+            assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
+        };
+        let text = template();
+        same(&text);
+        // Take the `#` from every line that is a setting.
+        let live: String = text
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => format!("{rest}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        assert!(live.contains("\nworker_memory = ") && live.contains("\nidle_secs = 900"), "{live}");
+        same(&live);
+    }
+
+    #[test]
+    fn settings_are_read() {
+        let text =
+            "[unlock]\nidle_secs = 0\n[model]\noffline = true\ndefault_provider = \"local\"\n[limits]\nrun_ops = 7\n";
+        let config = parse(text, "config.toml").unwrap();
+        assert_eq!((config.unlock_idle_secs, config.offline, config.limits.run_ops), (0, true, 7));
+        assert_eq!(config.default_provider.as_deref(), Some("local"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        let words = |text: &str| parse(text, "config.toml").unwrap_err().message;
+        assert!(words("\n\n[limit]\n").starts_with("config.toml, line 3: `[limit]` is no section"));
+        assert!(words("[limits]\nrun_op = 1\n").starts_with("config.toml, line 2: `[limits]` has no setting `run_op`"));
+        assert!(words("[limits]\n\nrun_ops = 0\n").contains("line 3: `run_ops` is a whole number from 1 to"));
+        assert!(words("[limits]\nrun_ops = \"many\"\n").contains("line 2"));
+        assert!(words("[limits]\nsymlinks = -1\n").contains("from 0 to 40"));
+        assert!(words("[model]\noffline = 1\n").contains("true or false"));
+        assert!(words("[unlock]\nidle_secs = \n").contains("line 2"));
+        assert!(words("unlock = 3\n").contains("line 1"));
+    }
+}

@@ -1,0 +1,167 @@
+//! The keeper's way to the person: progress, words, notices, and the question about a plan.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use raincoat_runtime::{Answer, Console, PlanView, SystemClock};
+use raincoat_types::{Clock, Timestamp};
+
+use crate::error::Result;
+use crate::out::{Out, Style, stderr_line, stdout_line};
+use crate::prompt::{Answered, Terminal};
+use crate::review::{Talk, review};
+use crate::signals;
+use crate::view::visible;
+
+/// Bytes of an agent's words that are kept for JSON.
+const SAID_MOST: usize = 1 << 20;
+/// An agent that never ends its line is shown all the same from here on.
+const LINE_MOST: usize = 16 << 10;
+
+/// The console of one command. Plans, questions and progress go to standard error; an agent's words, which may be all
+/// that was asked for, to standard output.
+pub(crate) struct TerminalConsole {
+    bar: ProgressBar,
+    stop: Arc<AtomicBool>,
+    style: Style,
+    json: bool,
+    terminal: Option<Terminal>,
+    /// A plan could not be shown to anybody.
+    pub(crate) unasked: bool,
+    /// The person said no to a plan.
+    pub(crate) declined: bool,
+    /// Words of the agent that have not come to their line's end.
+    saying: String,
+    /// For JSON: what was said, up to [`SAID_MOST`] bytes.
+    pub(crate) said: String,
+}
+
+impl TerminalConsole {
+    /// A console with the progress bar that long work shows, and Ctrl-C taken over. Without a terminal, or where
+    /// nobody may be asked, every question is answered with no.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn start(out: &Out, may_ask: bool) -> Result<(TerminalConsole, Arc<AtomicBool>)> {
+        let target =
+            if out.quiet || out.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
+        let bar = ProgressBar::with_draw_target(None, target);
+        let stop = signals::working(bar.clone())?;
+        let terminal = if may_ask { Terminal::standard() } else { None };
+        let console = TerminalConsole {
+            bar,
+            stop: stop.clone(),
+            style: out.err_style,
+            json: out.json,
+            terminal,
+            unasked: false,
+            declined: false,
+            saying: String::new(),
+            said: String::new(),
+        };
+        Ok((console, stop))
+    }
+
+    /// Takes the bar away and says what is left to be said.
+    pub(crate) fn finish(&mut self) {
+        self.say_line();
+        self.bar.finish_and_clear();
+    }
+
+    fn say_line(&mut self) {
+        let line = std::mem::take(&mut self.saying);
+        self.tell(&line);
+    }
+
+    fn tell(&mut self, line: &str) {
+        if line.is_empty() {
+            return;
+        }
+        if self.json {
+            if self.said.len() + line.len() <= SAID_MOST {
+                self.said.push_str(line);
+            }
+            return;
+        }
+        self.bar.suspend(|| stdout_line(&visible::text(line.trim_end_matches('\n'))));
+    }
+}
+
+impl Console for TerminalConsole {
+    fn review(&mut self, plan: &PlanView<'_>) -> Answer {
+        self.say_line();
+        let Some(terminal) = &mut self.terminal else {
+            self.unasked = true;
+            return Answer::Refuse("nobody could be asked: there is no terminal, or asking was forbidden".to_owned());
+        };
+        let mut talk = AtTerminal { terminal, stop: &self.stop };
+        let style = self.style;
+        let answer = self.bar.suspend(|| review(plan, style, &mut talk));
+        self.declined |= matches!(answer, Answer::Refuse(_));
+        answer
+    }
+
+    fn say(&mut self, text: &str) {
+        self.saying.push_str(text);
+        while let Some(end) = self.saying.find('\n') {
+            let rest = self.saying.split_off(end + 1);
+            let line = std::mem::replace(&mut self.saying, rest);
+            self.tell(&line);
+        }
+        if self.saying.len() > LINE_MOST {
+            self.say_line();
+        }
+    }
+
+    fn status(&mut self, text: &str, progress: Option<(u64, u64)>) {
+        match progress {
+            Some((done, total)) => {
+                if self.bar.length() != Some(total) {
+                    self.bar.set_length(total);
+                    self.bar.set_style(style("{bar:30} {human_pos}/{human_len} {wide_msg}"));
+                }
+                self.bar.set_position(done);
+            }
+            None => {
+                if self.bar.length().is_some() {
+                    self.bar.unset_length();
+                }
+                self.bar.set_style(style("{spinner} {wide_msg}"));
+                self.bar.enable_steady_tick(Duration::from_millis(100));
+            }
+        }
+        self.bar.set_message(visible::single(text));
+    }
+
+    fn notice(&mut self, text: &str) {
+        self.say_line();
+        let style = self.style;
+        self.bar.suspend(|| stderr_line(&format!("{} {}", style.yellow("note:"), visible::text(text))));
+    }
+}
+
+/// The templates are constants of ours; one that did not parse would fall back to the default look.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+struct AtTerminal<'a> {
+    terminal: &'a mut Terminal,
+    stop: &'a AtomicBool,
+}
+
+impl Talk for AtTerminal<'_> {
+    fn show(&mut self, lines: &[String]) {
+        lines.iter().for_each(|line| stderr_line(line));
+    }
+
+    fn ask(&mut self, question: &str) -> Answered<String> {
+        self.terminal.ask(question, self.stop)
+    }
+
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+}

@@ -1,0 +1,346 @@
+//! The shapes of `--json`, which scripts rely on: a key never changes its meaning or goes away. `JSON.md` beside this
+//! crate describes them, and a test holds the two together.
+
+use raincoat_runtime::{
+    AuditLine, AuditReport, Check, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, ProviderConfig,
+    ProviderTest, RunDetails, RunLine, RunReport, UndoReport,
+};
+use raincoat_types::{Digest, RunStatus, Timestamp};
+use serde_json::{Map, Value, json};
+
+use crate::exit::Exit;
+use crate::time::rfc3339;
+use crate::view::diff;
+
+/// Puts a path into an object: as text, and where it is not UTF-8 all its bytes in hex beside it.
+fn put_path(object: &mut Map<String, Value>, path: &[u8]) {
+    object.insert("path".to_owned(), String::from_utf8_lossy(path).into());
+    if std::str::from_utf8(path).is_err() {
+        let hex: String = path.iter().map(|byte| format!("{byte:02x}")).collect();
+        object.insert("path_bytes".to_owned(), hex.into());
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// A grant.
+pub(crate) fn grant(grant: &GrantRecord, now: Timestamp) -> Value {
+    let mut out = object(json!({ "type": "grant", "id": grant.id.to_string() }));
+    put_path(&mut out, &grant.path);
+    out.extend(object(json!({
+        "read_only": grant.read_only,
+        "until": grant.until.map(rfc3339),
+        "ended": grant.until.is_some_and(|until| until <= now),
+        "agent": grant.agent,
+        "deny": grant.deny,
+        "created": rfc3339(grant.created),
+    })));
+    Value::Object(out)
+}
+
+/// A layer of protection.
+pub(crate) fn check(check: &Check) -> Value {
+    json!({ "name": check.name, "state": state(check.state), "why": check.why, "fix": check.fix })
+}
+
+/// The word for a layer's state.
+pub(crate) fn state(state: LayerState) -> &'static str {
+    match state {
+        LayerState::Enforced => "enforced",
+        LayerState::Missing => "missing",
+        LayerState::Unknown => "unknown",
+    }
+}
+
+/// The word for a run's status.
+pub(crate) fn status(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Open => "open",
+        RunStatus::Done => "done",
+        RunStatus::Stopped => "stopped",
+        RunStatus::Failed => "failed",
+        RunStatus::Interrupted => "interrupted",
+    }
+}
+
+/// A run in a list.
+pub(crate) fn run(line: &RunLine) -> Value {
+    json!({
+        "type": "run",
+        "run": line.run.to_string(),
+        "at": rfc3339(line.at),
+        "actor": line.actor,
+        "goal": line.goal,
+        "undo_of": line.undo_of.map(|run| run.to_string()),
+        "status": status(line.status),
+        "summary": line.summary,
+        "changes": line.changes,
+        "undone": line.undone,
+    })
+}
+
+/// A run in full, after its operations.
+pub(crate) fn details(details: &RunDetails) -> Value {
+    let plan = |(title, proposed, chosen): &(String, u64, u64)| json!({ "title": title, "proposed": proposed, "chosen": chosen });
+    let mut out = object(run(&details.line));
+    out.insert("roots".to_owned(), json!(details.roots));
+    out.insert("plans".to_owned(), details.plans.iter().map(plan).collect());
+    out.insert("notes".to_owned(), json!(details.notes));
+    Value::Object(out)
+}
+
+/// An operation.
+pub(crate) fn op(op: &OpLine) -> Value {
+    json!({
+        "type": "op",
+        "op": op.op.to_string(),
+        "verb": op.verb,
+        "path": op.path,
+        "to": op.to,
+        "before": op.before.map(|digest: Digest| digest.hex()),
+        "after": op.after.map(|digest: Digest| digest.hex()),
+        "result": op.result,
+        "undone_by": op.undone_by.map(|op| op.to_string()),
+    })
+}
+
+/// A changed file. `diff` is `null` where there is nothing to compare, or no text.
+pub(crate) fn file(file: &FileDiff) -> Value {
+    let text = diff::between(file.before.as_deref(), file.after.as_deref(), usize::MAX);
+    json!({
+        "type": "file",
+        "path": file.path,
+        "moved_to": file.moved_to,
+        "verb": file.verb,
+        "size_before": file.before.as_ref().map(Vec::len),
+        "size_after": file.after.as_ref().map(Vec::len),
+        "diff": text.unified(),
+        "note": file.note,
+    })
+}
+
+/// How a run ended, and what the agent said.
+pub(crate) fn report(report: &RunReport, said: &str, exit: Exit) -> Value {
+    json!({
+        "type": "report",
+        "run": report.run.to_string(),
+        "status": status(report.status),
+        "summary": report.summary,
+        "said": said,
+        "changes": report.changes,
+        "failed": report.failed,
+        "refused": report.refused,
+        "exit": exit.code(),
+    })
+}
+
+/// How an undo ended, or with `--dry-run` what it would do.
+pub(crate) fn undo(report: &UndoReport, dry_run: bool, exit: Exit) -> Value {
+    let steps = report.steps.iter().map(|step| json!({ "op": step.op.to_string(), "words": step.words }));
+    let conflicts = report.conflicts.iter().map(|(op, why)| json!({ "op": op.to_string(), "why": why }));
+    json!({
+        "type": "undo",
+        "dry_run": dry_run,
+        "run": report.run.map(|run| run.to_string()),
+        "of": report.of.to_string(),
+        "steps": steps.collect::<Vec<_>>(),
+        "undone": report.undone,
+        "already": report.already,
+        "left": report.left,
+        "conflicts": conflicts.collect::<Vec<_>>(),
+        "times": report.times,
+        "stopped": report.stopped,
+        "exit": exit.code(),
+    })
+}
+
+/// An entry of the log.
+pub(crate) fn entry(line: &AuditLine) -> Value {
+    json!({
+        "type": "entry",
+        "index": line.index,
+        "at": rfc3339(line.at),
+        "run": line.run.map(|run| run.to_string()),
+        "actor": line.actor,
+        "line": line.line,
+    })
+}
+
+/// What a check of the log found.
+pub(crate) fn audit(report: &AuditReport) -> Value {
+    json!({
+        "type": "audit",
+        "sound": report.sound,
+        "entries": report.entries,
+        "problems": report.problems,
+        "notes": report.notes,
+        "not_checked": report.not_checked,
+    })
+}
+
+/// A provider.
+pub(crate) fn provider(provider: &ProviderConfig) -> Value {
+    json!({
+        "type": "provider",
+        "name": provider.name,
+        "url": provider.base_url,
+        "model": provider.model,
+        "window": provider.window,
+        "native_tools": match provider.native_tools {
+            NativeTools::Auto => "auto",
+            NativeTools::Yes => "yes",
+            NativeTools::No => "no",
+        },
+        "key": provider.key,
+    })
+}
+
+/// A provider's answer.
+pub(crate) fn tested(name: &str, test: &ProviderTest) -> Value {
+    json!({
+        "type": "test",
+        "name": name,
+        "status": test.status,
+        "models": test.models,
+        "local": test.local,
+        "message": test.message,
+    })
+}
+
+/// A key, never what it is.
+pub(crate) fn key(key: &KeyLine) -> Value {
+    json!({
+        "type": "key",
+        "name": key.name,
+        "version": key.version,
+        "created": rfc3339(key.created),
+        "hosts": key.hosts,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raincoat_types::{GrantId, Identity, OpId, RunId, Ulid};
+
+    const TIME: Timestamp = Timestamp { secs: 1_795_258_800, nanos: 0 };
+
+    fn run_id() -> RunId {
+        RunId(Ulid::from_parts(1, 2))
+    }
+
+    fn a_grant(path: &[u8]) -> GrantRecord {
+        GrantRecord {
+            id: GrantId(Ulid::from_parts(1, 1)),
+            path: path.to_vec(),
+            identity: Identity { dev: 1, ino: 1, born: Timestamp::default() },
+            read_only: true,
+            until: Some(TIME),
+            agent: Some("agent:a".into()),
+            deny: vec!["*.key".into()],
+            created: TIME,
+        }
+    }
+
+    fn an_op() -> OpLine {
+        OpLine {
+            op: OpId { run: run_id(), seq: 3 },
+            verb: "move",
+            path: "a".into(),
+            to: Some("b".into()),
+            before: Some(Digest([1; 32])),
+            after: None,
+            result: "done".into(),
+            undone_by: None,
+        }
+    }
+
+    #[test]
+    fn a_grant_has_its_shape() {
+        assert_eq!(
+            grant(&a_grant(b"/home/u"), Timestamp::default()).to_string(),
+            "{\"type\":\"grant\",\"id\":\"00000000010000000000000001\",\"path\":\"/home/u\",\"read_only\":true,\
+             \"until\":\"2026-11-21T11:00:00Z\",\"ended\":false,\"agent\":\"agent:a\",\"deny\":[\"*.key\"],\
+             \"created\":\"2026-11-21T11:00:00Z\"}"
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_has_its_bytes_too() {
+        let value = grant(&a_grant(b"/h/\xff"), TIME);
+        assert_eq!(value["path"], "/h/\u{fffd}");
+        assert_eq!(value["path_bytes"], "2f682fff");
+        assert_eq!(value["ended"], true);
+    }
+
+    #[test]
+    fn an_operation_has_its_shape() {
+        let value = op(&an_op());
+        assert_eq!(value["op"], "00000000010000000000000002/3");
+        assert_eq!(value["before"], "01".repeat(32));
+        assert_eq!(value["to"], "b");
+        assert!(value["after"].is_null() && value["undone_by"].is_null());
+    }
+
+    #[test]
+    fn every_key_is_described() {
+        let described = include_str!("../JSON.md");
+        let line = RunLine {
+            run: run_id(),
+            at: TIME,
+            actor: "recipe:tidy".into(),
+            goal: "tidy".into(),
+            undo_of: None,
+            status: RunStatus::Done,
+            summary: String::new(),
+            changes: 1,
+            undone: 0,
+        };
+        let full = RunDetails { line, roots: vec![], plans: vec![("t".into(), 2, 1)], notes: vec![] };
+        let diff = FileDiff {
+            path: "a".into(),
+            moved_to: None,
+            verb: "replace",
+            before: Some(b"a\n".to_vec()),
+            after: Some(b"b\n".to_vec()),
+            note: String::new(),
+        };
+        let ended = RunReport {
+            run: run_id(),
+            status: RunStatus::Done,
+            summary: String::new(),
+            changes: 1,
+            failed: 0,
+            refused: 0,
+        };
+        let taken_back = UndoReport {
+            run: None,
+            of: run_id(),
+            steps: vec![],
+            undone: 1,
+            already: 0,
+            conflicts: vec![(OpId { run: run_id(), seq: 1 }, "changed".into())],
+            left: 1,
+            times: 1,
+            stopped: false,
+        };
+        let values = [
+            grant(&a_grant(b"\xff"), TIME),
+            details(&full),
+            op(&an_op()),
+            file(&diff),
+            report(&ended, "", Exit::Ok),
+            undo(&taken_back, true, Exit::Conflict),
+        ];
+        for value in values {
+            for key in value.as_object().unwrap().keys() {
+                assert!(described.contains(&format!("`{key}`")), "JSON.md does not describe `{key}`");
+            }
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! A plan as a tree of changes: folders with counts and sizes, moves as `old -> new`, long lists folded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use raincoat_runtime::PlanView;
+use raincoat_types::wire::PlanStep;
+use raincoat_types::{FileChange, FileKind, Place, RelPath, display_bytes};
+
+use super::size;
+use crate::out::Style;
+
+/// Changes of one folder that are listed before the rest is folded; where the tree is still too long, fewer.
+const FOLDS: [usize; 4] = [usize::MAX, 8, 2, 0];
+/// Lines that a tree should fit into.
+const FIT: usize = 60;
+/// Lines that a tree has at most, unless it was unfolded.
+const MOST: usize = 400;
+/// Sources of an archive that its line names.
+const SOURCES: usize = 3;
+
+/// A place: which of the run's folders, and the path beneath it.
+pub(crate) type At = (usize, Vec<u8>);
+
+/// One change of a plan, ready to be shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Item {
+    /// In words, without the folder it lies in.
+    pub(crate) text: String,
+    /// Where it ends up, then where it comes from.
+    pub(crate) places: Vec<At>,
+    /// It makes a folder.
+    pub(crate) mkdir: bool,
+    /// Bytes it is about.
+    pub(crate) bytes: u64,
+    /// Files it is about.
+    pub(crate) files: u64,
+    /// Why the gate would refuse it.
+    pub(crate) refused: Option<String>,
+    /// Why its proposer wants it.
+    pub(crate) why: String,
+    /// Its line does not say all of it: new content, a long list of sources.
+    pub(crate) more: bool,
+}
+
+/// A plan as a tree.
+pub(crate) struct Tree {
+    /// Every change, in the plan's order.
+    pub(crate) items: Vec<Item>,
+    roots: Vec<(String, Node)>,
+}
+
+#[derive(Default)]
+struct Node {
+    children: BTreeMap<Vec<u8>, Node>,
+    items: Vec<usize>,
+    /// The step that makes this folder.
+    made: Option<usize>,
+}
+
+/// What of a tree is to be shown.
+#[derive(Clone, Default)]
+pub(crate) struct Show {
+    /// Everything.
+    pub(crate) all: bool,
+    /// These folders and what is below them.
+    pub(crate) open: BTreeSet<At>,
+    /// Which steps are chosen; a step that is missing here is.
+    pub(crate) chosen: Vec<bool>,
+}
+
+/// A tree's lines.
+pub(crate) struct Rendered {
+    pub(crate) lines: Vec<String>,
+    /// Something is folded or cut away.
+    pub(crate) folded: bool,
+}
+
+/// Counts of what is chosen.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Total {
+    pub(crate) changes: u64,
+    pub(crate) files: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Tree {
+    /// The tree of a plan that wants an answer.
+    pub(crate) fn of(plan: &PlanView<'_>) -> Tree {
+        let items = plan.steps.iter().enumerate().map(|(n, step)| {
+            let fact = plan.facts.get(n).cloned().unwrap_or_default();
+            let resolved: Vec<At> =
+                fact.resolved.iter().map(|(root, path)| (*root, path.as_bytes().to_vec())).collect();
+            item(step, &resolved, fact.source, fact.files, fact.refused.map(|r| r.message), plan.roots)
+        });
+        let folders = plan.roots.iter().map(|(_, path)| display_bytes(path)).collect();
+        Tree::new(folders, items.collect())
+    }
+
+    fn new(folders: Vec<String>, items: Vec<Item>) -> Tree {
+        let mut roots: Vec<(String, Node)> = folders.into_iter().map(|path| (path, Node::default())).collect();
+        for (n, item) in items.iter().enumerate() {
+            let Some((root, path)) = item.places.first() else { continue };
+            let Some((_, mut node)) = roots.get_mut(*root).map(|(name, node)| (name, node)) else { continue };
+            let mut names: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|name| !name.is_empty()).collect();
+            if !item.mkdir {
+                names.pop();
+            }
+            for name in names {
+                node = node.children.entry(name.to_vec()).or_default();
+            }
+            if item.mkdir && node.made.is_none() {
+                node.made = Some(n);
+            } else {
+                node.items.push(n);
+            }
+        }
+        Tree { items, roots }
+    }
+
+    /// What the chosen steps come to.
+    pub(crate) fn total(&self, chosen: &[bool]) -> Total {
+        let steps = self.items.iter().enumerate().filter(|(n, _)| is_chosen(chosen, *n));
+        steps.fold(Total::default(), |sum, (_, item)| sum.plus(item))
+    }
+
+    /// The tree's lines.
+    pub(crate) fn render(&self, show: &Show, style: Style) -> Rendered {
+        let mut rendered = Rendered { lines: Vec::new(), folded: false };
+        for fold in if show.all { [usize::MAX].as_slice() } else { &FOLDS } {
+            rendered = self.render_folded(show, style, *fold);
+            if rendered.lines.len() <= FIT {
+                break;
+            }
+        }
+        if !show.all && show.open.is_empty() && rendered.lines.len() > MOST {
+            let more = rendered.lines.len() - MOST;
+            rendered.lines.truncate(MOST);
+            rendered
+                .lines
+                .push(style.dim(&format!("… {} more (see all: x all)", size::of(more as u64, "line", "lines"))));
+            rendered.folded = true;
+        }
+        rendered
+    }
+
+    fn render_folded(&self, show: &Show, style: Style, fold: usize) -> Rendered {
+        let mut out = Rendered { lines: Vec::new(), folded: false };
+        for (root, (name, node)) in self.roots.iter().enumerate() {
+            let total = self.total_of(node, &show.chosen);
+            if total.changes == 0 && node.is_empty() {
+                continue;
+            }
+            out.lines.push(format!("{}  {}", style.bold(name), style.dim(&total.words())));
+            let mut painter = Painter { tree: self, show, style, fold, root, out: &mut out };
+            painter.paint(node, &mut Vec::new(), "", show.all);
+        }
+        out
+    }
+
+    fn total_of(&self, node: &Node, chosen: &[bool]) -> Total {
+        let mut sum = Total::default();
+        for n in node.items.iter().chain(&node.made).filter(|n| is_chosen(chosen, **n)) {
+            sum = self.items.get(*n).map_or(sum, |item| sum.plus(item));
+        }
+        node.children.values().map(|child| self.total_of(child, chosen)).fold(sum, Total::and)
+    }
+}
+
+fn is_chosen(chosen: &[bool], n: usize) -> bool {
+    chosen.get(n).copied().unwrap_or(true)
+}
+
+struct Painter<'a> {
+    tree: &'a Tree,
+    show: &'a Show,
+    style: Style,
+    fold: usize,
+    root: usize,
+    out: &'a mut Rendered,
+}
+
+impl Painter<'_> {
+    fn paint(&mut self, node: &Node, path: &mut Vec<u8>, indent: &str, open: bool) {
+        let open = open || self.show.open.contains(&(self.root, path.clone()));
+        let listed = if open || node.items.len() <= self.fold { node.items.len() } else { self.fold };
+        let folded = node.items.len() - listed;
+        let mut left = node.children.len() + listed + usize::from(folded > 0);
+        for (name, child) in &node.children {
+            left -= 1;
+            let (branch, below) = if left == 0 { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            let total = self.tree.total_of(child, &self.show.chosen);
+            let mut words = total.words();
+            if let Some(step) = child.made {
+                words = format!("new [{}], {words}", step + 1);
+            }
+            let (name_shown, words) = (self.style.cyan(&format!("{}/", display_bytes(name))), self.style.dim(&words));
+            self.out.lines.push(format!("{indent}{branch}{name_shown}  {words}"));
+            let length = path.len();
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name);
+            self.paint(child, path, &format!("{indent}{below}"), open);
+            path.truncate(length);
+        }
+        for n in node.items.iter().take(listed) {
+            left -= 1;
+            let branch = if left == 0 { "└─ " } else { "├─ " };
+            let line = self.step(*n);
+            self.out.lines.push(format!("{indent}{branch}{line}"));
+        }
+        if folded > 0 {
+            self.out.folded = true;
+            let place = if path.is_empty() { ".".to_owned() } else { display_bytes(path) };
+            let words = format!("… {} more (see them: x {place})", size::of(folded as u64, "change", "changes"));
+            self.out.lines.push(format!("{indent}└─ {}", self.style.dim(&words)));
+        }
+    }
+
+    fn step(&self, n: usize) -> String {
+        let Some(item) = self.tree.items.get(n) else { return String::new() };
+        let mut line = format!("[{}] {}", n + 1, item.text);
+        if item.bytes > 0 {
+            line.push_str(&format!("  {}", size::bytes(item.bytes)));
+        }
+        if !item.why.is_empty() {
+            line.push_str(&format!("  ({})", item.why));
+        }
+        if let Some(why) = &item.refused {
+            line.push_str(&format!("  {}", self.style.red(&format!("will be refused: {why}"))));
+        }
+        if is_chosen(&self.show.chosen, n) { line } else { self.style.dim(&format!("(left out) {line}")) }
+    }
+}
+
+impl Node {
+    fn is_empty(&self) -> bool {
+        self.children.is_empty() && self.items.is_empty() && self.made.is_none()
+    }
+}
+
+impl Total {
+    fn plus(self, item: &Item) -> Total {
+        let files = if item.mkdir { 0 } else { item.files.max(1) };
+        self.and(Total { changes: 1, files, bytes: item.bytes })
+    }
+
+    fn and(self, other: Total) -> Total {
+        Total {
+            changes: self.changes.saturating_add(other.changes),
+            files: self.files.saturating_add(other.files),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+
+    /// `46 changes, 12 MiB`.
+    pub(crate) fn words(self) -> String {
+        let changes = size::of(self.changes, "change", "changes");
+        if self.bytes == 0 { changes } else { format!("{changes}, {}", size::bytes(self.bytes)) }
+    }
+}
+
+/// One step in words. `resolved` has where its places really are; where that is not known yet, they are shown as named.
+fn item(
+    step: &PlanStep,
+    resolved: &[At],
+    source: Option<(FileKind, u64)>,
+    files: u64,
+    refused: Option<String>,
+    roots: &[(String, Vec<u8>)],
+) -> Item {
+    let places = Places { resolved, roots };
+    let was = source.map_or(0, |(_, size)| size);
+    let (mut mkdir, mut more, mut bytes) = (false, false, was);
+    let (text, places) = match &step.change {
+        FileChange::Write { at, content, .. } => {
+            let at = places.at(0, at);
+            bytes = content.len() as u64;
+            more = true;
+            let note = if source.is_some() { format!(" (was {})", size::bytes(was)) } else { " (new)".to_owned() };
+            (format!("write {}{note}", last(&at)), vec![at])
+        }
+        FileChange::Edit { at, old, new, all, .. } => {
+            let at = places.at(0, at);
+            more = true;
+            let each = if *all { ", every occurrence" } else { "" };
+            (format!("edit {} ({} B become {} B{each})", last(&at), old.len(), new.len()), vec![at])
+        }
+        FileChange::Mkdir { at, .. } => {
+            mkdir = true;
+            bytes = 0;
+            let at = places.at(0, at);
+            (format!("new folder {}", last(&at)), vec![at])
+        }
+        FileChange::Move { from, to, replace } => {
+            let (from, to) = (places.at(0, from), places.at(1, to));
+            (format!("{} -> {}{}", places.seen_from(&from, &to), last(&to), replacing(*replace)), vec![to, from])
+        }
+        FileChange::Copy { from, to, replace } => {
+            let (from, to) = (places.at(0, from), places.at(1, to));
+            (format!("copy {} -> {}{}", places.seen_from(&from, &to), last(&to), replacing(*replace)), vec![to, from])
+        }
+        FileChange::Delete { at, recursive } => {
+            let at = places.at(0, at);
+            let below = if *recursive && files > 1 { format!(" and {} in it", files - 1) } else { String::new() };
+            (format!("delete {}{below}", last(&at)), vec![at])
+        }
+        FileChange::Archive { from, to, format } => {
+            let sources: Vec<At> = from.iter().enumerate().map(|(n, place)| places.at(n, place)).collect();
+            let to = places.at(from.len(), to);
+            more = sources.len() > SOURCES;
+            let named: Vec<String> = sources.iter().take(SOURCES).map(|at| places.seen_from(at, &to)).collect();
+            let rest = if more { format!(" and {} more", sources.len() - SOURCES) } else { String::new() };
+            let text = format!("archive {}{rest} -> {} ({format:?})", named.join(", "), last(&to));
+            (text, std::iter::once(to).chain(sources).collect())
+        }
+        FileChange::Extract { from, to } => {
+            let (from, to) = (places.at(0, from), places.at(1, to));
+            (format!("extract {} -> {}/", places.seen_from(&from, &to), last(&to)), vec![to, from])
+        }
+        FileChange::Revert { op, .. } => (format!("take back {op}"), Vec::new()),
+        FileChange::RestoreTimes { now, .. } => {
+            (format!("give `{}` its times back", now.at.path.display()), Vec::new())
+        }
+    };
+    let why = super::visible::single(&step.why);
+    Item { text, places, mkdir, bytes, files, refused, why, more }
+}
+
+fn replacing(replace: bool) -> &'static str {
+    if replace { " (in the place of what is there)" } else { "" }
+}
+
+struct Places<'a> {
+    resolved: &'a [At],
+    roots: &'a [(String, Vec<u8>)],
+}
+
+impl Places<'_> {
+    fn at(&self, n: usize, named: &Place) -> At {
+        self.resolved.get(n).cloned().unwrap_or_else(|| (usize::from(named.root), plain(&named.path.0)))
+    }
+
+    /// A place as one says it in the folder of another: by its name alone where both are in one folder, by its path
+    /// beneath the run's folder, or with the folder in front where that is another one.
+    fn seen_from(&self, at: &At, from: &At) -> String {
+        if at.0 != from.0 {
+            let root = self.roots.get(at.0).map(|(_, path)| display_bytes(path)).unwrap_or_default();
+            return format!("{root}/{}", display_bytes(&at.1));
+        }
+        if folder(&at.1) == folder(&from.1) { last(at) } else { display_bytes(&at.1) }
+    }
+}
+
+/// A path as it was named, cleaned where it already is canonical but for its slashes.
+fn plain(named: &[u8]) -> Vec<u8> {
+    let names: Vec<&[u8]> = named.split(|b| *b == b'/').filter(|n| !n.is_empty() && *n != b".").collect();
+    let joined = names.join(&b'/');
+    if RelPath::new(&joined).is_ok() { joined } else { named.to_vec() }
+}
+
+fn folder(path: &[u8]) -> &[u8] {
+    path.iter().rposition(|b| *b == b'/').and_then(|at| path.get(..at)).unwrap_or_default()
+}
+
+fn last(at: &At) -> String {
+    let name = at.1.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    if name.is_empty() { ".".to_owned() } else { display_bytes(name) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use raincoat_types::Expect;
+
+    fn place(path: &str) -> Place {
+        Place { root: 0, path: path.into() }
+    }
+
+    pub(crate) fn moved(from: &str, to: &str) -> PlanStep {
+        step(FileChange::Move { from: place(from), to: place(to), replace: false })
+    }
+
+    pub(crate) fn made(at: &str) -> PlanStep {
+        step(FileChange::Mkdir { at: place(at), parents: false })
+    }
+
+    pub(crate) fn step(change: FileChange) -> PlanStep {
+        PlanStep { change, why: String::new() }
+    }
+
+    pub(crate) fn tree(steps: &[PlanStep]) -> Tree {
+        let roots = [("in".to_owned(), b"/home/u/in".to_vec())];
+        let items = steps.iter().map(|step| {
+            let source = (!matches!(step.change, FileChange::Mkdir { .. })).then_some((FileKind::File, 2048));
+            item(step, &[], source, 1, None, &roots)
+        });
+        Tree::new(vec!["/home/u/in".to_owned()], items.collect())
+    }
+
+    fn check(steps: &[PlanStep], show: &Show, expected: &str) {
+        let rendered = tree(steps).render(show, Style::default());
+        assert_eq!(rendered.lines.join("\n"), expected.trim());
+    }
+
+    #[test]
+    fn moves_stand_in_the_folder_they_go_to() {
+        let steps = [
+            made("Documents"),
+            made("Documents/2021"),
+            moved("Desktop/x.pdf", "Documents/2021/x.pdf"),
+            moved("b.pdf", "Documents/2021/b.pdf"),
+            moved("old.txt", "new.txt"),
+            step(FileChange::Delete { at: place("a\u{202e}.tmp"), recursive: false }),
+        ];
+        check(
+            &steps,
+            &Show::default(),
+            "
+/home/u/in  6 changes, 8.0 KiB
+├─ Documents/  new [1], 4 changes, 4.0 KiB
+│  └─ 2021/  new [2], 3 changes, 4.0 KiB
+│     ├─ [3] Desktop/x.pdf -> x.pdf  2.0 KiB
+│     └─ [4] b.pdf -> b.pdf  2.0 KiB
+├─ [5] old.txt -> new.txt  2.0 KiB
+└─ [6] delete a\\u{202e}.tmp  2.0 KiB",
+        );
+    }
+
+    #[test]
+    fn what_is_left_out_is_marked_and_not_counted() {
+        let steps = [moved("a", "d/a"), moved("b", "d/b")];
+        let show = Show { chosen: vec![true, false], ..Show::default() };
+        check(
+            &steps,
+            &show,
+            "
+/home/u/in  1 change, 2.0 KiB
+└─ d/  1 change, 2.0 KiB
+   ├─ [1] a -> a  2.0 KiB
+   └─ (left out) [2] b -> b  2.0 KiB",
+        );
+    }
+
+    #[test]
+    fn a_long_folder_is_folded_and_unfolds() {
+        let steps: Vec<PlanStep> = (0..100).map(|n| moved(&format!("{n}.jpg"), &format!("Pictures/{n}.jpg"))).collect();
+        let folded = tree(&steps).render(&Show::default(), Style::default());
+        assert!(folded.folded);
+        assert_eq!(folded.lines.len(), 2 + 8 + 1);
+        assert_eq!(folded.lines.last().unwrap(), "   └─ … 92 changes more (see them: x Pictures)");
+        let open = Show { open: [(0, b"Pictures".to_vec())].into(), ..Show::default() };
+        let open = tree(&steps).render(&open, Style::default());
+        assert!(!open.folded);
+        assert_eq!(open.lines.len(), 102);
+        assert!(!tree(&steps).render(&Show { all: true, ..Show::default() }, Style::default()).folded);
+    }
+
+    #[test]
+    fn a_huge_tree_is_cut_and_says_so() {
+        let steps: Vec<PlanStep> = (0..1000).map(|n| moved(&format!("{n}"), &format!("{n}/x"))).collect();
+        let rendered = tree(&steps).render(&Show::default(), Style::default());
+        assert!(rendered.folded);
+        assert_eq!(rendered.lines.len(), MOST + 1);
+        assert!(rendered.lines.last().unwrap().contains("x all"));
+    }
+
+    #[test]
+    fn resolved_places_are_shown_not_the_ones_named() {
+        let change = FileChange::Delete { at: place("link/../x"), recursive: false };
+        let roots = [("in".to_owned(), b"/in".to_vec())];
+        let shown = item(&step(change), &[(0, b"real/y".to_vec())], None, 1, Some("protected".into()), &roots);
+        assert_eq!(shown.text, "delete y");
+        assert_eq!(shown.places, [(0, b"real/y".to_vec())]);
+        let tree = Tree::new(vec!["/in".into()], vec![shown]);
+        let lines = tree.render(&Show::default(), Style::default()).lines;
+        assert_eq!(lines.last().unwrap(), "   └─ [1] delete y  will be refused: protected");
+    }
+
+    #[test]
+    fn new_content_is_more_than_a_line_says() {
+        let write = step(FileChange::Write { at: place("n.txt"), content: vec![b'x'; 10], expect: Expect::Absent });
+        let tree = tree(&[write, moved("a", "b")]);
+        assert!(tree.items[0].more && !tree.items[1].more);
+        assert_eq!(tree.items[0].text, "write n.txt (was 2.0 KiB)");
+    }
+}
