@@ -224,7 +224,8 @@ pub fn set_times_of(fd: BorrowedFd<'_>, mtime: Timestamp, atime: Timestamp) -> i
     fault::point("utimensat")?;
     let spec = |t: Timestamp| Timespec { tv_sec: t.secs, tv_nsec: t.nanos.into() };
     let times = Timestamps { last_access: spec(atime), last_modification: spec(mtime) };
-    Ok(fs::utimensat(fd, c"", &times, AtFlags::EMPTY_PATH)?)
+    // An empty path follows nothing; the flag says so to the effects thread's filter, which cannot read the path.
+    Ok(fs::utimensat(fd, c"", &times, AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// Copies `len` bytes at `offset` from one file to the same place in another, in the kernel, sharing blocks where the
