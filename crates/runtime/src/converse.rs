@@ -23,7 +23,7 @@ use raincoat_types::{
 
 use crate::console::Console;
 use crate::judge::Judge;
-use crate::plan::{Reviewed, Standing, Tally, refused_by_person};
+use crate::plan::{Hands, Plan, Reviewed, Standing, Tally, refused_by_person};
 use crate::{Error, Keeper};
 
 /// How often a stop is looked for while nothing comes.
@@ -284,21 +284,23 @@ impl<'a> Conversation<'a> {
 
     /// Reviews and makes a plan. Gives the person's words where they refused.
     fn make(&mut self, title: &str, steps: &Arc<Vec<PlanStep>>, told: &mut Told<'_>) -> Result<Option<String>, Gone> {
+        let hands = Hands { thread: self.thread, judge: self.judge };
+        let plan = Plan { title, steps };
         let reviewed = self
             .keeper
-            .review(self.thread, self.judge, title, steps, &self.roots, &mut self.standing, self.console)
+            .review(hands, plan, &self.roots, &mut self.standing, self.console)
             .map_err(|e| Gone(Some(e)))?;
         let accepted = match reviewed {
             Reviewed::Refused(words) => return Ok(Some(words)),
             Reviewed::Accepted(accepted) => accepted,
         };
-        let plan = postcard::to_stdvec(&(title, steps.len() as u64, accepted.chosen.len() as u64)).unwrap_or_default();
-        self.note(NoteKind::Plan, plan)?;
+        let kept = postcard::to_stdvec(&(title, steps.len() as u64, accepted.chosen.len() as u64)).unwrap_or_default();
+        self.note(NoteKind::Plan, kept)?;
         let total = accepted.chosen.len() as u64;
         let (socket, console) = (&mut self.socket, &mut *self.console);
         let mut hung_up = None;
         self.keeper
-            .make(self.thread, self.judge, steps, &accepted, &self.stop, &mut self.tally, &mut |outcomes, done| {
+            .make(hands, plan, &accepted, &self.stop, &mut self.tally, &mut |outcomes, done| {
                 console.status(title, Some((done, total)));
                 if hung_up.is_none() {
                     hung_up = told(socket, outcomes).err();

@@ -41,6 +41,20 @@ pub(crate) enum Reviewed {
     Refused(String),
 }
 
+/// A run's hands: the thread that acts, and who decides.
+#[derive(Clone, Copy)]
+pub(crate) struct Hands<'a> {
+    pub(crate) thread: &'a EffectsThread,
+    pub(crate) judge: &'a Judge,
+}
+
+/// A plan as it was proposed.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan<'a> {
+    pub(crate) title: &'a str,
+    pub(crate) steps: &'a Arc<Vec<PlanStep>>,
+}
+
 /// What a run keeps between its plans.
 #[derive(Default)]
 pub(crate) struct Standing {
@@ -60,14 +74,13 @@ impl Keeper {
     /// Shows a plan to the person, unless they allowed such plans beforehand.
     pub(crate) fn review(
         &self,
-        thread: &EffectsThread,
-        judge: &Judge,
-        title: &str,
-        steps: &Arc<Vec<PlanStep>>,
+        hands: Hands<'_>,
+        plan: Plan<'_>,
         roots: &[(String, Vec<u8>)],
         standing: &mut Standing,
         console: &mut dyn Console,
     ) -> Result<Reviewed, Error> {
+        let (Hands { thread, judge }, Plan { title, steps }) = (hands, plan);
         let now = self.clock.now();
         let all = || (0..steps.len()).filter_map(|n| u32::try_from(n).ok()).collect::<Vec<u32>>();
         let until = Timestamp { secs: now.secs.saturating_add(APPROVAL_SECS), nanos: now.nanos };
@@ -148,14 +161,14 @@ impl Keeper {
     /// Makes the accepted steps. `told` hears of each slice as it is done.
     pub(crate) fn make(
         &self,
-        thread: &EffectsThread,
-        judge: &Judge,
-        steps: &Arc<Vec<PlanStep>>,
+        hands: Hands<'_>,
+        plan: Plan<'_>,
         accepted: &Accepted,
         stop: &AtomicBool,
         tally: &mut Tally,
         told: &mut dyn FnMut(Vec<(u32, Outcome)>, u64),
     ) -> Result<(), Error> {
+        let (Hands { thread, judge }, Plan { steps, .. }) = (hands, plan);
         let mut done = 0_u64;
         // A recipe's steps stand for themselves. An agent's may build on each other (copy, then delete): the first that
         // does not come out ends the plan.

@@ -18,6 +18,9 @@ use crate::{Class, Error, Keeper};
 
 const KIND: &str = "provider";
 
+/// A provider and the key to it.
+pub(crate) type Chosen = (ProviderConfig, Option<Secret<String>>);
+
 /// A credential as it may be shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct KeyLine {
@@ -183,7 +186,7 @@ impl Keeper {
     }
 
     /// The provider of a task, with its key. `None` for a recipe.
-    pub(crate) fn provider_for(&self, ask: &RunAsk) -> Result<Option<(ProviderConfig, Option<Secret<String>>)>, Error> {
+    pub(crate) fn provider_for(&self, ask: &RunAsk) -> Result<Option<Chosen>, Error> {
         if matches!(ask.task, Task::Recipe { .. }) {
             return Ok(None);
         }

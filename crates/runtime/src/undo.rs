@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use raincoat_audit::{About, Event};
 use raincoat_effects::thread::EffectsThread;
-use raincoat_journal::{DirRestore, Journal, JournalError, Selection, Skipped};
+use raincoat_effects::{Resolved, undo};
+use raincoat_gate::Permit;
+use raincoat_journal::{Journal, JournalError, Selection, Skipped};
 use raincoat_os::new_ulid;
 use raincoat_types::{
-    Actor, Change, DirTimes, FailureKind, FileChange, OpId, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
+    Actor, Change, Failure, FailureKind, FileChange, OpId, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
 };
 
 use crate::console::Console;
@@ -160,7 +162,7 @@ impl Keeper {
         let thread = self.effects_thread(run, folders, &judge, stop.clone(), console)?;
         report.run = Some(run);
         // Before anything moves: which folders has nobody touched since?
-        let dirs = untouched(&thread, dirs)?;
+        let dirs = thread.call(move |effects| undo::untouched(effects, dirs)).map_err(Error::store)?;
         let total = plan.ops.len() as u64;
         for slice in plan.ops.chunks(SLICE) {
             if stop.load(Ordering::Relaxed) {
@@ -171,7 +173,13 @@ impl Keeper {
             console.status("undo", Some((u64::from(report.undone + report.left), total)));
         }
         if !report.stopped {
-            report.times = give_times_back(&thread, &judge, dirs)?;
+            let deciding = judge.clone();
+            let given = thread
+                .call(move |effects| {
+                    undo::give_times_back(effects, dirs, &mut |action, resolved| permitted(&deciding, action, resolved))
+                })
+                .map_err(Error::store)?;
+            report.times = u32::try_from(given).unwrap_or(u32::MAX);
         }
         let finished = thread.call(raincoat_effects::Effects::finish).map_err(Error::store)?;
         drop(thread);
@@ -224,25 +232,6 @@ fn asked(error: &JournalError) -> Error {
     }
 }
 
-/// A folder's times to give back, if nobody touched it since.
-struct Due {
-    restore: DirRestore,
-}
-
-fn untouched(thread: &EffectsThread, dirs: Vec<DirRestore>) -> Result<Vec<Due>, Error> {
-    thread
-        .call(move |effects| {
-            dirs.into_iter()
-                .filter(|dir| match dir.expect {
-                    None => true,
-                    Some(expect) => effects.dir_times(&dir.now).is_some_and(|now| now.mtime == expect.mtime),
-                })
-                .map(|restore| Due { restore })
-                .collect()
-        })
-        .map_err(Error::store)
-}
-
 fn take_back(
     thread: &EffectsThread,
     judge: &Judge,
@@ -253,44 +242,19 @@ fn take_back(
     let (deciding, ops) = (judge.clone(), slice.to_vec());
     let results = thread
         .call(move |effects| {
-            let mut waiting = Vec::new();
-            let mut results = Vec::new();
-            for op in ops {
-                let action = FileChange::Revert { op, overwrite };
-                let resolved = effects.resolve_change(&action);
-                let permit = resolved.map_err(|failure| failure.message).and_then(|mut resolved| {
-                    let permit =
-                        deciding.decide(action, &mut resolved, Vec::new(), None).map_err(|refusal| refusal.message)?;
-                    Ok((permit, resolved))
-                });
-                match permit {
-                    Ok((permit, resolved)) => {
-                        effects.change(permit, resolved);
-                        waiting.push(op);
-                    }
-                    Err(words) => results.push((op, Some((FailureKind::Denied, words)))),
-                }
-            }
-            let settled = effects.settle();
-            results.extend(
-                waiting
-                    .into_iter()
-                    .zip(settled)
-                    .map(|(op, changed)| (op, changed.failure.map(|f| (f.kind, f.message)))),
-            );
-            results
+            undo::take_back(effects, &ops, overwrite, &mut |action, resolved| permitted(&deciding, action, resolved))
         })
         .map_err(Error::store)?;
     for (op, failure) in results {
         match failure {
             None => report.undone += 1,
-            Some((FailureKind::Stopped, _)) => report.stopped = true,
-            Some((FailureKind::Broken, words)) => return Err(Error::store(words)),
-            Some((_, words)) => {
-                judge.recorder.log_lazily(vec![Event::UndoRefused { op, why: words.clone() }]);
+            Some(Failure { kind: FailureKind::Stopped, .. }) => report.stopped = true,
+            Some(Failure { kind: FailureKind::Broken, message, .. }) => return Err(Error::store(message)),
+            Some(Failure { message, .. }) => {
+                judge.recorder.log_lazily(vec![Event::UndoRefused { op, why: message.clone() }]);
                 report.left += 1;
                 if report.conflicts.len() < TOLD {
-                    report.conflicts.push((op, words));
+                    report.conflicts.push((op, message));
                 }
             }
         }
@@ -298,26 +262,11 @@ fn take_back(
     Ok(())
 }
 
-/// The last step: the folders' own times, deepest first. A folder whose undo was not whole keeps what it has.
-fn give_times_back(thread: &EffectsThread, judge: &Judge, dirs: Vec<Due>) -> Result<u32, Error> {
-    let judge = judge.clone();
-    thread
-        .call(move |effects| {
-            let mut given = 0;
-            for Due { restore } in dirs {
-                let Some(now) = effects.dir_times(&restore.at) else { continue };
-                let then = DirTimes { at: restore.at, mtime: restore.times.mtime, atime: restore.times.atime };
-                let action = FileChange::RestoreTimes { now, then };
-                let Ok(mut resolved) = effects.resolve_change(&action) else { continue };
-                if let Ok(permit) = judge.decide(action, &mut resolved, Vec::new(), None) {
-                    effects.change(permit, resolved);
-                    given += 1;
-                }
-            }
-            let failed = effects.settle().iter().filter(|changed| changed.failure.is_some()).count();
-            given - u32::try_from(failed).unwrap_or(given)
-        })
-        .map_err(Error::store)
+/// Leave from the gate, as an undo asks for it.
+fn permitted(judge: &Judge, action: FileChange, resolved: &mut Resolved) -> Result<Permit<FileChange>, Failure> {
+    judge
+        .decide(action, resolved, Vec::new(), None)
+        .map_err(|refusal| Failure::new(FailureKind::Denied, refusal.message))
 }
 
 fn words_of(change: &Change) -> String {
