@@ -40,6 +40,9 @@ pub fn main() -> ExitCode {
         Some("probe") => return code(raincoat_runtime::probe_main()),
         _ => {}
     }
+    for missing in raincoat_runtime::harden() {
+        out::stderr_line(&format!("raincoat: not enforced here: {missing}"));
+    }
     ExitCode::from(guarded(|| app::run(arguments)).code())
 }
 

@@ -36,7 +36,7 @@ pub use providers::{KeyLine, ProviderTest};
 pub use recovery::Recovered;
 pub use run::{RunAsk, RunReport};
 pub use undo::{UndoAsk, UndoReport, UndoStepView};
-pub use worker::{probe_main, worker_main};
+pub use worker::{harden, probe_main, worker_main};
 
 pub use raincoat_agent::recipes::{OptionInfo, RECIPES, RecipeInfo, Values, check_options};
 pub use raincoat_model::{NativeTools, ProviderConfig};

@@ -42,6 +42,13 @@ fn enclosed(arguments: &[String]) -> Result<(), String> {
     raincoat_agent::work(socket, ready).map_err(|e| e.to_string())
 }
 
+/// Switches off for this process what a keeper of keys has no use for: core files, debuggers, new privileges. Call it
+/// first in `main`, while there is one thread. Gives what did not take, in words.
+pub fn harden() -> Vec<String> {
+    let failed = raincoat_os::harden::harden_process();
+    failed.into_iter().map(|step| format!("{} ({})", step.step, step.error)).collect()
+}
+
 /// The whole of a probing child, for `raincoat doctor`. Gives the exit code.
 pub fn probe_main() -> i32 {
     i32::from(raincoat_sandbox::probe_main().is_err())
