@@ -149,7 +149,7 @@ pub(crate) fn act(recorder: &Recorder, step: &Step, intent: &Intent) -> Result<(
         Change::Create { .. } => Ok(mutate::rename_new(folder, &temp, folder, name).map_err(fail)?),
         Change::Replace { before, in_place: false, .. } => {
             mutate::exchange(folder, &temp, name).map_err(|e| no_exchange(e, found))?;
-            match still_is(folder, &temp, before) {
+            match is_ours_now(folder, &temp, before) {
                 Ok(true) => Ok(()),
                 other => {
                     // Somebody wrote in between: theirs goes back under its name.
@@ -168,7 +168,7 @@ pub(crate) fn act(recorder: &Recorder, step: &Step, intent: &Intent) -> Result<(
         }
         Change::Remove { before, .. } => {
             mutate::rename_new(folder, name, folder, &temp).map_err(fail)?;
-            match still_is(folder, &temp, before) {
+            match is_ours_now(folder, &temp, before) {
                 Ok(true) => Ok(()),
                 other => {
                     let words = give_back(folder, &temp, found, intent).map_err(unsure)?;
@@ -214,6 +214,23 @@ pub(crate) fn act(recorder: &Recorder, step: &Step, intent: &Intent) -> Result<(
             Ok(())
         }
     }
+}
+
+/// Whether what was taken to a temporary name is what was sealed, and stays it: nobody finds it under its old name any
+/// more, and nobody who found it before can still write to it. (With other names it lives on, and with it what is
+/// written.)
+fn is_ours_now(folder: BorrowedFd<'_>, temp: &[u8], before: &Image) -> io::Result<bool> {
+    if before.meta.kind == FileKind::File && before.meta.nlink == 1 {
+        let Some(stat) = state::stat_at(folder, temp)?.filter(|stat| stat.identity == before.meta.identity) else {
+            return Ok(false);
+        };
+        let fd = beneath::open_file_for_reading(folder, temp, &stat)?;
+        // Where there are no leases, the comparison below has to do.
+        if mutate::nobody_writes(fd.as_fd()).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock) {
+            return Ok(false);
+        }
+    }
+    still_is(folder, temp, before)
 }
 
 /// Puts somebody's newer file, taken for the one to remove, back under its name. Where that is taken again by now, it

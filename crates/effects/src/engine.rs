@@ -62,15 +62,6 @@ impl Step {
     pub(crate) fn between(change: Change, at: (usize, Found), other: (usize, Found)) -> Step {
         Step { change, at, other: Some(other), payload: Payload::None, undoes: None, made: false }
     }
-
-    /// The image of what it changes, with the identity it has now.
-    fn image(&self) -> Option<&Image> {
-        match &self.change {
-            Change::Replace { before, .. } | Change::Remove { before, .. } => Some(before),
-            Change::Move { image, .. } | Change::Link { image, .. } => Some(image),
-            Change::Create { .. } | Change::SetMeta { .. } => None,
-        }
-    }
 }
 
 /// What came of the steps of one proposal.
@@ -95,7 +86,7 @@ pub(crate) struct Engine {
     touched: HashSet<(usize, RelPath)>,
     /// Folders in which waiting steps will have temporary names: they are not empty until those are made.
     temps_in: HashSet<(usize, RelPath)>,
-    /// Files with several names that waiting steps change: under each of them.
+    /// Files with several names that waiting steps write to: their content changes under each of them.
     touched_links: HashSet<(u64, u64)>,
     /// A full or failing disk: nothing more is made until the proposals so far are settled.
     halted: Option<Failure>,
@@ -246,8 +237,8 @@ impl Engine {
         {
             self.temps_in.insert((step.at.0, parent));
         }
-        if let Some(image) = step.image().filter(|image| image.meta.nlink > 1) {
-            self.touched_links.insert((image.meta.identity.dev, image.meta.identity.ino));
+        if let Change::Replace { before, in_place: true, .. } = &step.change {
+            self.touched_links.insert((before.meta.identity.dev, before.meta.identity.ino));
         }
         if let Payload::Bytes(bytes) = &step.payload {
             self.queued_bytes += bytes.len();

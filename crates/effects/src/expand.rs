@@ -88,7 +88,12 @@ pub(crate) fn find_again(engine: &mut Engine, n: usize, path: &RelPath) -> Resul
         engine.flush();
     }
     let found = engine.resolver.folder(n)?.root.find_exact(path).map_err(fault)?;
-    Ok((n, found))
+    if !engine.is_touched_link(found.stat.as_ref()) {
+        return Ok((n, found));
+    }
+    // It waits to be changed under another of its names.
+    engine.flush();
+    Ok((n, engine.resolver.folder(n)?.root.find_exact(path).map_err(fault)?))
 }
 
 /// Metadata of a new file: the person's own, ordinary permissions, times of now. `mode` is what a program asks for

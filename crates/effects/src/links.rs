@@ -36,6 +36,11 @@ impl LinkFinder {
         Ok(self.removed.get(&run).and_then(|of| of.get(identity)).cloned().unwrap_or_default())
     }
 
+    /// Whether the next question goes through the folders. Nothing may wait to be changed then.
+    pub(crate) fn must_look(&self) -> bool {
+        self.found.is_none()
+    }
+
     /// Names that an inode, one that a run asked about took a name of, had when the folders were last looked through.
     pub(crate) fn names(&mut self, resolver: &Resolver, identity: &Identity) -> Result<Vec<(usize, RelPath)>, Failure> {
         if self.found.is_none() {

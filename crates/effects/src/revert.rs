@@ -112,9 +112,22 @@ impl Reverting<'_> {
         if removed.is_empty() {
             return Ok(None);
         }
-        // What waits may be about its other names.
-        self.engine.flush();
-        for (n, path) in self.engine.links.names(&self.engine.resolver, &identity)? {
+        if self.engine.links.must_look() {
+            self.engine.flush();
+        }
+        let mut names = self.engine.links.names(&self.engine.resolver, &identity)?;
+        let waits = |engine: &Engine| {
+            names.iter().any(|(n, path)| engine.is_touched(*n, path))
+                || removed.iter().any(|(_, spot)| {
+                    engine.resolver.index_of(spot.grant).is_some_and(|n| engine.is_touched(n, &spot.path))
+                })
+        };
+        // What waits is about its other names.
+        if waits(self.engine) {
+            self.engine.flush();
+            names = self.engine.links.names(&self.engine.resolver, &identity)?;
+        }
+        for (n, path) in names {
             if let Some(found) = self.holds(n, &path, &identity, then)? {
                 return Ok(Some(found));
             }

@@ -294,3 +294,13 @@ fn a_new_file_gets_what_the_folders_default_acl_says() {
         assert_eq!((ours.mode, &ours.xattrs), (theirs.mode, &theirs.xattrs));
     }
 }
+
+#[test]
+fn a_file_written_in_place_loses_a_name_and_gets_it_back() {
+    let home = Home::new();
+    furnish(&home);
+    std::fs::remove_file(home.path("docs/three")).unwrap();
+    std::fs::write(home.path("links/one"), b"").unwrap();
+    age(&home.tree());
+    there_and_back_in(&home, vec![write("links/two", b"1"), rm("links/one")]);
+}

@@ -268,11 +268,25 @@ pub fn copy_range(from: BorrowedFd<'_>, to: BorrowedFd<'_>, offset: u64, len: u6
 /// `WouldBlock` where somebody has it open now; `Unsupported` where the file system has no leases or the file is not
 /// ours.
 pub fn hold_alone(fd: BorrowedFd<'_>) -> io::Result<()> {
+    lease(fd, libc::F_WRLCK)
+}
+
+/// Makes sure that nobody has the file open to write to it (a read lease, got and given up at once). `fd` is open for
+/// reading only.
+///
+/// # Errors
+/// As [`hold_alone`].
+pub fn nobody_writes(fd: BorrowedFd<'_>) -> io::Result<()> {
+    lease(fd, libc::F_RDLCK)?;
+    lease(fd, libc::F_UNLCK)
+}
+
+fn lease(fd: BorrowedFd<'_>, kind: libc::c_int) -> io::Result<()> {
     // SAFETY: plain fcntl calls on a descriptor that lives through them; no memory is passed.
     let result = unsafe {
         // Who waits is announced by a signal; SIGURG is ignored unless somebody asks for it, SIGIO would end us.
         libc::fcntl(fd.as_raw_fd(), F_SETSIG, libc::SIGURG);
-        libc::fcntl(fd.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK)
+        libc::fcntl(fd.as_raw_fd(), libc::F_SETLEASE, kind)
     };
     if result == 0 {
         return Ok(());
