@@ -1,4 +1,4 @@
-//! The shapes of `--json`, which scripts rely on: a key never changes its meaning or goes away. `JSON.md` beside this
+//! The shapes of `--json`, which scripts rely on: a key never changes its meaning or goes away. `docs/json.md` describes
 //! crate describes them, and a test holds the two together.
 
 use raincoat_runtime::{
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn every_key_is_described() {
-        let described = include_str!("../JSON.md");
+        let described = include_str!("../../../docs/json.md");
         let line = RunLine {
             run: run_id(),
             at: TIME,
@@ -339,7 +339,7 @@ mod tests {
         ];
         for value in values {
             for key in value.as_object().unwrap().keys() {
-                assert!(described.contains(&format!("`{key}`")), "JSON.md does not describe `{key}`");
+                assert!(described.contains(&format!("`{key}`")), "docs/json.md does not describe `{key}`");
             }
         }
     }
