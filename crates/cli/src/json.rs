@@ -1,5 +1,5 @@
 //! The shapes of `--json`, which scripts rely on: a key never changes its meaning or goes away. `docs/json.md` describes
-//! crate describes them, and a test holds the two together.
+//! them, and a test holds the two together.
 
 use raincoat_runtime::{
     AuditLine, AuditReport, Check, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, ProviderConfig,

@@ -451,6 +451,7 @@ pub fn absolute(path: &Path) -> io::Result<PathBuf> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make their trees by path")]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;

@@ -389,6 +389,7 @@ impl AppendFile {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests make their trees by path")]
 mod tests {
     use super::*;
 

@@ -252,7 +252,10 @@ fn the_effects_thread_does_everything_that_effects_do() {
         mutate::link(at, b"one", b.as_fd(), b"hard").unwrap();
         // Between folders: needs the right to refer, which Landlock has since ABI 2.
         mutate::rename_new(at, b"two", b.as_fd(), b"moved").unwrap();
-        mutate::set_times(at, b"link", raincoat_types::Timestamp { secs: 5, nanos: 0 }, Default::default()).unwrap();
+        let link = mutate::hold(at, b"link").unwrap();
+        let then = raincoat_types::Timestamp { secs: 5, nanos: 0 };
+        mutate::set_times_of(link.as_fd(), then, Default::default()).unwrap();
+        assert_eq!(state::stat_at(at, b"link").unwrap().unwrap().mtime, then);
         mutate::sync_dir(at).unwrap();
         mutate::sync_file_system(b.as_fd()).unwrap();
         state::xattrs_at(at, b"one").unwrap();
@@ -260,7 +263,8 @@ fn the_effects_thread_does_everything_that_effects_do() {
         let wanted = raincoat_types::Meta { mode: 0o640, ..full };
         mutate::set_meta(at, b"one", &wanted).unwrap();
         assert_eq!(full_meta(at, b"one").mode, 0o640);
-        let lease = mutate::hold_alone(mutate::open_file_for_writing(b.as_fd(), b"moved").unwrap().as_fd());
+        let moved = full_meta(b.as_fd(), b"moved").identity;
+        let lease = mutate::hold_alone(mutate::open_file_for_writing(b.as_fd(), b"moved", &moved).unwrap().as_fd());
         assert!(lease.is_ok() || lease.unwrap_err().kind() != std::io::ErrorKind::PermissionDenied);
         mutate::unlink(b.as_fd(), b"hard").unwrap();
         mutate::remove_dir(at, b"dir").unwrap();
