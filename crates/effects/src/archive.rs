@@ -38,16 +38,18 @@ pub(crate) fn pack(
     let unnamed = mutate::create_unnamed(to.1.folder()).map_err(fail)?;
     let file = File::from(unnamed.try_clone().map_err(fail)?);
     let mut packer = Packer::new(file, format);
-    let mut tops: HashSet<&[u8]> = HashSet::new();
+    let base = shared_folder(sources);
+    let mut tops: HashSet<(usize, &RelPath)> = HashSet::new();
     for (nth, (n, found)) in sources.iter().enumerate() {
         let Some(stat) = &found.stat else {
             return Err(Failure::new(FailureKind::NotFound, format!("no such file: `{}`", found.path.display())));
         };
-        if !tops.insert(&found.name) {
-            let words = format!("two of the things to pack are called `{}`", found.path.display());
+        let doubled = !tops.insert((*n, &found.path)) || sources.iter().any(|(other, _)| other != n);
+        if doubled {
+            let words =
+                format!("`{}` is named twice, or not everything is in one folder of the run", found.path.display());
             return Err(Failure::new(FailureKind::Invalid, words));
         }
-        let base = found.path.split_last().map_or(RelPath::ROOT, |(parent, _)| parent);
         if !found.path.is_root() {
             packer.add(found, stat, &base)?;
         }
@@ -64,6 +66,19 @@ pub(crate) fn pack(
     let meta = fresh_meta(engine, &to.1, FileKind::File, 0o666, size)?;
     let change = Change::Create { at: spot(engine, &to)?, after: Image { meta, content: Content::File(content) } };
     engine.push(ticket, Step::new(change, to, Payload::Unnamed(unnamed)))
+}
+
+/// The deepest folder that everything to be packed lies in: entries are named from there, so that equal names of
+/// different folders stay apart.
+fn shared_folder(sources: &[(usize, Found)]) -> RelPath {
+    let parent = |found: &Found| found.path.split_last().map_or(RelPath::ROOT, |(parent, _)| parent);
+    let mut shared = sources.first().map_or(RelPath::ROOT, |(_, found)| parent(found));
+    for (_, found) in sources {
+        while !parent(found).starts_with(&shared) {
+            shared = shared.split_last().map_or(RelPath::ROOT, |(above, _)| above);
+        }
+    }
+    shared
 }
 
 enum Packer {

@@ -161,7 +161,8 @@ pub enum FileChange {
         /// With everything in it.
         recursive: bool,
     },
-    /// An archive made of files and trees. The archive must not exist.
+    /// An archive made of files and trees of one folder of the run. The archive must not exist. Entries are named from
+    /// the deepest folder that all of them lie in.
     Archive {
         /// What goes in.
         from: Vec<Place>,
