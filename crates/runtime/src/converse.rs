@@ -18,7 +18,8 @@ use raincoat_journal::NoteKind;
 use raincoat_os::process::Worker;
 use raincoat_types::wire::{self, FromWorker, Job, PlanStep, ToWorker};
 use raincoat_types::{
-    Action, Failure, FailureKind, FileRead, ModelRequest, Outcome, RawPath, ReadDone, RunStatus, display_text,
+    Action, Failure, FailureKind, FileRead, GrantId, ModelRequest, Outcome, RawPath, ReadDone, RunStatus, Timestamp,
+    display_text,
 };
 
 use crate::console::Console;
@@ -30,6 +31,8 @@ use crate::{Error, Keeper};
 const TICK: Duration = Duration::from_millis(100);
 /// Ticks that a worker has to end after it was told to stop: 5 seconds.
 const GRACE: u32 = 50;
+/// Said where a grant of the run was revoked while it worked.
+const REVOKED: &str = "stopped: a folder of this run was taken back";
 /// Frames that wait unread. A worker that has more to say at once is not ours any more.
 const WAITING: usize = 65_536;
 /// Operations in one message about a plan.
@@ -52,15 +55,19 @@ pub(crate) struct Conversation<'a> {
     pub(crate) tally: Tally,
     plan: Vec<PlanStep>,
     roots: Vec<(String, Vec<u8>)>,
+    grants: Vec<GrantId>,
+    /// When the grants were looked at last.
+    looked: Timestamp,
+    revoked: bool,
 }
 
 impl<'a> Conversation<'a> {
     pub(crate) fn new(
         keeper: &'a Keeper,
-        thread: &'a EffectsThread,
-        judge: &'a Judge,
+        hands: Hands<'a>,
         door: Option<&'a (String, Door)>,
         worker: Worker,
+        grants: Vec<GrantId>,
         stop: Arc<AtomicBool>,
         console: &'a mut dyn Console,
     ) -> Result<Conversation<'a>, Error> {
@@ -81,8 +88,8 @@ impl<'a> Conversation<'a> {
         });
         Ok(Conversation {
             keeper,
-            thread,
-            judge,
+            thread: hands.thread,
+            judge: hands.judge,
             door,
             worker,
             socket,
@@ -94,6 +101,9 @@ impl<'a> Conversation<'a> {
             tally: Tally::default(),
             plan: Vec::new(),
             roots: Vec::new(),
+            grants,
+            looked: keeper.clock.now(),
+            revoked: false,
         })
     }
 
@@ -105,6 +115,7 @@ impl<'a> Conversation<'a> {
         }
         let mut told_to_stop = 0_u32;
         loop {
+            self.watch_grants();
             if self.stop.load(Ordering::Relaxed) {
                 if told_to_stop == 0 {
                     let _ = self.send(&ToWorker::Stop);
@@ -130,6 +141,7 @@ impl<'a> Conversation<'a> {
             };
             if let FromWorker::Finished { summary, ok } = message {
                 let stopped = self.stop.load(Ordering::Relaxed);
+                let summary = if self.revoked { format!("{REVOKED}\n{summary}") } else { summary };
                 let status = if stopped {
                     RunStatus::Stopped
                 } else if ok {
@@ -143,6 +155,21 @@ impl<'a> Conversation<'a> {
                 let Some(words) = error.0 else { return Ok(self.lost("it hung up")) };
                 return Err(words);
             }
+        }
+    }
+
+    /// Stops the run where a folder of its was taken back, from this terminal or another.
+    fn watch_grants(&mut self) {
+        let now = self.keeper.clock.now();
+        // A clock that was set back counts as time passed.
+        if now.secs == self.looked.secs || self.revoked {
+            return;
+        }
+        self.looked = now;
+        if !self.keeper.still_granted(&self.grants) {
+            self.revoked = true;
+            self.stop.store(true, Ordering::Relaxed);
+            self.console.notice(REVOKED);
         }
     }
 
@@ -298,10 +325,17 @@ impl<'a> Conversation<'a> {
         self.note(NoteKind::Plan, kept)?;
         let total = accepted.chosen.len() as u64;
         let (socket, console) = (&mut self.socket, &mut *self.console);
+        let (keeper, grants, stop) = (self.keeper, &self.grants, &self.stop);
         let mut hung_up = None;
+        let mut looked = keeper.clock.now().secs;
         self.keeper
             .make(hands, plan, &accepted, &self.stop, &mut self.tally, &mut |outcomes, done| {
                 console.status(title, Some((done, total)));
+                let now = keeper.clock.now().secs;
+                if now != looked && !keeper.still_granted(grants) {
+                    stop.store(true, Ordering::Relaxed);
+                }
+                looked = now;
                 if hung_up.is_none() {
                     hung_up = told(socket, outcomes).err();
                 }

@@ -27,6 +27,8 @@ pub(crate) struct RunFolders {
     pub(crate) roots: Vec<RunRoot>,
     pub(crate) names: RunNames,
     pub(crate) compiled: Arc<Compiled>,
+    /// The grants behind the folders, each of which must stay; none for an undo, which is the person's own.
+    pub(crate) behind: Vec<GrantId>,
 }
 
 impl Keeper {
@@ -78,7 +80,7 @@ impl Keeper {
         let scoped = roots.iter().map(|r| Scoped { id: r.grant, grant: r.grant, beneath: RelPath::ROOT }).collect();
         let names = RunNames { compiled: compiled.clone(), scoped, own: self.own.clone() };
         let writable = vec![true; folders.len()];
-        Ok(RunFolders { folders, writable, roots: roots.to_vec(), names, compiled })
+        Ok(RunFolders { folders, writable, roots: roots.to_vec(), names, compiled, behind: Vec::new() })
     }
 
     /// The grant that a folder is, or lies in. Told by which directory it is, upward from it, never by its path.
@@ -126,8 +128,9 @@ impl Keeper {
             folders.push(Folder { grant: id, root });
         }
         let compiled = Arc::new(compile(&all, confirm).map_err(Error::store)?);
+        let behind = scoped.iter().map(|scoped: &Scoped| scoped.grant).collect();
         let names = RunNames { compiled: compiled.clone(), scoped, own: self.own.clone() };
-        Ok(RunFolders { folders, writable, roots, names, compiled })
+        Ok(RunFolders { folders, writable, roots, names, compiled, behind })
     }
 }
 

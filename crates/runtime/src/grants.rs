@@ -99,7 +99,12 @@ impl Keeper {
         Ok(record)
     }
 
-    /// Takes a folder back. Runs under way end at their next operation's edge.
+    /// Whether each of these grants is still there. Where the store cannot say, none is.
+    pub(crate) fn still_granted(&self, grants: &[GrantId]) -> bool {
+        self.grants().is_ok_and(|all| grants.iter().all(|id| all.iter().any(|grant| grant.id == *id)))
+    }
+
+    /// Takes a folder back. A run under way in it notices within a second or so, and ends at its next operation's edge.
     ///
     /// # Errors
     /// Where there is no such grant.

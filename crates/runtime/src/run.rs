@@ -18,6 +18,7 @@ use crate::console::Console;
 use crate::converse::Conversation;
 use crate::folders::{FolderAsk, RunFolders, with_provider};
 use crate::judge::Judge;
+use crate::plan::Hands;
 use crate::session::Session;
 use crate::{Class, Error, Keeper, worker};
 
@@ -123,11 +124,20 @@ impl Keeper {
         recorder.log(vec![began]).map_err(Error::store)?;
         recorder.journal(move |journal| journal.begin_run(&header)).map_err(Error::store)?.map_err(Error::store)?;
 
+        let behind = folders.behind.clone();
         let thread = self.effects_thread(run, folders, &judge, stop.clone(), console)?;
         let arguments = worker::arguments(&self.config.limits);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let worker = spawn_worker(&arguments).map_err(Error::io("start the worker"))?;
-        let mut conversation = Conversation::new(self, &thread, &judge, door.as_ref(), worker, stop, console)?;
+        let mut conversation = Conversation::new(
+            self,
+            Hands { thread: &thread, judge: &judge },
+            door.as_ref(),
+            worker,
+            behind,
+            stop,
+            console,
+        )?;
         let ended = conversation.hold(job);
         let tally = conversation.tally;
         drop(conversation);
