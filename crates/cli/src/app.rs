@@ -32,9 +32,10 @@ pub(crate) struct App {
 /// Reads the command line and does it.
 pub(crate) fn run(arguments: Vec<OsString>) -> Exit {
     let env = Env::read();
+    let json = arguments.iter().any(|word| word == "--json");
     let parsed = match args::parse(arguments) {
         Ok(parsed) => parsed,
-        Err(words) => return told_by_clap(&words, &env),
+        Err(words) => return told_by_clap(&words, json, &env),
     };
     let flags = parsed.cli.global.clone();
     let out = Out::new(flags.json, flags.quiet, flags.color, env.plain);
@@ -48,7 +49,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Exit {
 }
 
 /// Help and version are no failures, and what clap has to say it says itself.
-fn told_by_clap(words: &clap::Error, env: &Env) -> Exit {
+fn told_by_clap(words: &clap::Error, json: bool, env: &Env) -> Exit {
     let help = matches!(words.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if help {
         let mut out = Out::new(false, false, Colour::Auto, env.plain);
@@ -57,6 +58,12 @@ fn told_by_clap(words: &clap::Error, env: &Env) -> Exit {
         out.raw(&if coloured { text.ansi().to_string() } else { text.to_string() });
         out.flush();
         return Exit::Ok;
+    }
+    if json {
+        let text = words.render().to_string();
+        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        let mut out = Out::new(true, false, Colour::Never, true);
+        return tell(&mut out, &usage(first, "`raincoat --help` lists the commands"));
     }
     // Where the terminal is gone, nobody is told.
     let _ = words.print();
@@ -88,6 +95,12 @@ impl App {
         let home = self.home()?;
         let config = config::load(&home)?;
         let existed = Keeper::exists(&home)?;
+        if !existed && self.env.passphrase_file.is_some() {
+            let passphrase = self.passphrase(Ask::NewPassphrase)?;
+            let keeper = Keeper::create(&home, config, clock(), Some(passphrase))?;
+            self.out.aside(&format!("made a store in `{}`, which your passphrase opens", home.data.display()));
+            return Ok(keeper);
+        }
         let keeper = Keeper::open(&home, config, clock(), &mut |what| self.passphrase(what))?;
         if !existed {
             self.out.aside(&format!(

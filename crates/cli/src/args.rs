@@ -15,7 +15,7 @@ use crate::{dirs, exit};
 /// An agent reaches only the folders that you grant. What it changes is shown before it happens, backed up before it
 /// happens, written into a log that cannot be rewritten unseen, and undone with one command.
 #[derive(Parser, Debug)]
-#[command(name = "raincoat", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "raincoat", version, disable_help_subcommand = true)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -87,6 +87,9 @@ pub(crate) enum Command {
         /// At most so many operations
         #[arg(short = 'n', long, value_name = "N")]
         limit: Option<usize>,
+        /// Only operations on paths with this in them
+        #[arg(long, value_name = "TEXT")]
+        path: Option<String>,
     },
     /// Show what a run changed, as a diff
     Diff {
@@ -169,6 +172,9 @@ pub(crate) struct Do {
     /// Go on with an interrupted run
     #[arg(long, value_name = "RUN")]
     pub(crate) resume: Option<String>,
+    /// Show the plan, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// What to take back.
@@ -297,6 +303,7 @@ pub(crate) struct Recipe {
     pub(crate) name: String,
     pub(crate) dirs: Vec<PathBuf>,
     pub(crate) options: Vec<(String, String)>,
+    pub(crate) dry_run: bool,
 }
 
 /// The whole command, recipes included.
@@ -316,7 +323,7 @@ pub(crate) fn command() -> clap::Command {
             .args_conflicts_with_subcommands(true)
             .after_long_help(
                 "The plan is shown as a tree before anything happens: accept it, choose from it, or refuse it.\n\n\
-                 Examples:\n  raincoat do tidy ~/Downloads\n  raincoat do tidy ~/Downloads --by date --recursive\n  \
+                 Examples:\n  raincoat do tidy ~/Downloads\n  raincoat do tidy ~/Downloads --by date --recursive --dry-run\n  \
                  raincoat do dedupe ~/Pictures --option keep=oldest\n  \
                  raincoat do \"put the invoices of 2025 into one folder and list their sums in a CSV\" --in ~/Documents",
             )
@@ -335,11 +342,14 @@ fn recipe_command(recipe: &raincoat_runtime::RecipeInfo) -> clap::Command {
         .value_name("KEY=VALUE")
         .help("An option by its key, as an alternative to its own flag; may be given several times")
         .action(ArgAction::Append);
+    let dry_run =
+        Arg::new("dry-run").long("dry-run").help("Show the plan, and change nothing").action(ArgAction::SetTrue);
     clap::Command::new(recipe.name)
         .about(capital(recipe.summary))
         .arg(dirs)
         .args(recipe.options.iter().map(recipe_option))
         .arg(option)
+        .arg(dry_run)
 }
 
 fn recipe_option(option: &'static OptionInfo) -> Arg {
@@ -348,12 +358,13 @@ fn recipe_option(option: &'static OptionInfo) -> Arg {
     match option.values {
         // `--recursive` alone means yes.
         Values::Bool => arg
+            .value_name("true|false")
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true")
             .value_parser(PossibleValuesParser::new(["true", "false"]))
             .hide_possible_values(true),
-        Values::OneOf(words) => arg.value_parser(PossibleValuesParser::new(words)),
+        Values::OneOf(words) => arg.value_name("WORD").value_parser(PossibleValuesParser::new(words)),
         Values::Size => arg.value_name("SIZE"),
         Values::Age => arg.value_name("AGE"),
         Values::Count(_) => arg.value_name("N"),
@@ -397,7 +408,7 @@ fn recipe_of(name: &str, matches: &ArgMatches) -> Result<Recipe, clap::Error> {
         options.push((key.to_owned(), value.to_owned()));
     }
     let dirs = matches.get_many::<PathBuf>("dirs").into_iter().flatten().cloned().collect();
-    Ok(Recipe { name: name.to_owned(), dirs, options })
+    Ok(Recipe { name: name.to_owned(), dirs, options, dry_run: matches.get_flag("dry-run") })
 }
 
 #[cfg(test)]
@@ -419,7 +430,7 @@ mod tests {
         let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
         let options = vec![pair("by", "date"), pair("recursive", "true"), pair("in-project", "true")];
         let dirs = vec![PathBuf::from("/a"), PathBuf::from("/b")];
-        assert_eq!(parsed.recipe, Some(Recipe { name: "tidy".into(), dirs, options }));
+        assert_eq!(parsed.recipe, Some(Recipe { name: "tidy".into(), dirs, options, dry_run: false }));
     }
 
     #[test]

@@ -44,6 +44,8 @@ const LIMITS: &[Number] = numbers! {
     search_line: u32, 40, 65_536, "bytes of a matching line that a search returns";
     search_file_bytes: u64, 4096, 1 << 40, "bytes of a file that a search looks into";
     run_ops: u32, 1, 100_000_000, "operations in one run";
+    run_messages: u64, 1000, 1_000_000_000, "messages that are taken from a worker in one run";
+    run_words: u64, 1 << 20, 1 << 40, "bytes that a worker may say or leave with one run";
     plan_steps: u32, 1, 10_000_000, "steps of one plan";
     extract_entries: u32, 1, 10_000_000, "entries taken out of one archive";
     extract_bytes: u64, 4096, 1 << 40, "bytes taken out of one archive";

@@ -11,9 +11,9 @@ use raincoat_types::{Clock, Timestamp};
 use crate::error::Result;
 use crate::out::{Out, Style, stderr_line, stdout_line};
 use crate::prompt::{Answered, Terminal};
-use crate::review::{Talk, review};
-use crate::signals;
+use crate::review::{Talk, preview, review};
 use crate::view::visible;
+use crate::{json, signals};
 
 /// Bytes of an agent's words that are kept for JSON.
 const SAID_MOST: usize = 1 << 20;
@@ -26,7 +26,10 @@ pub(crate) struct TerminalConsole {
     bar: ProgressBar,
     stop: Arc<AtomicBool>,
     style: Style,
+    out_style: Style,
     json: bool,
+    /// Plans are shown on standard output, and refused.
+    dry_run: bool,
     terminal: Option<Terminal>,
     /// A plan could not be shown to anybody.
     pub(crate) unasked: bool,
@@ -44,7 +47,7 @@ impl TerminalConsole {
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn start(out: &Out, may_ask: bool) -> Result<(TerminalConsole, Arc<AtomicBool>)> {
+    pub(crate) fn start(out: &Out, may_ask: bool, dry_run: bool) -> Result<(TerminalConsole, Arc<AtomicBool>)> {
         let target =
             if out.quiet || out.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
         let bar = ProgressBar::with_draw_target(None, target);
@@ -54,6 +57,8 @@ impl TerminalConsole {
             bar,
             stop: stop.clone(),
             style: out.err_style,
+            out_style: out.style,
+            dry_run,
             json: out.json,
             terminal,
             unasked: false,
@@ -92,6 +97,13 @@ impl TerminalConsole {
 impl Console for TerminalConsole {
     fn review(&mut self, plan: &PlanView<'_>) -> Answer {
         self.say_line();
+        if self.dry_run {
+            self.declined = true;
+            let style = self.out_style;
+            let lines = if self.json { json::plan(plan) } else { preview(plan, style) };
+            self.bar.suspend(|| lines.iter().for_each(|line| stdout_line(line)));
+            return Answer::Refuse("only the plan was asked for (a dry run): do not change anything".to_owned());
+        }
         let Some(terminal) = &mut self.terminal else {
             self.unasked = true;
             return Answer::Refuse("nobody could be asked: there is no terminal, or asking was forbidden".to_owned());

@@ -2,15 +2,17 @@
 //! them, and a test holds the two together.
 
 use raincoat_runtime::{
-    AuditLine, AuditReport, Check, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, ProviderConfig,
-    ProviderTest, RunDetails, RunLine, RunReport, UndoReport,
+    AuditLine, AuditReport, Check, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView,
+    ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, UndoReport,
 };
-use raincoat_types::{Digest, RunStatus, Timestamp};
+use raincoat_types::wire::PlanStep;
+use raincoat_types::{Digest, RunStatus, Timestamp, display_bytes};
 use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
 use crate::time::rfc3339;
 use crate::view::diff;
+use crate::view::tree::{Item, Tree};
 
 /// Puts a path into an object: as text, and where it is not UTF-8 all its bytes in hex beside it.
 fn put_path(object: &mut Map<String, Value>, path: &[u8]) {
@@ -122,6 +124,25 @@ pub(crate) fn file(file: &FileDiff) -> Value {
         "diff": text.unified(),
         "note": file.note,
     })
+}
+
+/// A plan, for a dry run: a line for each step.
+pub(crate) fn plan(plan: &PlanView<'_>) -> Vec<String> {
+    let tree = Tree::of(plan);
+    let steps = tree.items.iter().zip(plan.steps).enumerate();
+    let step = |(n, (item, step)): (usize, (&Item, &PlanStep))| {
+        json!({
+            "type": "step",
+            "step": n + 1,
+            "verb": step.change.verb(),
+            "words": item.text,
+            "places": item.places.iter().map(|(_, path)| display_bytes(path)).collect::<Vec<_>>(),
+            "bytes": item.bytes,
+            "refused": item.refused,
+            "why": item.why,
+        })
+    };
+    steps.map(|each| step(each).to_string()).collect()
 }
 
 /// How a run ended, and what the agent said.

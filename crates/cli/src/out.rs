@@ -24,10 +24,6 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    /// Colours on.
-    #[cfg(test)]
-    pub(crate) const ON: Style = Style { on: true };
-
     fn wrap(self, code: &str, text: &str) -> String {
         if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }

@@ -43,6 +43,18 @@ pub(crate) fn review(plan: &PlanView<'_>, style: Style, talk: &mut dyn Talk) -> 
     dialogue.hold(talk)
 }
 
+/// The plan as it would be asked about, for a look without a question.
+pub(crate) fn preview(plan: &PlanView<'_>, style: Style) -> Vec<String> {
+    let tree = Tree::of(plan);
+    let mut lines = vec![style.bold(&visible::single(plan.title)), String::new()];
+    let rendered = tree.render(&Show { fixed: true, ..Show::default() }, style);
+    lines.extend(rendered.lines);
+    lines.push(String::new());
+    let hint = if rendered.folded { " (some of it is folded: --json has every step)" } else { "" };
+    lines.push(format!("{}{hint}", tree.total(&[]).words()));
+    lines
+}
+
 struct Dialogue<'a> {
     plan: &'a PlanView<'a>,
     tree: Tree,
@@ -147,7 +159,9 @@ impl Dialogue<'_> {
                 time::clock(self.plan.until),
             ));
         } else if !self.all_shown() {
-            lines.push(self.style.dim("  (not all of it is shown: `rest of the run` can be said when it is)"));
+            lines.push(
+                self.style.dim("  (not all of it is shown; when it is, the rest of the run can be allowed as well)"),
+            );
         }
         lines
     }

@@ -16,6 +16,7 @@ use crate::{json, time};
 
 /// `raincoat do`.
 pub(crate) fn run(app: &mut App, args: Do, recipe: Option<Recipe>) -> Result<Exit> {
+    let dry_run = args.dry_run || recipe.as_ref().is_some_and(|recipe| recipe.dry_run);
     let (task, dirs) = match recipe {
         Some(recipe) => {
             check_options(&recipe.name, &recipe.options)
@@ -26,14 +27,14 @@ pub(crate) fn run(app: &mut App, args: Do, recipe: Option<Recipe>) -> Result<Exi
     };
     let dirs: Vec<PathBuf> = dirs.iter().map(|dir| absolute_path(dir)).collect::<Result<_>>()?;
     let keeper = app.keeper()?;
-    let (mut console, stop) = TerminalConsole::start(&app.out, app.may_ask())?;
+    let (mut console, stop) = TerminalConsole::start(&app.out, app.may_ask(), dry_run)?;
     let ask = RunAsk {
         task,
         dirs,
         agent: args.agent,
         provider: args.provider,
         model: args.model,
-        confirm: !app.flags.yes,
+        confirm: dry_run || !app.flags.yes,
         offline: args.offline,
         resume: args.resume,
         utc_offset_secs: time::utc_offset(),
@@ -41,6 +42,11 @@ pub(crate) fn run(app: &mut App, args: Do, recipe: Option<Recipe>) -> Result<Exi
     let report = keeper.run(ask, stop, &mut console);
     console.finish();
     let report = report?;
+    if dry_run && console.declined {
+        // The plan has been shown; that it was refused then is no failure.
+        app.out.aside("nothing was changed");
+        return Ok(Exit::Ok);
+    }
     let exit = exit_of(&report, console.unasked || console.declined);
     if app.out.json {
         app.out.value(&json::report(&report, &console.said, exit));

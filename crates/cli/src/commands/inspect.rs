@@ -54,13 +54,19 @@ pub(crate) fn runs(app: &mut App, limit: usize) -> Result<Exit> {
 }
 
 /// `raincoat show`.
-pub(crate) fn show(app: &mut App, run: Option<&str>, limit: Option<usize>) -> Result<Exit> {
+pub(crate) fn show(app: &mut App, run: Option<&str>, limit: Option<usize>, path: Option<&str>) -> Result<Exit> {
     let keeper = app.keeper()?;
+    let wanted = |op: &OpLine| {
+        path.is_none_or(|text| op.path.contains(text) || op.to.as_ref().is_some_and(|to| to.contains(text)))
+    };
     if app.out.json {
         let mut listed = 0;
         let details = keeper.show(
             run,
             &mut |op| {
+                if !wanted(&op) {
+                    return;
+                }
                 if limit.is_none_or(|limit| listed < limit) && !app.out.gone() {
                     app.out.value(&json::op(&op));
                 }
@@ -77,6 +83,9 @@ pub(crate) fn show(app: &mut App, run: Option<&str>, limit: Option<usize>) -> Re
     let details = keeper.show(
         run,
         &mut |op| {
+            if !wanted(&op) {
+                return;
+            }
             count += 1;
             if count <= limit {
                 lines.extend(op_lines(&op, style));
@@ -88,7 +97,8 @@ pub(crate) fn show(app: &mut App, run: Option<&str>, limit: Option<usize>) -> Re
     lines.iter().for_each(|line| app.out.line(line));
     if count > limit {
         let run = details.line.run;
-        app.out.line(&format!("… {} more (all: raincoat show {run} -n {count})", size::count((count - limit) as u64)));
+        let more = size::count((count - limit) as u64);
+        app.out.line(&format!("… {more} more (to see them: raincoat show {run} -n {count})"));
     }
     Ok(Exit::Ok)
 }

@@ -29,7 +29,7 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Do(task) => do_task::run(app, task, parsed.recipe),
         Command::Undo(args) => undo::undo(app, args),
         Command::Runs { limit } => inspect::runs(app, limit),
-        Command::Show { run, limit } => inspect::show(app, run.as_deref(), limit),
+        Command::Show { run, limit, path } => inspect::show(app, run.as_deref(), limit, path.as_deref()),
         Command::Diff { run } => inspect::diff(app, run.as_deref()),
         Command::Audit(what) => audit::audit(app, &what),
         Command::Provider(what) => provider::provider(app, what),

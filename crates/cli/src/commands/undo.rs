@@ -13,7 +13,7 @@ use crate::view::{size, visible};
 /// `raincoat undo`.
 pub(crate) fn undo(app: &mut App, args: args::Undo) -> Result<Exit> {
     let keeper = app.keeper()?;
-    let (mut console, stop) = TerminalConsole::start(&app.out, app.may_ask())?;
+    let (mut console, stop) = TerminalConsole::start(&app.out, app.may_ask(), false)?;
     let ask = UndoAsk { what: args.what, dry_run: args.dry_run, overwrite: args.overwrite };
     let report = keeper.undo(ask, stop, &mut console);
     console.finish();
@@ -58,7 +58,10 @@ fn show(app: &mut App, report: &UndoReport, dry_run: bool) {
         words.push_str(&format!(", {} before", size::count(report.already.into())));
     }
     if report.times > 0 {
-        words.push_str(&format!("; {} got their times back", size::of(report.times.into(), "folder", "folders")));
+        words.push_str(&format!(
+            "; {} times back",
+            size::of(report.times.into(), "folder has its", "folders have their")
+        ));
     }
     if report.stopped {
         words.push_str(" (stopped)");

@@ -77,12 +77,14 @@ impl Stage<'_> {
         self.raincoat(&["init", "--no-input"])?;
         self.tell("A folder is handed out, and with it everything beneath and nothing else:");
         self.raincoat(&["grant", &folder])?;
-        self.tell("A recipe sorts it. Before each change what it takes away is safe in the journal:");
+        self.tell("A recipe needs no model. Its plan, before anything happens:");
+        self.raincoat(&["do", "tidy", &folder, "--recursive", "--dry-run"])?;
+        self.tell("And for real. Before each change what it takes away is safe in the journal:");
         self.raincoat(&["do", "tidy", &folder, "--recursive", "--yes"])?;
         let after = self.look(&path, "what is there now")?;
         self.tree(&after);
         self.tell("What was done, with the checksums (the first few):");
-        self.raincoat(&["show", "-n", "4"])?;
+        self.raincoat(if self.own.is_some() { &["show", "-n", "4"] } else { &["show", "--path", "IMG_", "-n", "4"] })?;
         self.tell("And back:");
         self.raincoat(&["undo"])?;
         self.tell("The log has all of it, and nobody has touched it:");

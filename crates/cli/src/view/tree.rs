@@ -9,14 +9,28 @@ use raincoat_types::{FileChange, FileKind, Place, RelPath, display_bytes};
 use super::size;
 use crate::out::Style;
 
-/// Changes of one folder that are listed before the rest is folded; where the tree is still too long, fewer.
-const FOLDS: [usize; 4] = [usize::MAX, 8, 2, 0];
+/// How a tree is folded, from not at all to most: changes that are listed of one folder, and levels of folders. The first
+/// that fits is taken.
+const FOLDS: [Fold; 6] = [
+    Fold { listed: usize::MAX, levels: usize::MAX },
+    Fold { listed: 8, levels: usize::MAX },
+    Fold { listed: 2, levels: usize::MAX },
+    Fold { listed: 0, levels: usize::MAX },
+    Fold { listed: 0, levels: 2 },
+    Fold { listed: 0, levels: 1 },
+];
 /// Lines that a tree should fit into.
-const FIT: usize = 60;
+const FIT: usize = 48;
 /// Lines that a tree has at most, unless it was unfolded.
 const MOST: usize = 400;
 /// Sources of an archive that its line names.
 const SOURCES: usize = 3;
+
+#[derive(Clone, Copy)]
+struct Fold {
+    listed: usize,
+    levels: usize,
+}
 
 /// A place: which of the run's folders, and the path beneath it.
 pub(crate) type At = (usize, Vec<u8>);
@@ -66,6 +80,8 @@ pub(crate) struct Show {
     pub(crate) open: BTreeSet<At>,
     /// Which steps are chosen; a step that is missing here is.
     pub(crate) chosen: Vec<bool>,
+    /// Nobody can unfold it: no word on how to.
+    pub(crate) fixed: bool,
 }
 
 /// A tree's lines.
@@ -126,7 +142,7 @@ impl Tree {
     /// The tree's lines.
     pub(crate) fn render(&self, show: &Show, style: Style) -> Rendered {
         let mut rendered = Rendered { lines: Vec::new(), folded: false };
-        for fold in if show.all { [usize::MAX].as_slice() } else { &FOLDS } {
+        for fold in if show.all { FOLDS.get(..1).unwrap_or_default() } else { &FOLDS } {
             rendered = self.render_folded(show, style, *fold);
             if rendered.lines.len() <= FIT {
                 break;
@@ -143,7 +159,7 @@ impl Tree {
         rendered
     }
 
-    fn render_folded(&self, show: &Show, style: Style, fold: usize) -> Rendered {
+    fn render_folded(&self, show: &Show, style: Style, fold: Fold) -> Rendered {
         let mut out = Rendered { lines: Vec::new(), folded: false };
         for (root, (name, node)) in self.roots.iter().enumerate() {
             let total = self.total_of(node, &show.chosen);
@@ -152,7 +168,7 @@ impl Tree {
             }
             out.lines.push(format!("{}  {}", style.bold(name), style.dim(&total.words())));
             let mut painter = Painter { tree: self, show, style, fold, root, out: &mut out };
-            painter.paint(node, &mut Vec::new(), "", show.all);
+            painter.paint(node, &mut Vec::new(), "", 0, show.all);
         }
         out
     }
@@ -174,33 +190,36 @@ struct Painter<'a> {
     tree: &'a Tree,
     show: &'a Show,
     style: Style,
-    fold: usize,
+    fold: Fold,
     root: usize,
     out: &'a mut Rendered,
 }
 
 impl Painter<'_> {
-    fn paint(&mut self, node: &Node, path: &mut Vec<u8>, indent: &str, open: bool) {
+    fn paint(&mut self, node: &Node, path: &mut Vec<u8>, indent: &str, level: usize, open: bool) {
         let open = open || self.show.open.contains(&(self.root, path.clone()));
-        let listed = if open || node.items.len() <= self.fold { node.items.len() } else { self.fold };
-        let folded = node.items.len() - listed;
-        let mut left = node.children.len() + listed + usize::from(folded > 0);
+        let listed = if open || node.items.len() <= self.fold.listed { node.items.len() } else { self.fold.listed };
+        // Where nothing at all is listed, the folder's own line says that there is more.
+        let rest = if self.fold.listed == 0 && level > 0 { 0 } else { node.items.len() - listed };
+        let mut left = node.children.len() + listed + usize::from(rest > 0);
         for (name, child) in &node.children {
             left -= 1;
             let (branch, below) = if left == 0 { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-            let total = self.tree.total_of(child, &self.show.chosen);
-            let mut words = total.words();
-            if let Some(step) = child.made {
-                words = format!("new [{}], {words}", step + 1);
-            }
-            let (name_shown, words) = (self.style.cyan(&format!("{}/", display_bytes(name))), self.style.dim(&words));
-            self.out.lines.push(format!("{indent}{branch}{name_shown}  {words}"));
             let length = path.len();
             if !path.is_empty() {
                 path.push(b'/');
             }
             path.extend_from_slice(name);
-            self.paint(child, path, &format!("{indent}{below}"), open);
+            let open = open || self.show.open.contains(&(self.root, path.clone()));
+            let deeper = open || level + 1 < self.fold.levels || self.opens_below(path);
+            let hides = !open
+                && ((!child.items.is_empty() && self.fold.listed == 0) || (!child.children.is_empty() && !deeper));
+            self.out.folded |= hides;
+            let line = self.folder(name, child, hides);
+            self.out.lines.push(format!("{indent}{branch}{line}"));
+            if deeper {
+                self.paint(child, path, &format!("{indent}{below}"), level + 1, open);
+            }
             path.truncate(length);
         }
         for n in node.items.iter().take(listed) {
@@ -209,12 +228,30 @@ impl Painter<'_> {
             let line = self.step(*n);
             self.out.lines.push(format!("{indent}{branch}{line}"));
         }
-        if folded > 0 {
+        if rest > 0 {
             self.out.folded = true;
-            let place = if path.is_empty() { ".".to_owned() } else { display_bytes(path) };
-            let words = format!("… {} more (see them: x {place})", size::of(folded as u64, "change", "changes"));
+            let mut words = format!("… {} more", size::of(rest as u64, "change", "changes"));
+            if !self.show.fixed {
+                let place = if path.is_empty() { ".".to_owned() } else { display_bytes(path) };
+                words.push_str(&format!(" (see them: x {place})"));
+            }
             self.out.lines.push(format!("{indent}└─ {}", self.style.dim(&words)));
         }
+    }
+
+    /// A folder's own line.
+    fn folder(&self, name: &[u8], node: &Node, hides: bool) -> String {
+        let total = self.tree.total_of(node, &self.show.chosen).words();
+        let made = node.made.map(|step| format!("new [{}], ", step + 1)).unwrap_or_default();
+        let more = if hides { " …" } else { "" };
+        let words = self.style.dim(&format!("{made}{total}{more}"));
+        format!("{}  {words}", self.style.cyan(&format!("{}/", display_bytes(name))))
+    }
+
+    /// Something below was unfolded, so the way there is shown too.
+    fn opens_below(&self, path: &[u8]) -> bool {
+        let below = |open: &[u8]| open.strip_prefix(path).is_some_and(|rest| rest.first() == Some(&b'/'));
+        self.show.open.iter().any(|(root, open)| *root == self.root && below(open))
     }
 
     fn step(&self, n: usize) -> String {
@@ -458,11 +495,29 @@ pub(crate) mod tests {
 
     #[test]
     fn a_huge_tree_is_cut_and_says_so() {
-        let steps: Vec<PlanStep> = (0..1000).map(|n| moved(&format!("{n}"), &format!("{n}/x"))).collect();
+        let steps: Vec<PlanStep> = (0..1000).map(|n| moved(&format!("{n}"), &format!("{n}/x/y"))).collect();
         let rendered = tree(&steps).render(&Show::default(), Style::default());
         assert!(rendered.folded);
         assert_eq!(rendered.lines.len(), MOST + 1);
         assert!(rendered.lines.last().unwrap().contains("x all"));
+    }
+
+    #[test]
+    fn a_broad_tree_is_folded_to_its_top_and_unfolds_to_the_one_that_is_wanted() {
+        let steps: Vec<PlanStep> = (0..60)
+            .flat_map(|n| (0..3).map(move |k| moved(&format!("{n}-{k}"), &format!("{}/{n}/{k}", n % 2))))
+            .collect();
+        let tree = tree(&steps);
+        let rendered = tree.render(&Show { fixed: true, ..Show::default() }, Style::default());
+        assert!(rendered.folded);
+        assert_eq!(
+            rendered.lines,
+            ["/home/u/in  180 changes, 360 KiB", "├─ 0/  90 changes, 180 KiB …", "└─ 1/  90 changes, 180 KiB …"]
+        );
+        let open = Show { open: [(0, b"1/7".to_vec())].into(), ..Show::default() };
+        let rendered = tree.render(&open, Style::default());
+        assert!(rendered.folded);
+        assert!(rendered.lines.iter().any(|line| line.ends_with("[22] 7-0 -> 0  2.0 KiB")), "{:?}", rendered.lines);
     }
 
     #[test]
