@@ -118,7 +118,8 @@ pub(crate) fn meta_now(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option
 
 /// Somebody wrote while we read.
 pub(crate) fn changed(found: &Found) -> Failure {
-    let message = format!("`{}` was changed by somebody else just now, or is open to be; look at it again", found.path.display());
+    let message =
+        format!("`{}` was changed by somebody else just now, or is open to be; look at it again", found.path.display());
     Failure::new(FailureKind::Changed, message)
 }
 

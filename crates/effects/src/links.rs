@@ -1,7 +1,7 @@
 //! Where a file with several names still has one, or has one again: so that undo gives a name back to the very inode
 //! instead of making a second file of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use raincoat_types::{Failure, Identity, OpId, RelPath, RunId, Spot};
 
@@ -11,29 +11,38 @@ use crate::resolve::Resolver;
 
 type Inode = (u64, u64);
 
-/// Finds names. What it has learnt of a run and of the folders is kept for the next question.
+/// Finds names. What it has learnt of runs and of the folders is kept for the next question.
 #[derive(Default)]
 pub(crate) struct LinkFinder {
-    /// For each run asked about: the operations that took names away, and where, by inode.
-    removed: HashMap<RunId, HashMap<Identity, Vec<(OpId, Spot)>>>,
-    /// Where inodes that lost a name have others, by a walk through the folders.
+    /// For each run asked about: the operations that ended an inode under one of its names, and where.
+    ended: HashMap<RunId, HashMap<Identity, Vec<(OpId, Spot)>>>,
+    /// Inodes that are looked for in the folders.
+    wanted: HashSet<Inode>,
+    /// Where they are, by a walk through the folders.
     found: Option<HashMap<Inode, Vec<(usize, RelPath)>>>,
 }
 
 impl LinkFinder {
-    /// The operations of a run that took a name of this inode away, and where.
-    pub(crate) fn removed(
+    /// The operations, of a run that took a name of this inode away and of later ones, that ended it under some name.
+    pub(crate) fn ended(
         &mut self,
         recorder: &Recorder,
         run: RunId,
         identity: &Identity,
     ) -> Result<Vec<(OpId, Spot)>, Failure> {
-        if !self.removed.contains_key(&run) {
-            let removed = recorder.removed_names(run).map_err(|e| broken(&e))?;
-            self.removed.insert(run, removed);
+        if !self.ended.contains_key(&run) {
+            let ended = recorder.ended_names(run).map_err(|e| broken(&e))?;
+            ended.keys().for_each(|identity| self.want(identity));
+            self.ended.insert(run, ended);
+        }
+        Ok(self.ended.get(&run).and_then(|of| of.get(identity)).cloned().unwrap_or_default())
+    }
+
+    /// Looks for this inode too.
+    pub(crate) fn want(&mut self, identity: &Identity) {
+        if self.wanted.insert((identity.dev, identity.ino)) {
             self.found = None;
         }
-        Ok(self.removed.get(&run).and_then(|of| of.get(identity)).cloned().unwrap_or_default())
     }
 
     /// Whether the next question goes through the folders. Nothing may wait to be changed then.
@@ -41,11 +50,10 @@ impl LinkFinder {
         self.found.is_none()
     }
 
-    /// Names that an inode, one that a run asked about took a name of, had when the folders were last looked through.
+    /// Names that a wanted inode had when the folders were last looked through, and those it got since.
     pub(crate) fn names(&mut self, resolver: &Resolver, identity: &Identity) -> Result<Vec<(usize, RelPath)>, Failure> {
         if self.found.is_none() {
-            let wanted = self.removed.values().flat_map(HashMap::keys).map(|id| (id.dev, id.ino)).collect();
-            self.found = Some(resolver.where_are(&wanted)?);
+            self.found = Some(resolver.where_are(&self.wanted)?);
         }
         let names = self.found.as_ref().and_then(|found| found.get(&(identity.dev, identity.ino)));
         Ok(names.cloned().unwrap_or_default())

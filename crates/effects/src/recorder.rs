@@ -10,7 +10,7 @@ use std::thread;
 
 use raincoat_audit::{About, Audit, Event};
 use raincoat_journal::{Journal, JournalError, Order};
-use raincoat_types::{Change, ChunkId, FileKind, Identity, Intent, OpId, OpRecord, OpResult, RunId, Spot};
+use raincoat_types::{Change, ChunkId, Identity, Intent, OpId, OpRecord, OpResult, RunId, Spot};
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
@@ -143,27 +143,40 @@ impl Recorder {
         }
     }
 
-    /// The operations by which a run took names away of files that have had several, by inode, and where. Files that
-    /// had one name from the beginning and lost it are not among them, unless the run took more than one name.
+    /// For each inode of which a run took one name among several away: the operations, of that run and of later ones,
+    /// that ended it under some name (removed it, or put another inode in its place), and where.
     ///
     /// # Errors
     /// In words.
-    pub(crate) fn removed_names(&self, run: RunId) -> Result<HashMap<Identity, Vec<(OpId, Spot)>>, String> {
+    pub(crate) fn ended_names(&self, run: RunId) -> Result<HashMap<Identity, Vec<(OpId, Spot)>>, String> {
         self.journal(move |journal| {
-            let mut names: HashMap<Identity, (u64, Vec<(OpId, Spot)>)> = HashMap::new();
+            let mut names: HashMap<Identity, Vec<(OpId, Spot)>> = HashMap::new();
             journal.for_each_op(run, Order::Forward, |op| {
-                if let Change::Remove { at, before } = &op.intent.change
-                    && matches!(before.meta.kind, FileKind::File | FileKind::Symlink)
+                if let Change::Remove { before, .. } = &op.intent.change
+                    && before.meta.nlink > 1
                     && matches!(op.result, Some(OpResult::Done { .. }))
                 {
-                    let (most, spots) = names.entry(before.meta.identity).or_default();
-                    *most = before.meta.nlink.max(*most);
-                    spots.push((op.intent.op, at.clone()));
+                    names.entry(before.meta.identity).or_default();
                 }
                 ControlFlow::Continue(())
             })?;
-            names.retain(|_, (most, _)| *most > 1);
-            Ok(names.into_iter().map(|(identity, (_, spots))| (identity, spots)).collect())
+            if names.is_empty() {
+                return Ok(names);
+            }
+            let later: Vec<RunId> = journal.runs(None, usize::MAX)?.iter().map(|of| of.header.run).collect();
+            for of in later.into_iter().filter(|of| *of >= run) {
+                journal.for_each_op(of, Order::Forward, |op| {
+                    if let Change::Remove { at, before } | Change::Replace { at, before, in_place: false, .. } =
+                        &op.intent.change
+                        && matches!(op.result, Some(OpResult::Done { .. }))
+                        && let Some(ended) = names.get_mut(&before.meta.identity)
+                    {
+                        ended.push((op.intent.op, at.clone()));
+                    }
+                    ControlFlow::Continue(())
+                })?;
+            }
+            Ok(names)
         })?
         .map_err(|e: JournalError| e.to_string())
     }

@@ -23,7 +23,7 @@ pub(crate) fn revert(engine: &mut Engine, ticket: usize, op: OpId, overwrite: bo
     let reverting = Reverting { engine, ticket, op, overwrite };
     match record.intent.change.clone() {
         Change::Create { at, .. } | Change::Link { at, .. } => reverting.remove(&at, after.as_ref()),
-        Change::Replace { at, before, .. } => reverting.replace(&at, before, after.as_ref()),
+        Change::Replace { at, before, in_place, .. } => reverting.replace(&at, before, after.as_ref(), in_place),
         Change::Remove { at, before } => reverting.bring_back(&at, before, &record),
         Change::Move { from, to, .. } => reverting.move_back(&from, &to, after.as_ref()),
         Change::SetMeta { at, before, after } => reverting.set_meta(&at, before, &after),
@@ -67,7 +67,13 @@ impl Reverting<'_> {
         self.push(Change::Remove { at: spot.clone(), before }, at, None, Payload::None)
     }
 
-    fn replace(mut self, spot: &Spot, then: Image, expected: Option<&Image>) -> Result<(), Failure> {
+    fn replace(
+        mut self,
+        spot: &Spot,
+        then: Image,
+        expected: Option<&Image>,
+        was_in_place: bool,
+    ) -> Result<(), Failure> {
         let at = self.find(spot)?;
         if at.1.stat.is_none() {
             if !self.overwrite {
@@ -78,7 +84,9 @@ impl Reverting<'_> {
         self.expect(&at.1, expected)?;
         let before = capture(&self.engine.recorder, &at.1, Keep::Bytes)?.image;
         let payload = stored(&then);
-        let in_place = before.meta.nlink > 1 && before.meta.kind == FileKind::File;
+        // What was written in place is written back in place: it is one file, whatever names it has lost since.
+        let in_place = (was_in_place || before.meta.nlink > 1)
+            && (before.meta.kind, then.meta.kind) == (FileKind::File, FileKind::File);
         self.push(Change::Replace { at: spot.clone(), before, after: then, in_place }, at, None, payload)
     }
 
@@ -103,40 +111,53 @@ impl Reverting<'_> {
     }
 
     /// Another name of the inode that is to get its name back: one that was never taken away, or one that undo gave
-    /// back before.
+    /// back before, with an inode made anew.
     fn sibling(&mut self, then: &Image, record: &OpRecord) -> Result<Option<(usize, Found)>, Failure> {
         let identity = then.meta.identity;
-        let (run, own) = (record.intent.op.run, record.intent.op);
+        let own = record.intent.op;
         let recorder = self.engine.recorder.clone();
-        let removed = self.engine.links.removed(&recorder, run, &identity)?;
-        if removed.is_empty() {
+        let ended = self.engine.links.ended(&recorder, own.run, &identity)?;
+        if ended.is_empty() {
             return Ok(None);
         }
-        if self.engine.links.must_look() {
+        // What waits may be about its other names.
+        let waits = ended.iter().any(|(_, spot)| {
+            self.engine.resolver.index_of(spot.grant).is_some_and(|n| self.engine.is_touched(n, &spot.path))
+        });
+        if waits {
             self.engine.flush();
         }
-        let mut names = self.engine.links.names(&self.engine.resolver, &identity)?;
-        let waits = |engine: &Engine| {
-            names.iter().any(|(n, path)| engine.is_touched(*n, path))
-                || removed.iter().any(|(_, spot)| {
-                    engine.resolver.index_of(spot.grant).is_some_and(|n| engine.is_touched(n, &spot.path))
-                })
-        };
-        // What waits is about its other names.
-        if waits(self.engine) {
-            self.engine.flush();
-            names = self.engine.links.names(&self.engine.resolver, &identity)?;
+        if let Some(found) = self.named(&identity, then)? {
+            return Ok(Some(found));
         }
-        for (n, path) in names {
-            if let Some(found) = self.holds(n, &path, &identity, then)? {
+        for (op, spot) in ended.into_iter().filter(|(op, _)| *op != own) {
+            let Some(reborn) = recorder.reborn_as(op).map_err(|e| broken(&e))? else { continue };
+            if let Some(n) = self.engine.resolver.index_of(spot.grant)
+                && let Some(found) = self.holds(n, &spot.path, &reborn, then)?
+            {
+                return Ok(Some(found));
+            }
+            // Made anew there, and moved on since.
+            self.engine.links.want(&reborn);
+            if let Some(found) = self.named(&reborn, then)? {
                 return Ok(Some(found));
             }
         }
-        for (op, spot) in removed {
-            let Some(n) = self.engine.resolver.index_of(spot.grant).filter(|_| op != own) else { continue };
-            if let Some(reborn) = recorder.reborn_as(op).map_err(|e| broken(&e))?
-                && let Some(found) = self.holds(n, &spot.path, &reborn, then)?
-            {
+        Ok(None)
+    }
+
+    /// A name of this inode, by a look through the folders.
+    fn named(&mut self, identity: &Identity, then: &Image) -> Result<Option<(usize, Found)>, Failure> {
+        if self.engine.links.must_look() {
+            self.engine.flush();
+        }
+        let mut names = self.engine.links.names(&self.engine.resolver, identity)?;
+        if names.iter().any(|(n, path)| self.engine.is_touched(*n, path)) {
+            self.engine.flush();
+            names = self.engine.links.names(&self.engine.resolver, identity)?;
+        }
+        for (n, path) in names {
+            if let Some(found) = self.holds(n, &path, identity, then)? {
                 return Ok(Some(found));
             }
         }

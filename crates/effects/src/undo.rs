@@ -17,9 +17,9 @@ pub fn untouched(effects: &Effects, dirs: Vec<DirRestore>) -> Vec<DirRestore> {
     dirs.into_iter()
         .filter(|dir| match dir.expect {
             None => true,
-            Some(expect) => effects
-                .dir_times(&dir.now)
-                .is_some_and(|now| now.mtime == expect.mtime || now.mtime == dir.times.mtime),
+            Some(expect) => {
+                effects.dir_times(&dir.now).is_some_and(|now| now.mtime == expect.mtime || now.mtime == dir.times.mtime)
+            }
         })
         .collect()
 }

@@ -53,7 +53,8 @@ fn dependent_steps_in_one_settlement_come_out_right() {
     for (n, changed) in run.settle().iter().enumerate() {
         assert!(changed.failure.is_none(), "{n}: {changed:?}");
     }
-    let names: Vec<String> = std::fs::read_dir(home.path("n")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let names: Vec<String> =
+        std::fs::read_dir(home.path("n")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
     assert_eq!(std::fs::read(home.path("n/c")).unwrap(), b"2");
     assert!(!home.path("k").exists() && !home.path("papers").exists() && !home.path("docs").exists());

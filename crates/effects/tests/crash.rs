@@ -86,7 +86,10 @@ fn changes(scenario: &str) -> Vec<FileChange> {
 fn prepare(home: &Home, scenario: &str) {
     plant(home);
     if scenario == "extract" {
-        assert!(sh("mkdir -p in/s; echo 1 > in/s/one; ln in/s/one in/two; ln -s s/one in/l; tar -C in -cf given.tar .; rm -r in", &home.tree()));
+        assert!(sh(
+            "mkdir -p in/s; echo 1 > in/s/one; ln in/s/one in/two; ln -s s/one in/l; tar -C in -cf given.tar .; rm -r in",
+            &home.tree()
+        ));
         age(&home.tree());
     }
     if let Some(undone) = scenario.strip_prefix("undo_") {

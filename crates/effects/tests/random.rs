@@ -29,7 +29,10 @@ struct Wish {
 
 fn wishes(most: usize) -> impl Strategy<Value = Vec<Wish>> {
     let wish = (0..13_u8, any::<u8>(), any::<u8>(), any::<u16>(), any::<bool>());
-    proptest::collection::vec(wish.prop_map(|(what, one, two, size, settle)| Wish { what, one, two, size, settle }), 1..most)
+    proptest::collection::vec(
+        wish.prop_map(|(what, one, two, size, settle)| Wish { what, one, two, size, settle }),
+        1..most,
+    )
 }
 
 /// Few names, so that changes meet.

@@ -81,7 +81,13 @@ fn an_edit() {
 
 #[test]
 fn folders_with_their_parents() {
-    there_and_back(vec![mkdir("docs/sub"), mkdir_p("x/y/z"), mkdir_p("x/y/z"), mkdir_p("docs/deep/er/more"), write("x/y/z/f", b"1")]);
+    there_and_back(vec![
+        mkdir("docs/sub"),
+        mkdir_p("x/y/z"),
+        mkdir_p("x/y/z"),
+        mkdir_p("docs/deep/er/more"),
+        write("x/y/z/f", b"1"),
+    ]);
 }
 
 #[test]
@@ -110,7 +116,12 @@ fn a_move_and_a_copy_onto_a_file() {
 
 #[test]
 fn a_copy_of_a_tree() {
-    there_and_back(vec![cp("docs", "docs copy"), cp("links/soft", "soft"), cp("src", "empty/src"), cp("src/suid", "suid")]);
+    there_and_back(vec![
+        cp("docs", "docs copy"),
+        cp("links/soft", "soft"),
+        cp("src", "empty/src"),
+        cp("src/suid", "suid"),
+    ]);
 }
 
 #[test]
@@ -145,14 +156,18 @@ fn a_deletion_of_many_folders_in_several_batches() {
 
 #[test]
 fn archives_of_every_format_and_what_comes_out_of_them() {
-    for (format, name) in [(ArchiveFormat::Zip, "x.zip"), (ArchiveFormat::Tar, "x.tar"), (ArchiveFormat::TarGz, "x.tgz")] {
+    for (format, name) in
+        [(ArchiveFormat::Zip, "x.zip"), (ArchiveFormat::Tar, "x.tar"), (ArchiveFormat::TarGz, "x.tgz")]
+    {
         there_and_back(vec![pack(&["docs", "links"], name, format), unpack(name, "out")]);
     }
 }
 
 #[test]
 fn what_comes_out_of_an_archive_is_what_went_in() {
-    for (format, name) in [(ArchiveFormat::Zip, "x.zip"), (ArchiveFormat::Tar, "x.tar"), (ArchiveFormat::TarGz, "x.tgz")] {
+    for (format, name) in
+        [(ArchiveFormat::Zip, "x.zip"), (ArchiveFormat::Tar, "x.tar"), (ArchiveFormat::TarGz, "x.tgz")]
+    {
         let home = Home::new();
         furnish(&home);
         let store = home.open();
@@ -212,6 +227,12 @@ fn names_of_one_file_that_go_come_back_as_names_of_one_file() {
     there_and_back(vec![rm("links/one"), rm("docs/three"), rm("links/two")]);
     there_and_back(vec![rm_r("links")]);
     there_and_back(vec![rm("links/one"), mv("links/two", "moved"), write("docs/three", b"other")]);
+    there_and_back(vec![
+        rm("links/one"),
+        rm("links/two"),
+        write("docs/three", b"the last one left"),
+        mv("docs/three", "x"),
+    ]);
     there_and_back(vec![mv("links/one", "uno"), rm("uno"), mv("docs", "dogs"), rm("links/two")]);
 }
 
@@ -283,7 +304,10 @@ fn a_new_file_gets_what_the_folders_default_acl_says() {
         let (ours, theirs) = (&all.entries()[ours.as_bytes()], &all.entries()[theirs.as_bytes()]);
         assert_eq!((ours.mode, &ours.xattrs), (theirs.mode, &theirs.xattrs));
     }
-    assert!(sh("setfacl -d -b docs; setfacl -d -m u::rwx,g::rx,o::x docs; printf x > docs/t2; mkdir docs/t2.d", &home.tree()));
+    assert!(sh(
+        "setfacl -d -b docs; setfacl -d -m u::rwx,g::rx,o::x docs; printf x > docs/t2; mkdir docs/t2.d",
+        &home.tree()
+    ));
     let mut run = store.run();
     run.ok(write("docs/o2", b"x"));
     run.ok(mkdir("docs/o2.d"));
@@ -303,4 +327,33 @@ fn a_file_written_in_place_loses_a_name_and_gets_it_back() {
     std::fs::write(home.path("links/one"), b"").unwrap();
     age(&home.tree());
     there_and_back_in(&home, vec![write("links/two", b"1"), rm("links/one")]);
+}
+
+#[test]
+fn names_that_went_in_several_runs_come_back_as_names_of_one_file() {
+    let home = Home::new();
+    furnish(&home);
+    let store = home.open();
+    let mut states = vec![home.snapshot()];
+    let mut runs = Vec::new();
+    let steps = [
+        vec![rm("links/one")],
+        vec![mv("links/two", "docs/dos")],
+        vec![rm("docs/three")],
+        vec![write("docs/dos", b"another inode")],
+        vec![mv("docs/dos", "dos"), rm("dos")],
+    ];
+    for step in steps {
+        let mut run = store.run();
+        for change in step {
+            run.ok(change);
+        }
+        runs.push(run.end());
+        states.push(home.snapshot());
+    }
+    for run in runs.iter().rev() {
+        states.pop();
+        store.undo_whole(*run);
+        assert_same(states.last().unwrap(), &home.snapshot(), "undo");
+    }
 }

@@ -297,12 +297,7 @@ impl<'h> Store<'h> {
         for record in self.ops(run).iter().filter(|record| record.intent.temp.is_some()) {
             effects.tidy_up(record);
         }
-        let end = RunEnd {
-            run,
-            at: self.home.clock.now(),
-            status: RunStatus::Interrupted,
-            summary: String::new(),
-        };
+        let end = RunEnd { run, at: self.home.clock.now(), status: RunStatus::Interrupted, summary: String::new() };
         self.recorder().journal(move |journal| journal.end_run(&end)).unwrap().unwrap();
         results
     }
@@ -407,12 +402,8 @@ impl Run<'_, '_> {
     pub fn end(mut self) -> RunId {
         self.effects().finish().unwrap();
         self.effects.take();
-        let end = RunEnd {
-            run: self.id,
-            at: self.store.home.clock.now(),
-            status: RunStatus::Done,
-            summary: String::new(),
-        };
+        let end =
+            RunEnd { run: self.id, at: self.store.home.clock.now(), status: RunStatus::Done, summary: String::new() };
         self.store.recorder().journal(move |journal| journal.end_run(&end)).unwrap().unwrap();
         self.id
     }
@@ -482,7 +473,8 @@ pub fn assert_same(was: &Snapshot, is: &Snapshot, what: &str) {
 
 /// No difference but the times of folders, which an undo out of order cannot know.
 pub fn assert_same_but_folder_times(was: &Snapshot, is: &Snapshot, what: &str) {
-    let is_dir = |path: &Vec<u8>| was.entries().get(path).is_some_and(|e| e.kind == raincoat_os::snapshot::EntryKind::Dir);
+    let is_dir =
+        |path: &Vec<u8>| was.entries().get(path).is_some_and(|e| e.kind == raincoat_os::snapshot::EntryKind::Dir);
     let differences: Vec<String> = was
         .differences(is)
         .iter()
@@ -533,7 +525,10 @@ pub fn furnish(home: &Home) {
     let acl = raincoat_os::scratch::acl_with_user(6, 65_534, 4, 4, 0);
     let _ = raincoat_os::scratch::set_xattr(&tree.join("docs/b.txt"), "system.posix_acl_access", &acl);
     if is_root() {
-        assert!(sh("chown 1234:4321 src/suid docs/words; chmod 4755 src/suid; chmod 0 src/none; chown -h 77:78 links/soft", &tree));
+        assert!(sh(
+            "chown 1234:4321 src/suid docs/words; chmod 4755 src/suid; chmod 0 src/none; chown -h 77:78 links/soft",
+            &tree
+        ));
         let _ = raincoat_os::scratch::set_xattr(&tree.join("links/soft"), "trusted.mark", b"on a link");
     }
     age(&tree);
