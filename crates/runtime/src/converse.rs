@@ -38,6 +38,9 @@ const WAITING: usize = 65_536;
 /// Operations in one message about a plan.
 const OUTCOMES: usize = 512;
 
+/// Paths that the log keeps of a call that was not proposed.
+const UNPROPOSED_PATHS: usize = 16;
+
 /// One worker's conversation.
 pub(crate) struct Conversation<'a> {
     keeper: &'a Keeper,
@@ -59,6 +62,8 @@ pub(crate) struct Conversation<'a> {
     /// When the grants were looked at last.
     looked: Timestamp,
     revoked: bool,
+    messages: u64,
+    words: u64,
 }
 
 impl<'a> Conversation<'a> {
@@ -104,6 +109,8 @@ impl<'a> Conversation<'a> {
             grants,
             looked: keeper.clock.now(),
             revoked: false,
+            messages: 0,
+            words: 0,
         })
     }
 
@@ -192,7 +199,27 @@ impl<'a> Conversation<'a> {
         (RunStatus::Failed, text)
     }
 
+    /// A worker that has been taken over could fill the disk or the screen: what it may say in all is bounded.
+    fn count(&mut self, message: &FromWorker) -> Result<(), Gone> {
+        let limits = &self.keeper.config.limits;
+        self.messages += 1;
+        self.words += match message {
+            FromWorker::Say(text) | FromWorker::Note(text) | FromWorker::Status { text, .. } => text.len() as u64,
+            FromWorker::Transcript(bytes) => bytes.len() as u64,
+            _ => 0,
+        };
+        let over = if self.messages > limits.run_messages {
+            format!("the worker sent more than {} messages (`run_messages`)", limits.run_messages)
+        } else if self.words > limits.run_words {
+            format!("the worker said more than {} bytes (`run_words`)", limits.run_words)
+        } else {
+            return Ok(());
+        };
+        Err(Gone(Some(Error::new(crate::Class::Failed, over))))
+    }
+
     fn answer(&mut self, message: FromWorker) -> Result<(), Gone> {
+        self.count(&message)?;
         match message {
             FromWorker::Propose { id, action } => {
                 let outcome = match action {
@@ -227,6 +254,12 @@ impl<'a> Conversation<'a> {
                 Ok(())
             }
             FromWorker::Note(text) => self.note(NoteKind::Text, text.into_bytes()),
+            FromWorker::Unproposed { tool, targets, why } => {
+                let said = targets.into_iter().take(UNPROPOSED_PATHS).map(|path| RawPath(path.into_bytes())).collect();
+                let refusal = raincoat_types::Refusal { rule: "not-proposed".to_owned(), message: why };
+                self.judge.log_refusal(&tool, said, None, raincoat_audit::Judgement::Fail, &refusal);
+                Ok(())
+            }
             FromWorker::Transcript(bytes) => self.note(NoteKind::Transcript, bytes),
             // The reply it means has ended already.
             FromWorker::GiveUp { .. } | FromWorker::Finished { .. } => Ok(()),
@@ -248,13 +281,7 @@ impl<'a> Conversation<'a> {
                 let mut resolved = match effects.resolve_read(&action) {
                     Ok(resolved) => resolved,
                     Err(failure) => {
-                        if failure.kind == FailureKind::Outside {
-                            let refusal = raincoat_types::Refusal {
-                                rule: "outside".to_owned(),
-                                message: failure.message.clone(),
-                            };
-                            judge.log_refusal(verb, vec![said], None, raincoat_audit::Judgement::Deny, &refusal);
-                        }
+                        judge.log_failure(verb, vec![said], &failure);
                         return Outcome::Failed(failure);
                     }
                 };
@@ -273,7 +300,10 @@ impl<'a> Conversation<'a> {
                         judge.recorder.log_lazily(vec![Event::ReadDone { verb: verb.to_owned(), target: said, bytes }]);
                         Outcome::Read(done)
                     }
-                    Err(failure) => Outcome::Failed(failure),
+                    Err(failure) => {
+                        judge.log_failure(verb, vec![said], &failure);
+                        Outcome::Failed(failure)
+                    }
                 }
             })
             .map_err(store)
@@ -354,7 +384,8 @@ impl<'a> Conversation<'a> {
             provider: provider.map(|(name, door)| (name.clone(), door.is_local())),
             ..Facts::default()
         };
-        let permit = match self.judge.with_facts(request, &facts, Vec::new()) {
+        let said = vec![RawPath(format!("{}/{}", request.provider, request.path).into_bytes())];
+        let permit = match self.judge.with_facts(request, &facts, said.clone()) {
             Ok(permit) => permit,
             Err(refusal) => return Ok(Outcome::Refused(refusal)),
         };
@@ -364,13 +395,20 @@ impl<'a> Conversation<'a> {
         let watching = Watch::start(self.stop.clone(), door.cancel());
         let max = self.keeper.config.limits.message_bytes;
         let (inbox, later, socket, console) = (&self.inbox, &mut self.later, &mut self.socket, &mut *self.console);
-        let mut hung_up = false;
+        let (mut hung_up, mut heard) = (false, 0);
+        let allowed = self.keeper.config.limits.run_words.saturating_sub(self.words);
         let asked = door.ask(permit, &mut |bytes| {
             while let Ok(frame) = inbox.try_recv() {
                 match frame {
                     Ok(Some(FromWorker::GiveUp { id: which })) if which == id => return ControlFlow::Break(()),
                     // The agent speaks while the reply is still coming.
-                    Ok(Some(FromWorker::Say(text))) => console.say(&display_text(&text)),
+                    Ok(Some(FromWorker::Say(text))) => {
+                        heard += text.len() as u64;
+                        if heard > allowed {
+                            return ControlFlow::Break(());
+                        }
+                        console.say(&display_text(&text));
+                    }
                     Ok(Some(FromWorker::Status { text, progress })) => console.status(&text, progress),
                     Ok(Some(message)) => later.push_back(message),
                     Ok(None) | Err(_) => {
@@ -386,6 +424,7 @@ impl<'a> Conversation<'a> {
             ControlFlow::Continue(())
         });
         drop(watching);
+        self.words += heard;
         if hung_up {
             return Err(Gone(None));
         }
@@ -395,7 +434,10 @@ impl<'a> Conversation<'a> {
         }
         Ok(match asked {
             Ok(status) => Outcome::Model { status },
-            Err(failure) => Outcome::Failed(failure),
+            Err(failure) => {
+                self.judge.log_failure("ask the model", said, &failure);
+                Outcome::Failed(failure)
+            }
         })
     }
 }

@@ -6,7 +6,9 @@ use raincoat_audit::{Event, Judgement};
 use raincoat_effects::{Names, Recorder, Resolved};
 use raincoat_gate::{Act, Approval, Facts, Permit, Protection, Verdict, decide};
 use raincoat_policy::Compiled;
-use raincoat_types::{Actor, Clock, Digest, GrantId, Identity, Proposal, RawPath, Refusal, RelPath, RunId};
+use raincoat_types::{
+    Actor, Clock, Digest, Failure, FailureKind, GrantId, Identity, Proposal, RawPath, Refusal, RelPath, RunId,
+};
 
 /// A run's granted folder as policy sees it: the run's own id, the grant behind it, and where beneath the grant it is.
 #[derive(Clone, Debug)]
@@ -89,6 +91,16 @@ impl Judge {
         Err(refusal)
     }
 
+    /// A failure, in the log: what was tried stands there whether the gate said no or the way led nowhere.
+    pub(crate) fn log_failure(&self, verb: &str, said: Vec<RawPath>, failure: &Failure) {
+        let verdict = match failure.kind {
+            FailureKind::Outside | FailureKind::Denied => Judgement::Deny,
+            _ => Judgement::Fail,
+        };
+        let refusal = Refusal { rule: rule_of(failure.kind).to_owned(), message: failure.message.clone() };
+        self.log_refusal(verb, said, None, verdict, &refusal);
+    }
+
     /// A refusal, in the log.
     pub(crate) fn log_refusal(
         &self,
@@ -106,5 +118,23 @@ impl Judge {
             rule: refusal.rule.clone(),
             reason: refusal.message.clone(),
         }]);
+    }
+}
+
+/// A failure's kind as a rule's name.
+fn rule_of(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::NotFound => "not-found",
+        FailureKind::Exists => "exists",
+        FailureKind::WrongKind => "wrong-kind",
+        FailureKind::Changed => "changed",
+        FailureKind::Denied => "denied-by-system",
+        FailureKind::Full => "full",
+        FailureKind::Limit => "limit",
+        FailureKind::Outside => "outside",
+        FailureKind::Invalid => "invalid",
+        FailureKind::Network => "network",
+        FailureKind::Broken => "broken",
+        FailureKind::Stopped => "stopped",
     }
 }

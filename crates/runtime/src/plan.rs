@@ -10,8 +10,8 @@ use raincoat_effects::{Changed, Effects, Resolved};
 use raincoat_gate::{Approval, Confirm, Scope};
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{
-    ChangeDone, Digest, Failure, FailureKind, FileChange, FileKind, Outcome, Place, RawPath, Refusal, RelPath,
-    Timestamp,
+    ChangeDone, Digest, Failure, FailureKind, FileChange, FileKind, FileRead, Outcome, Place, RawPath, Refusal,
+    RelPath, Timestamp,
 };
 
 use crate::console::{Answer, Console, PlanView, StepFact};
@@ -229,10 +229,16 @@ fn make_slice(effects: &mut Effects, judge: &Judge, steps: &[PlanStep], orders: 
         outcomes.push((order.n, make_one(effects, judge, &step.change, order)));
     }
     let mut settled = effects.settle().into_iter();
-    outcomes
+    let outcomes: Vec<(u32, Outcome)> = outcomes
         .into_iter()
         .map(|(n, outcome)| (n, outcome.unwrap_or_else(|| settled.next().map_or_else(lost, outcome_of))))
-        .collect()
+        .collect();
+    for (n, outcome) in &outcomes {
+        if let (Outcome::Failed(failure), Some(step)) = (outcome, steps.get(*n as usize)) {
+            judge.log_failure(step.change.verb(), said(&step.change), failure);
+        }
+    }
+    outcomes
 }
 
 /// `None` where the change is under way: its outcome comes when it is settled.
@@ -276,7 +282,7 @@ fn same_as_shown(change: &FileChange, resolved: &Resolved, shown: Option<Digest>
 }
 
 fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep) -> StepFact {
-    let Ok(resolved) = effects.resolve_change(&step.change) else { return StepFact::default() };
+    let Ok(resolved) = effects.resolve_change(&step.change) else { return look_at_source(effects, step) };
     let first = resolved.targets.first();
     let kind = first.and_then(|target| target.kind);
     let size = effects.size_of(&resolved);
@@ -301,6 +307,23 @@ fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep) -> StepFact {
         refused,
         resolved: resolved.places().map(|(root, path)| (root, path.clone())).collect(),
         digest: Some(resolved.digest),
+    }
+}
+
+/// A step into a folder that an earlier step makes cannot be resolved yet; what it takes there can.
+fn look_at_source(effects: &mut Effects, step: &PlanStep) -> StepFact {
+    let (FileChange::Move { from, .. } | FileChange::Copy { from, .. } | FileChange::Extract { from, .. }) =
+        &step.change
+    else {
+        return StepFact::default();
+    };
+    let Ok(resolved) = effects.resolve_read(&FileRead::Stat { at: from.clone() }) else { return StepFact::default() };
+    let kind = resolved.targets.first().and_then(|target| target.kind);
+    StepFact {
+        source: kind.map(|kind| (kind, effects.size_of(&resolved))),
+        files: 1,
+        resolved: resolved.places().map(|(root, path)| (root, path.clone())).collect(),
+        ..StepFact::default()
     }
 }
 

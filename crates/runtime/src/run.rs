@@ -143,7 +143,12 @@ impl Keeper {
         drop(conversation);
         let finished = thread.call(raincoat_effects::Effects::finish).map_err(Error::store)?;
         drop(thread);
-        let (mut status, mut summary) = ended?;
+        let (mut status, mut summary) = match ended {
+            Ok(ended) => ended,
+            Err(error) if error.class == Class::Damaged => return Err(error),
+            // Whatever else went wrong, the run has an end, and what was done stays undoable.
+            Err(error) => (RunStatus::Failed, error.message),
+        };
         if let Err(failure) = finished {
             status = RunStatus::Failed;
             summary = failure.message;

@@ -21,6 +21,10 @@ pub struct Limits {
     pub search_file_bytes: u64,
     /// Operations in one run.
     pub run_ops: u32,
+    /// Messages that the keeper takes from a worker in one run.
+    pub run_messages: u64,
+    /// Bytes that a worker may say to the person, or leave to be kept with the run, in one run.
+    pub run_words: u64,
     /// Steps of one plan.
     pub plan_steps: u32,
     /// Entries taken out of one archive.
@@ -62,6 +66,8 @@ impl Default for Limits {
             search_line: 400,
             search_file_bytes: 64 << 20,
             run_ops: 2_000_000,
+            run_messages: 20_000_000,
+            run_words: 1 << 30,
             plan_steps: 1_000_000,
             extract_entries: 100_000,
             extract_bytes: 8 << 30,

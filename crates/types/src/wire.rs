@@ -92,6 +92,15 @@ pub enum FromWorker {
         /// It ended well. A recipe with nothing to do ended well.
         ok: bool,
     },
+    /// A model's call that the worker did not propose, because nothing could come of it: for the log.
+    Unproposed {
+        /// The tool that it called.
+        tool: String,
+        /// The paths that it named, cut short.
+        targets: Vec<String>,
+        /// Why nothing could come of it.
+        why: String,
+    },
 }
 
 /// One change of a plan and why.
