@@ -7,7 +7,7 @@ use raincoat_types::{Failure, Identity, OpId, RelPath, RunId, Spot};
 
 use crate::failure::broken;
 use crate::recorder::Recorder;
-use crate::resolve::Resolver;
+use crate::resolve::{Resolver, Whereabouts};
 
 type Inode = (u64, u64);
 
@@ -19,7 +19,7 @@ pub(crate) struct LinkFinder {
     /// Inodes that are looked for in the folders.
     wanted: HashSet<Inode>,
     /// Where they are, by a walk through the folders.
-    found: Option<HashMap<Inode, Vec<(usize, RelPath)>>>,
+    found: Option<Whereabouts>,
 }
 
 impl LinkFinder {

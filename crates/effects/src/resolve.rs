@@ -73,6 +73,9 @@ pub(crate) struct Resolver {
 /// The names of each inode of a folder that has several.
 type Links = HashMap<(u64, u64), Vec<RelPath>>;
 
+/// The folders and names in them under which inodes are.
+pub(crate) type Whereabouts = HashMap<(u64, u64), Vec<(usize, RelPath)>>;
+
 impl Resolver {
     pub(crate) fn new(folders: Vec<Folder>, names: Box<dyn Names>, limits: Limits) -> Resolver {
         Resolver { folders, names, limits, links: HashMap::new() }
@@ -294,7 +297,7 @@ impl Resolver {
         let holds = |path: &RelPath| {
             root.find_exact(path).is_ok_and(|found| found.stat.is_some_and(|stat| stat.identity == *identity))
         };
-        if known && !(!names.is_empty() && names.iter().all(holds)) {
+        if known && (names.is_empty() || !names.iter().all(holds)) {
             self.learn_links(n)?;
             return Ok(self.known_names(n, identity));
         }
@@ -323,8 +326,8 @@ impl Resolver {
     pub(crate) fn where_are(
         &self,
         wanted: &HashSet<(u64, u64)>,
-    ) -> Result<HashMap<(u64, u64), Vec<(usize, RelPath)>>, Failure> {
-        let mut out: HashMap<(u64, u64), Vec<(usize, RelPath)>> = HashMap::new();
+    ) -> Result<Whereabouts, Failure> {
+        let mut out = Whereabouts::new();
         for (n, folder) in self.folders.iter().enumerate() {
             let found = folder.root.find_exact(&RelPath::ROOT).map_err(fault)?;
             let mut walker = Walker::new(&found, self.limits.walk_depth)?;

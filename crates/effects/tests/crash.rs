@@ -224,6 +224,50 @@ fn survive(scenario: &str, verb: &str) {
     assert!(n > 5, "{scenario} {verb}: only {n} places to fail at");
 }
 
+/// Somebody works on after the crash, before raincoat is started again: what they wrote stays theirs.
+fn leave_theirs(scenario: &str, path: &str, rename: bool) {
+    let mut n = 1;
+    loop {
+        let home = Home::quick();
+        prepare(&home, scenario);
+        if child(&home, scenario, &format!("kill:{n}")).is_some() {
+            break;
+        }
+        let what = format!("{scenario} kill:{n}");
+        let theirs = format!("written after the crash, {n}").into_bytes();
+        let at = home.path(path);
+        if rename {
+            std::fs::write(home.path("theirs"), &theirs).unwrap();
+            std::fs::rename(home.path("theirs"), &at).unwrap();
+        } else {
+            std::fs::write(&at, &theirs).unwrap();
+        }
+        let run = come_back(&home);
+        assert_eq!(std::fs::read(&at).unwrap(), theirs, "{what}: after recovery");
+        assert_eq!(leftovers(&home.tree()), Vec::<std::path::PathBuf>::new(), "{what}");
+        if let Some(run) = run {
+            home.open().undo(run);
+        }
+        let all = home.snapshot();
+        assert!(all.entries().values().any(|e| e.digest == Some(digest(&theirs))), "{what}: after undo");
+        home.verify();
+        n += 1;
+    }
+    assert!(n > 5);
+}
+
+#[test]
+fn what_is_written_after_a_crash_is_left_alone() {
+    for rename in [false, true] {
+        leave_theirs("edit", "a", rename);
+        leave_theirs("write_new", "d/new", rename);
+        leave_theirs("delete", "a", rename);
+    }
+    leave_theirs("write_in_place", "h1", false);
+    leave_theirs("write_in_place", "d/h2", true);
+    leave_theirs("move_onto", "b", false);
+}
+
 macro_rules! survives {
     ($($name:ident: $scenario:literal, $verb:literal;)*) => {
         $(#[test]

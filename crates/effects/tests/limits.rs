@@ -39,7 +39,15 @@ fn fifos_and_devices_are_never_opened() {
         names.extend(["d/null", "d/disk"]);
     }
     for name in names {
-        for change in [write(name, b"x"), rm(name), mv(name, "y"), cp(name, "y"), unpack(name, "y"), mv_onto("f", name), pack(&[name], "y", ArchiveFormat::Tar)] {
+        for change in [
+            write(name, b"x"),
+            rm(name),
+            mv(name, "y"),
+            cp(name, "y"),
+            unpack(name, "y"),
+            mv_onto("f", name),
+            pack(&[name], "y", ArchiveFormat::Tar),
+        ] {
             refused(&mut run, change);
         }
         for read in [FileRead::Read { at: place(name), offset: 0, len: 1 }, FileRead::Hash { at: place(name) }] {
@@ -59,7 +67,10 @@ fn fifos_and_devices_are_never_opened() {
 #[test]
 fn what_is_mounted_inside_is_not_entered() {
     let home = Home::new();
-    assert!(sh("mkdir -p d/mnt ../outside/in; printf x > ../outside/secret; printf f > f; printf f > d/file", &home.tree()));
+    assert!(sh(
+        "mkdir -p d/mnt ../outside/in; printf x > ../outside/secret; printf f > f; printf f > d/file",
+        &home.tree()
+    ));
     if !is_root() || !sh("mount --bind ../outside d/mnt && mount --bind ../outside/secret d/file", &home.tree()) {
         eprintln!("nothing can be mounted here");
         return;
@@ -114,7 +125,15 @@ fn impossible_names_and_paths_are_refused() {
         refused(&mut run, cp("docs/a.txt", bad));
         refused(&mut run, rm(bad));
     }
-    for bad in [write("", b"x"), rm_r(""), mv("", "x"), mv("docs", "docs/deep/x"), cp("docs", "docs/x"), rm("docs"), write("docs", b"x")] {
+    for bad in [
+        write("", b"x"),
+        rm_r(""),
+        mv("", "x"),
+        mv("docs", "docs/deep/x"),
+        cp("docs", "docs/x"),
+        rm("docs"),
+        write("docs", b"x"),
+    ] {
         refused(&mut run, bad);
     }
     for bad in [".ssh/id_ed25519", ".git/hooks/pre-commit", ".raincoat-x.tmp", ".bashrc"] {
@@ -167,7 +186,13 @@ fn limits_hold() {
     let store = home.open();
     let mut run = store.run();
     assert_eq!(refused(&mut run, write("x", &[0; 101])).kind, FailureKind::Limit);
-    let edit = FileChange::Edit { at: place("docs/big.bin"), old: b"x".to_vec(), new: b"y".to_vec(), all: true, expect: Digest::default() };
+    let edit = FileChange::Edit {
+        at: place("docs/big.bin"),
+        old: b"x".to_vec(),
+        new: b"y".to_vec(),
+        all: true,
+        expect: Digest::default(),
+    };
     assert_eq!(refused(&mut run, edit).kind, FailureKind::Limit);
     assert_eq!(refused(&mut run, rm_r("docs")).kind, FailureKind::Limit);
     assert!(refused(&mut run, unpack("t.tar", "out")).message.contains("entries"));
@@ -203,7 +228,20 @@ fn an_archive_that_leads_outside_or_grows_without_end_is_refused_whole() {
     let before = home.snapshot();
     let store = limited.open();
     let mut run = store.run();
-    for name in ["up.tar", "sly.tar", "abs.tar", "dotdot.tar", "absolute.tar", "fifo.tar", "protected.tar", "through.tar", "bomb.tgz", "noise.tar", "short.zip", "broken.zip"] {
+    for name in [
+        "up.tar",
+        "sly.tar",
+        "abs.tar",
+        "dotdot.tar",
+        "absolute.tar",
+        "fifo.tar",
+        "protected.tar",
+        "through.tar",
+        "bomb.tgz",
+        "noise.tar",
+        "short.zip",
+        "broken.zip",
+    ] {
         let failure = refused(&mut run, unpack(name, "out"));
         assert_eq!(failure.kind, FailureKind::Invalid, "{name}: {failure:?}");
     }
@@ -244,7 +282,8 @@ fn what_changed_since_it_was_looked_at_is_not_overwritten() {
     furnish(&home);
     let store = home.open();
     let mut run = store.run();
-    let stale = |content: &[u8], expect| FileChange::Write { at: place("docs/a.txt"), content: content.to_vec(), expect };
+    let stale =
+        |content: &[u8], expect| FileChange::Write { at: place("docs/a.txt"), content: content.to_vec(), expect };
     assert_eq!(refused(&mut run, stale(b"x", Expect::Absent)).kind, FailureKind::Exists);
     assert_eq!(refused(&mut run, stale(b"x", Expect::Digest(digest(b"other")))).kind, FailureKind::Changed);
     run.ok(stale(b"x", Expect::Digest(digest(b"hello\n"))));
@@ -281,7 +320,11 @@ fn drift_is_refused_unless_overwrite_is_said_and_then_kept() {
     let forced = store.undo_some(run, Vec::new(), true);
     assert_eq!(std::fs::read(home.path("docs/a.txt")).unwrap(), b"hello\n");
     assert!(!home.path("docs/new").exists());
-    assert_eq!(std::fs::read(home.path("docs/b.txt")).unwrap(), b"and this", "a name that was taken is never taken back");
+    assert_eq!(
+        std::fs::read(home.path("docs/b.txt")).unwrap(),
+        b"and this",
+        "a name that was taken is never taken back"
+    );
     store.undo_whole(forced.run);
     assert_same_but_folder_times(&before, &home.snapshot(), "undo of the overwriting undo");
 }
@@ -295,13 +338,32 @@ fn an_ordinary_user_does_as_told() {
     let home = Home::at(Path::new(&dir));
     let store = home.open();
     let mut run = store.run();
-    for change in [write("locked/f", b"x"), write("locked/new", b"x"), rm("locked/f"), mv("locked/f", "f"), mv("docs/a", "locked/a"), rm_r("locked"), mkdir("locked/d"), cp("docs/a", "locked/a"), rm("docs/unreadable")] {
+    for change in [
+        write("locked/f", b"x"),
+        write("locked/new", b"x"),
+        rm("locked/f"),
+        mv("locked/f", "f"),
+        mv("docs/a", "locked/a"),
+        rm_r("locked"),
+        mkdir("locked/d"),
+        cp("docs/a", "locked/a"),
+        rm("docs/unreadable"),
+    ] {
         let shown = format!("{change:?}");
         let failure = refused(&mut run, change);
         assert_eq!(failure.kind, FailureKind::Denied, "{shown}: {failure:?}");
     }
     assert_eq!(refused(&mut run, rm_r("secret folder")).kind, FailureKind::Denied);
-    for change in [write("docs/a", b"ours"), write("docs/readonly", b"ours"), mv("docs/readonly", "r"), cp("locked", "copy"), rm_r("copy"), cp("locked", "copy"), rm("r"), pack(&["locked"], "l.zip", ArchiveFormat::Zip)] {
+    for change in [
+        write("docs/a", b"ours"),
+        write("docs/readonly", b"ours"),
+        mv("docs/readonly", "r"),
+        cp("locked", "copy"),
+        rm_r("copy"),
+        cp("locked", "copy"),
+        rm("r"),
+        pack(&["locked"], "l.zip", ArchiveFormat::Zip),
+    ] {
         let shown = format!("{change:?}");
         let outcome = run.apply(change);
         // A copy of a folder that may not be written to cannot be emptied again either.
@@ -353,7 +415,12 @@ fn a_full_disk_is_said_and_loses_nothing() {
     let home = Home::new();
     let mount = home.dir.join("small");
     std::fs::create_dir(&mount).unwrap();
-    if !is_root() || !sh("mount -t tmpfs -o size=3m,nr_inodes=60 none small && rmdir tree && mkdir small/tree && ln -s small/tree tree", &home.dir) {
+    if !is_root()
+        || !sh(
+            "mount -t tmpfs -o size=3m,nr_inodes=60 none small && rmdir tree && mkdir small/tree && ln -s small/tree tree",
+            &home.dir,
+        )
+    {
         eprintln!("nothing can be mounted here");
         return;
     }
@@ -363,10 +430,8 @@ fn a_full_disk_is_said_and_loses_nothing() {
     let before = home.snapshot();
     let store = home.open();
     let mut run = store.run();
-    let mut failures = vec![
-        refused(&mut run, write("a", &[2; 2_500_000])),
-        refused(&mut run, write("new", &[2; 2_500_000])),
-    ];
+    let mut failures =
+        vec![refused(&mut run, write("a", &[2; 2_500_000])), refused(&mut run, write("new", &[2; 2_500_000]))];
     for n in 0..3 {
         failures.extend(run.apply(cp("a", &format!("a{n}"))).err());
     }
@@ -386,4 +451,35 @@ fn a_full_disk_is_said_and_loses_nothing() {
     assert!(left.is_empty(), "{left:?}");
     assert!(undone.refused.is_empty(), "{undone:?}");
     assert_same(&before, &after, "undo");
+}
+
+/// Of the file systems that a kernel may have, some cannot swap two names at once. Which are here is found out.
+#[test]
+fn a_file_system_that_cannot_swap_is_refused_clearly() {
+    let home = Home::new();
+    let tried = "
+        mkdir -p low up work image; truncate -s 300M disk
+        if mkfs.vfat disk && mount -t vfat -o loop disk image; then exit 0; fi
+        if mkfs.btrfs -q disk && mount -o loop disk image; then exit 0; fi
+        exit 1
+    ";
+    if !is_root() || !sh(&format!("({tried}) >/dev/null 2>&1"), &home.dir) {
+        eprintln!("no such file system can be made here");
+        return;
+    }
+    assert!(sh("rmdir tree; mkdir image/tree; ln -s image/tree tree; printf old > tree/f", &home.dir));
+    let store = home.open();
+    let mut run = store.run();
+    let outcome = run.apply(write("f", b"new"));
+    run.end();
+    drop(store);
+    let is = std::fs::read(home.path("f")).unwrap();
+    assert!(sh("umount image", &home.dir));
+    match outcome {
+        Ok(_) => assert_eq!(is, b"new"),
+        Err(failure) => {
+            assert_eq!(failure.kind, FailureKind::Denied, "{failure:?}");
+            assert_eq!(is, b"old");
+        }
+    }
 }
