@@ -71,12 +71,12 @@ fn every_other_recipe_on_a_real_tree_comes_back_too() {
     let before = Snapshot::take(&dir).unwrap();
     let before_outside = outside(&dir);
     let recipes: [&[&str]; 8] = [
-        &["tidy", "--by", "date"],
+        &["tidy", "--by", "date", "--recursive"],
         &["dedupe"],
         &["dedupe", "--keep", "oldest", "--min-size", "1K"],
         &["flatten"],
         &["rename", "--from", "*.rs", "--to", "{n:04} $1.txt", "--recursive"],
-        &["rename", "--match", "regex", "--from", "^(.)", "--to", "${1}-{date}", "--recursive"],
+        &["rename", "--match", "regex", "--from", "^.*$", "--to", "{date} {n:04} {name}", "--recursive"],
         &["archive-old", "--older-than", "1d", "--recursive"],
         &["tidy", "--recursive", "--remove-empty"],
     ];

@@ -28,7 +28,10 @@ pub(super) fn run(keeper: &mut dyn Keeper, chosen: &Chosen<'_>, job: &Job) -> Re
             notes.push(format!("`{}` is granted for reading only; left as it is", folder.label));
             continue;
         }
-        plan_root(keeper, chosen, job, root, &mut steps, &mut archives)?;
+        let unnamable = plan_root(keeper, chosen, job, root, &mut steps, &mut archives)?;
+        if unnamable > 0 {
+            notes.push(format!("{} left out: a zip keeps only names that are UTF-8", files(unnamable)));
+        }
     }
     let count: usize = archives.iter().map(|archive: &Archive| archive.files.len()).sum();
     if count == 0 {
@@ -50,6 +53,7 @@ pub(super) fn run(keeper: &mut dyn Keeper, chosen: &Chosen<'_>, job: &Job) -> Re
             "{} not made; their files are where they were",
             submit::count(bad.len(), "archive", "archives")
         ));
+        notes.extend(first.why_not());
     }
 
     let steps = deletions(keeper, &good, &mut notes)?;
@@ -68,7 +72,7 @@ pub(super) fn run(keeper: &mut dyn Keeper, chosen: &Chosen<'_>, job: &Job) -> Re
         second.count()
     );
     let mut finished = second.finish(&what, &notes);
-    finished.ok &= first.all() || bad.is_empty();
+    finished.ok &= !first.has_failed();
     Ok(finished)
 }
 
@@ -81,6 +85,7 @@ struct Archive {
     files: Vec<(Vec<u8>, Item)>,
 }
 
+/// Adds a folder's archives to the plan. Gives how many old files no zip can hold.
 fn plan_root(
     keeper: &mut dyn Keeper,
     chosen: &Chosen<'_>,
@@ -88,7 +93,7 @@ fn plan_root(
     root: u16,
     steps: &mut Vec<PlanStep>,
     archives: &mut Vec<Archive>,
-) -> Result<(), End> {
+) -> Result<usize, End> {
     let depth = if chosen.flag("recursive") { job.limits.walk_depth } else { 1 };
     let mut listing = Listing::read(keeper, root, b"", depth, &job.limits)?;
     dedupe::refuse_project(&listing, chosen)?;
@@ -97,17 +102,22 @@ fn plan_root(
     let whole = Whole::find(&listing, &is_into);
     let before = job.now.0.saturating_sub(chosen.age("older-than"));
     let mut years: BTreeMap<String, Vec<(Vec<u8>, Item)>> = BTreeMap::new();
+    let mut unnamable = 0;
     for item in &listing.items {
         let path = listing.path(item);
         let old = item.kind == FileKind::File && item.mtime.secs < before;
         if !old || whole.holds(path) || survey::is_private(names::split(path).1) {
             continue;
         }
+        if std::str::from_utf8(path).is_err() {
+            unnamable += 1;
+            continue;
+        }
         let year = Day::of(item.mtime.secs, job.now.1).map_or_else(|| "Undated".to_owned(), Day::year_name);
         years.entry(year).or_default().push((path.to_vec(), *item));
     }
     if years.is_empty() {
-        return Ok(());
+        return Ok(unnamable);
     }
     if depth == 1 {
         let there: Vec<Vec<u8>> = listing
@@ -136,7 +146,7 @@ fn plan_root(
         archives.push(Archive { step: steps.len(), root, files });
         steps.push(step(change, why));
     }
-    Ok(())
+    Ok(unnamable)
 }
 
 /// The deletion of what was packed. What somebody changed in the meantime stays: the archive has its older state.

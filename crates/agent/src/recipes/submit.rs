@@ -52,9 +52,14 @@ impl Done {
         self.each.iter().filter(|done| **done).count()
     }
 
-    /// Whether every step was done.
-    pub(super) fn all(&self) -> bool {
-        self.each.iter().all(|done| *done)
+    /// Whether a step failed. One that the person left out did not.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed > 0
+    }
+
+    /// Why steps failed, a line each, the first few.
+    pub(super) fn why_not(&self) -> impl Iterator<Item = String> {
+        self.troubles.iter().map(|trouble| format!("  {trouble}"))
     }
 
     /// The end of the recipe: `what` was done in words, then what was not, then `notes`. Leaving steps out of a plan
@@ -72,7 +77,7 @@ impl Done {
         }
         if self.failed > 0 {
             lines.push(format!("{} failed:", steps(self.failed)));
-            lines.extend(self.troubles.iter().map(|trouble| format!("  {trouble}")));
+            lines.extend(self.why_not());
         }
         lines.extend(notes.iter().cloned());
         Finished { summary: lines.join("\n"), ok: self.failed == 0 }
