@@ -240,6 +240,6 @@ impl Effects {
 
     /// Takes away what a concluded operation of a dead keeper may have left beside its target.
     pub fn tidy_up(&self, record: &OpRecord) {
-        recover::clear_temp(&self.engine.resolver, record);
+        recover::clear_temp(&self.engine.resolver, &self.engine.recorder, record);
     }
 }

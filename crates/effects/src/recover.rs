@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::os::fd::AsFd;
 
-use raincoat_os::{Found, mutate, state};
+use raincoat_os::{Found, Stat, beneath, mutate, state};
 use raincoat_types::{Change, Content, DirTimes, FileKind, Image, Intent, OpId, OpRecord, OpResult, Spot, Timestamp};
 
 use crate::act::{give_back, put_back};
@@ -28,7 +28,7 @@ pub(crate) fn settle_all(resolver: &Resolver, recorder: &Recorder, pending: &[Op
         let result = look(resolver, recorder, intent).unwrap_or_else(|words| {
             OpResult::RolledBack(format!("interrupted, and could not be looked at again: {words}"))
         });
-        clear_temp(resolver, record);
+        clear_temp(resolver, recorder, record);
         if quiet && let Some(dir) = intent.dirs.first() {
             ours.insert(dir.at.clone());
         }
@@ -45,8 +45,8 @@ pub(crate) fn settle_all(resolver: &Resolver, recorder: &Recorder, pending: &[Op
 }
 
 /// Takes the temporary name of an operation away, if it is still there and holds only what the journal has, or what
-/// was being made.
-pub(crate) fn clear_temp(resolver: &Resolver, record: &OpRecord) {
+/// was being made. Anything else is somebody's, and gets a name that is seen.
+pub(crate) fn clear_temp(resolver: &Resolver, recorder: &Recorder, record: &OpRecord) {
     let Some(temp) = &record.intent.temp else { return };
     let Ok((_, found)) = resolver.find_spot(temp) else { return };
     let Some(stat) = found.stat.clone() else { return };
@@ -54,20 +54,34 @@ pub(crate) fn clear_temp(resolver: &Resolver, record: &OpRecord) {
     let ours = match &record.intent.change {
         // Half-written new content is nobody's; a folder is removed only while it is empty.
         Change::Create { .. } => true,
-        // The old file after the swap, or the new one before it. Anything else is half-written, while the old file
-        // stands where it stood; or else it is somebody's.
+        // The old file after the swap, or the new one before it, whole or half-written.
         Change::Replace { before, after, .. } => {
-            holds(before) || holds(after) || target_is(resolver, &record.intent.change, before)
+            holds(before)
+                || holds(after)
+                || target_is(resolver, &record.intent.change, before)
+                || is_half_new(recorder, &found, &stat, after)
         }
         Change::Remove { before, .. } => holds(before),
-        _ => false,
+        _ => return,
     };
-    if ours {
-        let _ = match stat.kind {
-            FileKind::Dir => mutate::remove_dir(found.folder(), &found.name),
-            _ => mutate::unlink(found.folder(), &found.name),
-        };
-        let _ = mutate::sync_dir(found.folder());
+    let _ = match stat.kind {
+        FileKind::Dir => mutate::remove_dir(found.folder(), &found.name),
+        _ if ours => mutate::unlink(found.folder(), &found.name),
+        _ => keep(resolver, &record.intent, &found),
+    };
+    let _ = mutate::sync_dir(found.folder());
+}
+
+fn is_half_new(recorder: &Recorder, found: &Found, stat: &Stat, after: &Image) -> bool {
+    beneath::open_file_for_reading(found.folder(), &found.name, stat)
+        .is_ok_and(|fd| is_half_written(recorder, fd.as_fd(), after, after).unwrap_or(false))
+}
+
+fn keep(resolver: &Resolver, intent: &Intent, found: &Found) -> std::io::Result<()> {
+    let spots = intent.change.spots();
+    match spots.first().and_then(|at| find(resolver, at).ok().flatten()) {
+        Some(target) => give_back(found.folder(), &found.name, &target, intent).map(drop),
+        None => Ok(()),
     }
 }
 

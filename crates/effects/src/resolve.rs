@@ -323,10 +323,7 @@ impl Resolver {
     }
 
     /// Where some inodes are, by a walk through all folders.
-    pub(crate) fn where_are(
-        &self,
-        wanted: &HashSet<(u64, u64)>,
-    ) -> Result<Whereabouts, Failure> {
+    pub(crate) fn where_are(&self, wanted: &HashSet<(u64, u64)>) -> Result<Whereabouts, Failure> {
         let mut out = Whereabouts::new();
         for (n, folder) in self.folders.iter().enumerate() {
             let found = folder.root.find_exact(&RelPath::ROOT).map_err(fault)?;

@@ -44,13 +44,13 @@ fn path(n: u8) -> String {
 }
 
 fn content(wish: &Wish) -> Vec<u8> {
-    let len = usize::from(wish.size) % 5000 * if wish.size % 17 == 0 { 100 } else { 1 };
+    let len = usize::from(wish.size) % 5000 * if wish.size.is_multiple_of(17) { 100 } else { 1 };
     vec![wish.size as u8; len]
 }
 
 fn change(wish: &Wish) -> FileChange {
     let (one, two) = (path(wish.one), path(wish.two));
-    let replace = wish.size % 2 == 0;
+    let replace = wish.size.is_multiple_of(2);
     match wish.what {
         0..=2 => write(&one, &content(wish)),
         3 => mkdir_p(&one),
@@ -92,8 +92,13 @@ fn work(store: &Store<'_>, wishes: &[Wish]) -> RunId {
     run.end()
 }
 
+/// More on order (`PROPTEST_CASES`).
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(60)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn any_run_is_undone_and_done_again(tree in wishes(20), changes in wishes(25)) {
