@@ -7,6 +7,7 @@ pub(crate) mod tree;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use raincoat_runtime::Class;
 use raincoat_runtime::snapshot::Snapshot;
@@ -15,8 +16,10 @@ use serde_json::json;
 
 use crate::app::{App, absolute_path};
 use crate::args;
+use crate::dirs::Env;
 use crate::error::{Result, error, system};
 use crate::exit::Exit;
+use crate::signals;
 use crate::view::size;
 use scratch::Scratch;
 
@@ -39,27 +42,44 @@ pub(crate) fn demo(app: &mut App, args: args::Demo) -> Result<Exit> {
         }
     }
     let scratch = Scratch::make(&app.env.temp)?;
-    let mut stage = Stage { app, home: scratch.home().to_path_buf(), own };
+    // Ctrl-C ends the step under way; what then stays is said below.
+    let asking = signals::asking()?;
+    let mut stage = Stage { app, home: scratch.home().to_path_buf(), own, stop: asking.stop() };
     let played = stage.play();
     // Where something of the user's own could not be given back, the copies in the scratch home are all there is.
     let keep = args.keep || (stage.own.is_some() && !matches!(played, Ok(Exit::Ok)));
     if keep {
         let home = scratch.keep();
-        let shown = home.display();
-        stage
-            .app
-            .out
-            .note(&format!("the scratch home stays: HOME={shown} raincoat runs (its files are in {shown}/{FOLDER})"));
+        let command = in_that_home(&stage.app.env, &home);
+        let words = format!("the scratch home stays in {}; its runs: {command} raincoat runs", home.display());
+        stage.app.out.note(&words);
+        if stage.own.is_some() && played.is_err() {
+            stage.app.out.note(&format!("to give your folder back what was changed in it: {command} raincoat undo"));
+        }
     } else {
         scratch.remove()?;
     }
     played
 }
 
+/// What stands before a command line so that it works in the scratch home.
+fn in_that_home(env: &Env, home: &Path) -> String {
+    let set = [
+        ("XDG_CONFIG_HOME", env.config_home.is_some()),
+        ("XDG_DATA_HOME", env.data_home.is_some()),
+        ("XDG_STATE_HOME", env.state_home.is_some()),
+    ];
+    let unset: String = set.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| format!("-u {name} ")).collect();
+    let home = quoted(&home.to_string_lossy());
+    if unset.is_empty() { format!("HOME={home}") } else { format!("env {unset}HOME={home}") }
+}
+
 struct Stage<'a> {
     app: &'a mut App,
     home: PathBuf,
     own: Option<PathBuf>,
+    /// Set by Ctrl-C.
+    stop: &'a AtomicBool,
 }
 
 impl Stage<'_> {
@@ -80,7 +100,9 @@ impl Stage<'_> {
         self.tell("A recipe needs no model. Its plan, before anything happens:");
         self.raincoat(&["do", "tidy", &folder, "--recursive", "--dry-run"])?;
         self.tell("And for real. Before each change what it takes away is safe in the journal:");
-        self.raincoat(&["do", "tidy", &folder, "--recursive", "--yes"])?;
+        if !self.raincoat_in_part(&["do", "tidy", &folder, "--recursive", "--yes"])? {
+            self.say("exit code 1: some of it could not be done, such as a move out of a folder that is read-only; it says which");
+        }
         let after = self.look(&path, "what is there now")?;
         self.tree(&after);
         self.tell("What was done, with the checksums (the first few):");
@@ -149,14 +171,25 @@ impl Stage<'_> {
 
     /// Prints a command line, and does it.
     fn raincoat(&mut self, arguments: &[&str]) -> Result<()> {
+        self.raincoat_in_part(arguments).and_then(|whole| {
+            let words = format!("`raincoat {}` was done in part", arguments.join(" "));
+            if whole { Ok(()) } else { Err(error(Class::Failed, words, "`raincoat --help` has the exit codes")) }
+        })
+    }
+
+    /// Prints a command line, and does it; `false` where it was done in part.
+    fn raincoat_in_part(&mut self, arguments: &[&str]) -> Result<bool> {
         let line: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
         let line = format!("$ raincoat {}", line.join(" "));
         let shown = self.app.out.style.cyan(&line);
         self.say(&shown);
         self.app.out.flush();
+        if self.stop.load(Ordering::SeqCst) {
+            return Err(error(Class::Stopped, "stopped", ""));
+        }
         let status = self.start(arguments).map_err(|why| system("start raincoat again", why))?;
-        if status.success() {
-            return Ok(());
+        if status.success() || status.code() == Some(Exit::Failed.code().into()) {
+            return Ok(status.success());
         }
         let how = status.code().map_or_else(|| "by a signal".to_owned(), |code| format!("with exit code {code}"));
         let class = if status.code() == Some(Exit::Stopped.code().into()) { Class::Stopped } else { Class::Failed };
@@ -206,6 +239,14 @@ impl proof::Proof {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kept_home_is_found_whatever_the_environment_says() {
+        let home = Path::new("/tmp/x");
+        assert_eq!(in_that_home(&Env::default(), home), "HOME=/tmp/x");
+        let env = Env { data_home: Some("/d".into()), ..Env::default() };
+        assert_eq!(in_that_home(&env, home), "env -u XDG_DATA_HOME HOME=/tmp/x");
+    }
 
     #[test]
     fn a_command_line_can_be_typed_again() {
