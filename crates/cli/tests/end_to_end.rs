@@ -154,6 +154,24 @@ fn everything_that_prints_data_prints_json() {
 }
 
 #[test]
+fn undo_means_the_last_run_that_changed_anything() {
+    let home = Home::new();
+    let dir = home.folder("in");
+    home.ok(&["grant", "in"]);
+    let before = Snapshot::take(&dir).unwrap();
+    home.ok(&["do", "tidy", "in", "--yes"]);
+    home.ok(&["do", "find-large", "in"]);
+    home.ok(&["do", "tidy", "in", "--dry-run"]);
+    home.ok(&["undo"]);
+    assert_eq!(before.differences(&Snapshot::take(&dir).unwrap()), []);
+    let run =
+        home.json(&["runs"]).iter().find(|run| run["goal"].as_str().unwrap().contains("find-large")).unwrap()["run"]
+            .clone();
+    let said = home.ok(&["undo", run.as_str().unwrap()]);
+    assert!(said.contains("changed nothing"), "{said}");
+}
+
+#[test]
 fn a_dry_run_shows_the_tree_and_changes_nothing() {
     let home = Home::new();
     let dir = home.folder("in");

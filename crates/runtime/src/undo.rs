@@ -208,7 +208,26 @@ fn select(journal: &Journal, what: Option<&str>) -> Result<Selection, Error> {
             journal.op(op).map_err(|e| asked(&e))?;
             Ok(Selection::Ops(vec![op]))
         }
+        None if what.is_none() => Ok(Selection::Run(last_that_changed(journal)?)),
         None => Ok(Selection::Run(find_run(journal, what)?)),
+    }
+}
+
+/// The last run that changed anything: a look, a dry run or a refused plan is nothing to take back.
+fn last_that_changed(journal: &Journal) -> Result<RunId, Error> {
+    let mut before = None;
+    loop {
+        let page = journal.runs(before, 64).map_err(Error::store)?;
+        for run in page.iter().map(|run| run.header.run) {
+            match journal.op(OpId { run, seq: 1 }) {
+                Ok(_) => return Ok(run),
+                Err(error @ JournalError::Corrupt { .. }) => return Err(Error::store(error)),
+                Err(_) => before = Some(run),
+            }
+        }
+        if page.is_empty() {
+            return find_run(journal, None);
+        }
     }
 }
 

@@ -53,6 +53,10 @@ fn show(app: &mut App, report: &UndoReport, dry_run: bool) {
         app.out.line(&format!("{} would be taken back; nothing was done", changes(report.steps.len() as u64)));
         return;
     }
+    if report.undone == 0 && report.already == 0 && report.left == 0 && !report.stopped {
+        app.out.line(&format!("run {} changed nothing that could be taken back", report.of));
+        return;
+    }
     let mut words = format!("{} of run {} taken back", changes(report.undone.into()), report.of);
     if report.already > 0 {
         words.push_str(&format!(", {} before", size::count(report.already.into())));
