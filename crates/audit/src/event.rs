@@ -7,7 +7,7 @@
 //! No event carries a secret, a request's text or a file's content: only names, sizes, digests and words.
 
 use raincoat_types::{
-    ChangeKind, Digest, GrantId, OpId, RawPath, RunId, RunKind, RunStatus, Spot, Timestamp, display_bytes,
+    ChangeKind, Digest, GrantId, OpId, RawPath, RunId, RunKind, RunStatus, Spot, Timestamp, display_text,
 };
 use serde::{Deserialize, Serialize};
 
@@ -242,6 +242,8 @@ pub enum Judgement {
     Ask,
     /// It may not.
     Deny,
+    /// It was not decided, or was allowed, and came to nothing.
+    Fail,
 }
 
 /// Characters of a line.
@@ -251,7 +253,8 @@ impl Event {
     /// The event in one line, with nothing in it that hides, moves or colours text on a terminal. At most 400
     /// characters.
     pub fn one_line(&self) -> String {
-        let line = display_bytes(self.words().as_bytes());
+        // Paths in it are made visible already, each where it is put in.
+        let line = display_text(&self.words()).replace(['\n', '\t'], " ");
         match line.char_indices().nth(LINE) {
             Some((cut, _)) => format!("{}...", line.get(..cut).unwrap_or_default()),
             None => line,
@@ -295,6 +298,7 @@ impl Event {
                     Judgement::Allow => "allowed",
                     Judgement::Ask => "asked about",
                     Judgement::Deny => "denied",
+                    Judgement::Fail => "came to nothing",
                 };
                 format!("{word}: {action} {} ({rule}: {reason})", list(targets.iter().map(text)))
             }

@@ -194,7 +194,8 @@ impl Keeper {
                     Outcome::Change(change) => tally.changes += u32::try_from(change.ops.len()).unwrap_or(u32::MAX),
                     Outcome::Refused(_) => tally.refused += 1,
                     Outcome::Failed(failure) => {
-                        tally.failed += 1;
+                        // What a stop kept from being reached did not fail.
+                        tally.failed += u32::from(failure.kind != FailureKind::Stopped);
                         tally.changes += u32::try_from(failure.done.len()).unwrap_or(u32::MAX);
                     }
                     _ => {}

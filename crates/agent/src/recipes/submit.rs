@@ -1,7 +1,7 @@
 //! Submitting a plan and telling what came of it.
 
 use raincoat_types::wire::PlanStep;
-use raincoat_types::{FileChange, Limits, Outcome};
+use raincoat_types::{FailureKind, FileChange, Limits, Outcome};
 
 use super::{End, Finished, survey};
 use crate::keeper::Keeper;
@@ -31,7 +31,7 @@ pub(super) fn submit(keeper: &mut dyn Keeper, title: &str, steps: Vec<PlanStep>,
         for at in 0..count {
             let outcome = result.outcomes.get(at).and_then(Option::as_ref);
             done.each.push(matches!(outcome, Some(Outcome::Change(_))));
-            if matches!(outcome, Some(outcome) if !matches!(outcome, Outcome::Change(_))) {
+            if outcome.is_some_and(is_trouble) {
                 done.failed += 1;
                 if done.troubles.len() < TOLD {
                     done.troubles.push(survey::trouble(outcome));
@@ -44,6 +44,15 @@ pub(super) fn submit(keeper: &mut dyn Keeper, title: &str, steps: Vec<PlanStep>,
         }
     }
     Ok(done)
+}
+
+/// Whether a step came to nothing. One that a stop kept from being reached did not fail.
+fn is_trouble(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Change(_) => false,
+        Outcome::Failed(failure) => failure.kind != FailureKind::Stopped,
+        _ => true,
+    }
 }
 
 impl Done {
