@@ -68,6 +68,7 @@ impl Keeper {
         let (journal, interrupted) =
             Journal::open(self.journal_dir()?, self.journal_keys(), self.clock.as_ref()).map_err(Error::store)?;
         let (recorder, remembering) = Recorder::start(journal, audit);
+        recorder.log_lazily(vec![Event::Unlocked { slot: self.opened.slot.to_owned() }]);
         let session = Session { recorder, remembering };
         for run in interrupted {
             told(self.recover(&session, run)?);
