@@ -63,6 +63,15 @@ pub trait Keeper {
     /// [`Lost`] where the keeper is gone.
     fn note(&mut self, text: &str) -> Result<(), Lost>;
 
+    /// Says that a model's call was not proposed, and why: what was tried stands in the log either way.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn unproposed(&mut self, tool: &str, targets: Vec<String>, why: &str) -> Result<(), Lost> {
+        let _ = (tool, targets, why);
+        Ok(())
+    }
+
     /// Hands over what is needed to go on after a restart; replaces what was handed over before. A keeper that stores
     /// none loses no more than that.
     ///

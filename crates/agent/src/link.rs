@@ -205,6 +205,10 @@ impl<S: Read + Write, R: FnMut() -> bool> Keeper for Link<S, R> {
         self.send(&FromWorker::Note(text.to_owned()))
     }
 
+    fn unproposed(&mut self, tool: &str, targets: Vec<String>, why: &str) -> Result<(), Lost> {
+        self.send(&FromWorker::Unproposed { tool: tool.to_owned(), targets, why: why.to_owned() })
+    }
+
     fn transcript(&mut self, bytes: &[u8]) -> Result<(), Lost> {
         self.send(&FromWorker::Transcript(bytes.to_vec()))
     }

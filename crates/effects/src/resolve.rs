@@ -121,19 +121,29 @@ impl Resolver {
     fn target_of(&mut self, n: usize, path: &RelPath, stat: Option<&Stat>, role: Role) -> Result<Target, Failure> {
         let folder = self.folder(n)?;
         let grant = folder.grant;
-        let base = std::os::unix::ffi::OsStrExt::as_bytes(folder.root.path().as_os_str());
-        let mut protection = self.names.protection(base, path, role == Role::Arrive);
+        let base = std::os::unix::ffi::OsStrExt::as_bytes(folder.root.path().as_os_str()).to_vec();
+        let mut protection = self.names.protection(&base, path, role == Role::Arrive);
         if path.names().any(is_temporary) {
             protection = Some((Protection::Secret, "raincoat's own temporary files".to_owned()));
         }
-        let denied = self.names.denied(grant, path);
+        let mut denied = self.names.denied(grant, path);
         let many = stat.filter(|s| {
             s.nlink > 1
                 && matches!(s.kind, FileKind::File | FileKind::Symlink)
                 && matches!(role, Role::Write | Role::Remove)
         });
         let linked_outside = match many {
-            Some(stat) => (self.names_of(n, &stat.identity)?.len() as u64) < stat.nlink,
+            Some(stat) => {
+                let names = self.names_of(n, &stat.identity)?;
+                // To change a file is to change it under all of its names: the strictest of them counts.
+                if role == Role::Write && protection.is_none() {
+                    protection = names.iter().find_map(|name| self.names.protection(&base, name, false));
+                }
+                if role == Role::Write && denied.is_none() {
+                    denied = names.iter().find_map(|name| self.names.denied(grant, name));
+                }
+                (names.len() as u64) < stat.nlink
+            }
             None => false,
         };
         let kind = stat.map(|s| s.kind);

@@ -200,8 +200,10 @@ pub fn protected(root: &[u8], path: &RelPath, tree: bool) -> Option<(Protection,
     for start in 0..names.len() {
         let rest = names.get(start..).unwrap_or_default();
         let Some(first) = rest.first() else { break };
-        let exact = INDEX.exact.get(first.as_str()).into_iter().flatten();
-        for rule in exact.chain(&INDEX.loose) {
+        let exact = INDEX.exact.get(first.as_str()).into_iter().flatten().copied();
+        // A short name may be that of any.
+        let any = if first.contains('~') { RULES } else { &[] };
+        for rule in exact.chain(INDEX.loose.iter().copied()).chain(any) {
             if matches(rule.pattern, rest, tree) {
                 // The strictest wins.
                 match (found, rule.protection) {
@@ -254,12 +256,29 @@ fn name_matches(want: &str, name: &str) -> bool {
     } else if let Some(end) = want.strip_prefix('*') {
         name.ends_with(end)
     } else {
-        name == want
+        name == want || is_short_of(want, name)
     }
 }
 
+/// Whether a name is what FAT and NTFS may call `want` for programs of old, where it does not fit into eight letters
+/// and three: six letters, `~`, a digit, and the beginning of the extension (Microsoft, "Naming Files, Paths, and
+/// Namespaces"). The letters are those of `want` without leading dots.
+fn is_short_of(want: &str, name: &str) -> bool {
+    let Some((stem, number)) = name.split_once('~') else { return false };
+    let (number, extension) = number.split_once('.').unwrap_or((number, ""));
+    let bare = want.trim_start_matches('.');
+    let (base, full) = bare.rsplit_once('.').unwrap_or((bare, ""));
+    let short = |text: &str, most: usize| text.chars().filter(|c| !". ".contains(*c)).take(most).collect::<String>();
+    let fits = bare.len() == want.len() && base.len() <= 8 && full.len() <= 3;
+    !fits
+        && number.len() == 1
+        && number.bytes().all(|b| b.is_ascii_digit())
+        && stem == short(base, 6)
+        && extension == short(full, 3)
+}
+
 /// A name as the most forgiving file system would see it: lower case (full Unicode mapping), without the characters
-/// that HFS+ ignores, without the dots and spaces that Windows drops at the end, without an NTFS stream's name.
+/// that HFS+ and ext4 ignore, without the dots and spaces that Windows drops at the end, without an NTFS stream's name.
 /// Bytes that are not UTF-8 cannot be part of a protected name and become U+FFFD.
 fn fold(name: &[u8]) -> String {
     if name.is_ascii() && !name.contains(&b':') {
@@ -272,9 +291,15 @@ fn fold(name: &[u8]) -> String {
     stream.trim_end_matches(['.', ' ']).to_owned()
 }
 
-/// Characters that HFS+ ignores in names (Apple TN1150; the list that git keeps for `core.protectHFS`).
+/// Characters that file systems ignore in names: those of HFS+ (Apple TN1150; the list that git keeps for
+/// `core.protectHFS`), and all that ext4 and F2FS drop where they fold case, which is Unicode's
+/// `Default_Ignorable_Code_Point` (DerivedCoreProperties.txt).
 fn ignored(c: char) -> bool {
-    matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}')
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Letters that case-folding file systems take for ASCII ones: the long s, the Kelvin sign, the dotless i.

@@ -13,6 +13,11 @@ use super::paths::show;
 use super::reads::{self, Want};
 use super::{Call, Wish, parse, words};
 
+/// Characters of a path or a reason that go into the log.
+const LOGGED: usize = 300;
+/// Paths of one call that go into the log.
+const LOGGED_PATHS: usize = 16;
+
 /// What came of a turn's calls.
 #[derive(Debug)]
 pub(crate) struct Round {
@@ -56,13 +61,24 @@ pub(crate) fn carry_out(
         parse(&call.name, &call.arguments, &job.roots).map_or_else(said_no, State::Open)
     });
     let mut states: Vec<State> = understood.collect();
+    for (state, call) in states.iter().zip(calls) {
+        if let State::Said { told, .. } = state {
+            unproposed(keeper, call, &told.text)?;
+        }
+    }
     let looks = states.iter().filter(|state| matches!(state, State::Open(Call::Look(_) | Call::Read { .. }))).count();
     if looks > 0 {
         keeper.status(&format!("reading ({looks})"), None)?;
     }
     look(keeper, &mut states, job, memory, room)?;
     let mut ground = prepare(keeper, &states, job)?;
+    let asked: Vec<bool> = states.iter().map(|state| matches!(state, State::Open(_))).collect();
     let steps = plan(&mut states, &mut ground, job, memory);
+    for ((state, call), asked) in states.iter().zip(calls).zip(asked) {
+        if asked && let State::Said { told, failed: true } = state {
+            unproposed(keeper, call, &told.text)?;
+        }
+    }
     let mut round = Round { told: Vec::new(), failed: Vec::new(), changes: 0, finish: None, over: None };
     if !steps.is_empty() {
         keeper.status(&format!("proposing {} change(s)", steps.len()), None)?;
@@ -257,6 +273,16 @@ fn name_of(wish: &Wish, job: &Job) -> String {
         Wish::Archive { from, to, .. } => format!("packed {} item(s) into {}", from.len(), name(to)),
         Wish::Extract { from, to } => format!("unpacked {} into {}", name(from), name(to)),
     }
+}
+
+/// A call that came to nothing here, for the log: with the paths that it named, and no content.
+fn unproposed(keeper: &mut dyn Keeper, call: &ToolCall, why: &str) -> Result<(), Lost> {
+    let cut = |text: &str| text.chars().take(LOGGED).collect::<String>();
+    let arguments: serde_json::Value = serde_json::from_str(&call.arguments).unwrap_or_default();
+    let named = ["path", "from", "to"].iter().filter_map(|name| arguments.get(name));
+    let named = named.flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
+    let targets = named.filter_map(|value| value.as_str()).take(LOGGED_PATHS).map(cut).collect();
+    keeper.unproposed(&cut(&visible(&call.name)), targets, &cut(why))
 }
 
 /// One line for the run's record.

@@ -41,7 +41,7 @@ pub fn tar(at: &Path, entries: &[Entry<'_>]) {
 }
 
 pub fn tar_gz(at: &Path, entries: &[Entry<'_>]) {
-    let mut gz = flate2::write::GzEncoder::new(fs::File::create(at).unwrap(), flate2::Compression::fast());
+    let mut gz = flate2::write::GzEncoder::new(fs::File::create(at).unwrap(), flate2::Compression::best());
     gz.write_all(&tar_of(entries)).unwrap();
     gz.finish().unwrap();
 }

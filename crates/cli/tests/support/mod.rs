@@ -12,6 +12,7 @@
 )]
 
 pub mod archives;
+pub mod cases;
 
 use std::ffi::CString;
 use std::fs;
@@ -242,7 +243,7 @@ impl Drop for World {
 }
 
 /// What changed that is not below one of these paths.
-pub fn changed_but(before: &Snapshot, after: &Snapshot, allowed: &[String]) -> Vec<Difference> {
+pub fn changed_but(before: &Snapshot, after: &Snapshot, allowed: &[String]) -> Vec<String> {
     let mut differences = before.differences(after);
     differences.retain(|difference| {
         !allowed.iter().any(|path| {
@@ -250,7 +251,9 @@ pub fn changed_but(before: &Snapshot, after: &Snapshot, allowed: &[String]) -> V
             at.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
         })
     });
-    differences
+    let line =
+        |d: Difference| format!("{}: {:?} was {}, is {}", String::from_utf8_lossy(&d.path), d.what, d.was, d.is);
+    differences.into_iter().map(line).collect()
 }
 
 pub fn bait(path: &Path) {
