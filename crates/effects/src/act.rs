@@ -5,7 +5,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use raincoat_os::{Found, beneath, mutate, state};
-use raincoat_types::{Change, Content, Failure, FailureKind, FileContent, FileKind, Image, Intent, display_bytes};
+use raincoat_types::{
+    Change, Content, Failure, FailureKind, FileContent, FileKind, Identity, Image, Intent, display_bytes,
+};
 
 use crate::capture::{ContentError, changed, digest_of, same_content, still_is};
 use crate::engine::{Payload, Step};
@@ -37,12 +39,12 @@ pub(crate) fn materialise(recorder: &Recorder, step: &mut Step, temp: Option<&[u
     let has_content = match &after.content {
         Content::Dir => {
             mutate::make_dir(found.folder(), temp).map_err(fail)?;
-            step.made = true;
+            step.made = identity_of(found, temp);
             false
         }
         Content::Symlink(target) => {
             mutate::make_symlink(found.folder(), temp, target).map_err(fail)?;
-            step.made = true;
+            step.made = identity_of(found, temp);
             false
         }
         Content::Special => {
@@ -51,13 +53,17 @@ pub(crate) fn materialise(recorder: &Recorder, step: &mut Step, temp: Option<&[u
         }
         Content::File(content) => {
             let fd = new_file(found.folder(), temp, &payload).map_err(fail)?;
-            step.made = true;
+            step.made = identity_of(found, temp);
             write_content(recorder, fd.as_fd(), &payload, content, after.meta.size).map_err(|e| e.at(found))?;
             true
         }
     };
     mutate::set_meta(found.folder(), temp, &after.meta).map_err(fail)?;
     Ok(has_content)
+}
+
+fn identity_of(found: &Found, name: &[u8]) -> Option<Identity> {
+    state::stat_at(found.folder(), name).ok().flatten().map(|stat| stat.identity)
 }
 
 /// The new file under its temporary name.
@@ -153,9 +159,9 @@ pub(crate) fn act(recorder: &Recorder, step: &Step, intent: &Intent) -> Result<(
                 Ok(true) => Ok(()),
                 other => {
                     // Somebody wrote in between: theirs goes back under its name.
-                    mutate::exchange(folder, &temp, name).map_err(unsure)?;
+                    let words = swap_back(step, &temp, intent).map_err(unsure)?;
                     other.map_err(fail)?;
-                    Err(changed(found).into())
+                    Err(changed_and(found, &words))
                 }
             }
         }
@@ -171,9 +177,9 @@ pub(crate) fn act(recorder: &Recorder, step: &Step, intent: &Intent) -> Result<(
             match is_ours_now(folder, &temp, before) {
                 Ok(true) => Ok(()),
                 other => {
-                    let words = give_back(folder, &temp, found, intent).map_err(unsure)?;
+                    let words = give_back((folder, &temp), found, intent).map_err(unsure)?;
                     other.map_err(fail)?;
-                    Err(Failure { message: format!("{}{words}", changed(found).message), ..changed(found) }.into())
+                    Err(changed_and(found, &words))
                 }
             }
         }
@@ -187,8 +193,8 @@ pub(crate) fn act(recorder: &Recorder, step: &Step, intent: &Intent) -> Result<(
             if arrived.is_some_and(|stat| stat.identity == image.meta.identity) {
                 return Ok(());
             }
-            mutate::rename_new(to.folder(), &to.name, folder, name).map_err(unsure)?;
-            Err(changed(found).into())
+            let words = give_back((to.folder(), &to.name), found, intent).map_err(unsure)?;
+            Err(changed_and(found, &words))
         }
         Change::Link { image, .. } => {
             let Some((_, existing)) = &step.other else { return Err(changed(found).into()) };
@@ -233,19 +239,35 @@ fn is_ours_now(folder: BorrowedFd<'_>, temp: &[u8], before: &Image) -> io::Resul
     still_is(folder, temp, before)
 }
 
-/// Puts somebody's newer file, taken for the one to remove, back under its name. Where that is taken again by now, it
-/// gets a name beside it: it is theirs, and stays to be seen.
-pub(crate) fn give_back(folder: BorrowedFd<'_>, temp: &[u8], found: &Found, intent: &Intent) -> io::Result<String> {
-    match mutate::rename_new(folder, temp, folder, &found.name) {
+/// Takes a swap back. Where somebody has put yet another file under the name meanwhile, both of theirs stay to be seen.
+fn swap_back(step: &Step, temp: &[u8], intent: &Intent) -> io::Result<String> {
+    let found = &step.at.1;
+    match mutate::exchange(found.folder(), temp, &found.name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => give_back((found.folder(), temp), found, intent),
+        Ok(()) if identity_of(found, temp) != step.made => give_back((found.folder(), temp), found, intent),
+        other => other.map(|()| String::new()),
+    }
+}
+
+/// Puts somebody's newer file, taken for the one that was meant, back under its name. Where that is taken again by now,
+/// it gets a name beside it: it is theirs, and stays to be seen.
+pub(crate) fn give_back(from: (BorrowedFd<'_>, &[u8]), found: &Found, intent: &Intent) -> io::Result<String> {
+    let folder = found.folder();
+    match mutate::rename_new(from.0, from.1, folder, &found.name) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             let mut kept = found.name.clone();
             kept.truncate(200);
             kept.extend_from_slice(format!(".kept-{}", intent.op.seq).as_bytes());
-            mutate::rename_new(folder, temp, folder, &kept)?;
+            mutate::rename_new(from.0, from.1, folder, &kept)?;
             Ok(format!("; what stood there meanwhile is kept as `{}`", display_bytes(&kept)))
         }
         other => other.map(|()| String::new()),
     }
+}
+
+fn changed_and(found: &Found, words: &str) -> Unmade {
+    let failure = changed(found);
+    Unmade::Clean(Failure { message: format!("{}{words}", failure.message), ..failure })
 }
 
 /// A file with several names keeps its inode: the new bytes go into it, while nobody else can open it. The intent has
@@ -326,7 +348,10 @@ pub(crate) fn clear(step: &Step, intent: &Intent) {
 /// Takes away what was prepared for a change that was not made. The user's files are as they were, so what stands under
 /// the temporary name is what [`materialise`] put there.
 pub(crate) fn abandon(step: &Step, intent: &Intent) {
-    let Some(temp) = temp_name(intent).filter(|_| step.made) else { return };
+    let Some(temp) = temp_name(intent) else { return };
+    if step.made.is_none() || identity_of(&step.at.1, &temp) != step.made {
+        return;
+    }
     let folder = step.at.1.folder();
     let _ = match &step.change {
         Change::Create { after, .. } if after.content == Content::Dir => mutate::remove_dir(folder, &temp),

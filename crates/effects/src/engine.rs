@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use raincoat_os::{Found, Stat, mutate, state};
 use raincoat_types::{
-    Change, Clock, Content, DirTimes, Failure, FailureKind, Image, Intent, OpId, OpResult, RelPath, RunId, Spot,
-    Timestamp,
+    Change, Clock, Content, DirTimes, Failure, FailureKind, Identity, Image, Intent, OpId, OpResult, RelPath, RunId,
+    Spot, Timestamp,
 };
 
 use crate::act::{self, Unmade};
@@ -48,19 +48,19 @@ pub(crate) struct Step {
     pub(crate) other: Option<(usize, Found)>,
     pub(crate) payload: Payload,
     pub(crate) undoes: Option<OpId>,
-    /// Something stands under the temporary name, and it is ours.
-    pub(crate) made: bool,
+    /// What was put under the temporary name.
+    pub(crate) made: Option<Identity>,
 }
 
 impl Step {
     /// A step in one place.
     pub(crate) fn new(change: Change, at: (usize, Found), payload: Payload) -> Step {
-        Step { change, at, other: None, payload, undoes: None, made: false }
+        Step { change, at, other: None, payload, undoes: None, made: None }
     }
 
     /// A step that needs nothing new, in two places.
     pub(crate) fn between(change: Change, at: (usize, Found), other: (usize, Found)) -> Step {
-        Step { change, at, other: Some(other), payload: Payload::None, undoes: None, made: false }
+        Step { change, at, other: Some(other), payload: Payload::None, undoes: None, made: None }
     }
 }
 
@@ -375,7 +375,7 @@ impl Engine {
             })
         };
         for ((op, _, step), intent) in queue.iter().zip(intents) {
-            if step.made
+            if step.made.is_some()
                 && !done.contains(op)
                 && let Some(dir) = intent.dirs.first()
                 && !of_done(&step.at.1)

@@ -441,9 +441,11 @@ fn copy(
     if from.0 == to.0 && new.starts_with(&old) {
         return Err(Failure::new(FailureKind::Invalid, format!("`{}` cannot be copied into itself", old.display())));
     }
+    // Complete before anything makes room for it.
+    let prepared = prepare_copy(engine, &from.1, &to.1)?;
     let to = make_room(engine, ticket, to, replace)?;
     let mut folders = Vec::new();
-    folders.extend(copy_one(engine, ticket, &from.1, to)?);
+    folders.extend(push_copy(engine, ticket, prepared, to)?);
     // Folders level by level, then what is in them: so few changes wait for others.
     let mut order: Vec<&Below> = below.iter().collect();
     order.sort_by_key(|b| (b.stat.kind != FileKind::Dir, b.path.names().count()));
@@ -457,7 +459,8 @@ fn copy(
             return Ok(());
         }
         let place = find_again(engine, n, &target)?;
-        folders.extend(copy_one(engine, ticket, &source.1, place)?);
+        let prepared = prepare_copy(engine, &source.1, &place.1)?;
+        folders.extend(push_copy(engine, ticket, prepared, place)?);
     }
     engine.flush();
     // Folders get their times, and a mode that may keep us out, once everything is in them; the deepest first.
@@ -483,14 +486,8 @@ fn rebase(path: &RelPath, old: &RelPath, new: &RelPath) -> Result<RelPath, Failu
     Ok(out)
 }
 
-/// Queues the copy of one file, symlink or folder, metadata included. Of a folder, tells where the copy is and what it
-/// is to be once all is in it.
-fn copy_one(
-    engine: &mut Engine,
-    ticket: usize,
-    from: &Found,
-    to: (usize, Found),
-) -> Result<Option<(RelPath, Meta)>, Failure> {
+/// The copy of one file, symlink or folder, metadata included, as it is to be.
+fn prepare_copy(engine: &Engine, from: &Found, to: &Found) -> Result<(Image, Payload), Failure> {
     let captured = capture(&engine.recorder, from, Keep::Digest)?;
     let mut after = captured.image;
     // The owner of a copy is who makes it, unless that is root.
@@ -501,19 +498,26 @@ fn copy_one(
         after.meta.xattrs.retain(|x| x.name.starts_with(b"user.") || x.name.starts_with(b"system.posix_acl"));
     }
     after.meta.nlink = 1;
-    let mut payload = Payload::None;
-    if let Some(fd) = captured.file {
-        let (unnamed, content) = copy_content(engine, &fd, &to.1, after.meta.size)?;
-        if Some(content.digest) != after.digest() {
-            return Err(crate::capture::changed(from));
-        }
-        after.content = Content::File(content);
-        payload = Payload::Unnamed(unnamed);
+    let Some(fd) = captured.file else { return Ok((after, Payload::None)) };
+    let (unnamed, content) = copy_content(engine, &fd, to, after.meta.size)?;
+    if Some(content.digest) != after.digest() {
+        return Err(crate::capture::changed(from));
     }
+    after.content = Content::File(content);
+    Ok((after, Payload::Unnamed(unnamed)))
+}
+
+/// Queues a copy. Of a folder, tells where the copy is and what it is to be once all is in it.
+fn push_copy(
+    engine: &mut Engine,
+    ticket: usize,
+    (mut after, payload): (Image, Payload),
+    to: (usize, Found),
+) -> Result<Option<(RelPath, Meta)>, Failure> {
     let mut folder = None;
     if after.content == Content::Dir {
         folder = Some((to.1.path.clone(), after.meta.clone()));
-        if me.0 != 0 {
+        if mutate::me().0 != 0 {
             after.meta.mode |= 0o700;
         }
     }

@@ -10,7 +10,9 @@ use std::thread;
 
 use raincoat_audit::{About, Audit, Event};
 use raincoat_journal::{Journal, JournalError, Order};
-use raincoat_types::{Change, ChunkId, Identity, Intent, OpId, OpRecord, OpResult, RunId, Spot};
+use raincoat_types::{
+    Change, ChunkId, FileKind, Identity, Intent, OpId, OpRecord, OpResult, RunHeader, RunId, RunKind, Spot,
+};
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
@@ -143,40 +145,42 @@ impl Recorder {
         }
     }
 
-    /// For each inode of which a run took one name among several away: the operations, of that run and of later ones,
-    /// that ended it under some name (removed it, or put another inode in its place), and where.
+    /// For each inode that a run took a name of away, and that has had several: the operations that ended it under some
+    /// name (removed it, or put another inode in its place), and where. Those of that run and of later ones, and of
+    /// earlier ones that were taken back.
     ///
     /// # Errors
     /// In words.
     pub(crate) fn ended_names(&self, run: RunId) -> Result<HashMap<Identity, Vec<(OpId, Spot)>>, String> {
         self.journal(move |journal| {
-            let mut names: HashMap<Identity, Vec<(OpId, Spot)>> = HashMap::new();
+            let mut ended = Ended::default();
             journal.for_each_op(run, Order::Forward, |op| {
-                if let Change::Remove { before, .. } = &op.intent.change
-                    && before.meta.nlink > 1
-                    && matches!(op.result, Some(OpResult::Done { .. }))
-                {
-                    names.entry(before.meta.identity).or_default();
-                }
+                ended.begin(&op);
                 ControlFlow::Continue(())
             })?;
-            if names.is_empty() {
-                return Ok(names);
+            if ended.names.is_empty() {
+                return Ok(HashMap::new());
             }
-            let later: Vec<RunId> = journal.runs(None, usize::MAX)?.iter().map(|of| of.header.run).collect();
-            for of in later.into_iter().filter(|of| *of >= run) {
-                journal.for_each_op(of, Order::Forward, |op| {
-                    if let Change::Remove { at, before } | Change::Replace { at, before, in_place: false, .. } =
-                        &op.intent.change
-                        && matches!(op.result, Some(OpResult::Done { .. }))
-                        && let Some(ended) = names.get_mut(&before.meta.identity)
-                    {
-                        ended.push((op.intent.op, at.clone()));
-                    }
-                    ControlFlow::Continue(())
-                })?;
+            let headers: Vec<RunHeader> = journal.runs(None, usize::MAX)?.into_iter().map(|of| of.header).collect();
+            let mut earlier: Vec<RunId> = headers
+                .iter()
+                .filter_map(|header| match header.kind {
+                    RunKind::Undo { of, .. } if of < run => Some(of),
+                    _ => None,
+                })
+                .collect();
+            earlier.sort_unstable();
+            earlier.dedup();
+            for of in earlier {
+                ended.add_run(journal, of)?;
             }
-            Ok(names)
+            if ended.names.values().any(|name| name.several) {
+                for header in headers.iter().filter(|header| header.run >= run) {
+                    ended.add_run(journal, header.run)?;
+                }
+            }
+            let several = ended.names.into_iter().filter(|(_, name)| name.several);
+            Ok(several.map(|(identity, name)| (identity, name.ops)).collect())
         })?
         .map_err(|e: JournalError| e.to_string())
     }
@@ -206,6 +210,44 @@ impl Remembering {
         let journal = self.journal.join().map_err(|_| "the journal's thread died".to_owned())?;
         let audit = self.audit.join().map_err(|_| "the log's thread died".to_owned())?;
         Ok((journal, audit))
+    }
+}
+
+/// See [`Recorder::ended_names`].
+#[derive(Default)]
+struct Ended {
+    names: HashMap<Identity, EndedName>,
+}
+
+#[derive(Default)]
+struct EndedName {
+    several: bool,
+    ops: Vec<(OpId, Spot)>,
+}
+
+impl Ended {
+    /// An operation of the run that is asked about: if it took a name away, its inode is looked for.
+    fn begin(&mut self, op: &OpRecord) {
+        if let Change::Remove { before, .. } = &op.intent.change
+            && before.meta.kind != FileKind::Dir
+            && matches!(op.result, Some(OpResult::Done { .. }))
+        {
+            self.names.entry(before.meta.identity).or_default().several |= before.meta.nlink > 1;
+        }
+    }
+
+    fn add_run(&mut self, journal: &Journal, run: RunId) -> Result<(), JournalError> {
+        journal.for_each_op(run, Order::Forward, |op| {
+            if let Change::Remove { at, before } | Change::Replace { at, before, in_place: false, .. } =
+                &op.intent.change
+                && matches!(op.result, Some(OpResult::Done { .. }))
+                && let Some(name) = self.names.get_mut(&before.meta.identity)
+            {
+                name.several |= before.meta.nlink > 1;
+                name.ops.push((op.intent.op, at.clone()));
+            }
+            ControlFlow::Continue(())
+        })
     }
 }
 

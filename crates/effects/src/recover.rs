@@ -80,7 +80,7 @@ fn is_half_new(recorder: &Recorder, found: &Found, stat: &Stat, after: &Image) -
 fn keep(resolver: &Resolver, intent: &Intent, found: &Found) -> std::io::Result<()> {
     let spots = intent.change.spots();
     match spots.first().and_then(|at| find(resolver, at).ok().flatten()) {
-        Some(target) => give_back(found.folder(), &found.name, &target, intent).map(drop),
+        Some(target) => give_back((found.folder(), &found.name), &target, intent).map(drop),
         None => Ok(()),
     }
 }
@@ -193,7 +193,7 @@ fn look_at_removal(resolver: &Resolver, intent: &Intent, at: &Spot, before: &Ima
     match temp_of(resolver, intent)? {
         Some(old) if still_is(old.folder(), &old.name, before).map_err(io)? => gone,
         Some(old) => {
-            let words = give_back(old.folder(), &old.name, &found, intent).map_err(io)?;
+            let words = give_back((old.folder(), &old.name), &found, intent).map_err(io)?;
             mutate::sync_dir(found.folder()).map_err(io)?;
             Ok(OpResult::RolledBack(format!("interrupted; the file had just been changed and was put back{words}")))
         }

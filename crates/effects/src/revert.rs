@@ -53,7 +53,7 @@ impl Reverting<'_> {
         other: Option<(usize, Found)>,
         payload: Payload,
     ) -> Result<(), Failure> {
-        let step = Step { change, at, other, payload, undoes: Some(self.op), made: false };
+        let step = Step { change, at, other, payload, undoes: Some(self.op), made: None };
         self.engine.push(self.ticket, step)
     }
 

@@ -357,3 +357,38 @@ fn names_that_went_in_several_runs_come_back_as_names_of_one_file() {
         assert_same(states.last().unwrap(), &home.snapshot(), "undo");
     }
 }
+
+#[test]
+fn a_copy_of_nothing_makes_no_room_for_itself() {
+    let home = Home::new();
+    furnish(&home);
+    let before = home.snapshot();
+    let store = home.open();
+    let mut run = store.run();
+    for change in [cp_onto("no such file", "docs/a.txt"), mv_onto("no such file", "docs/a.txt")] {
+        assert_eq!(run.apply(change).unwrap_err().kind, FailureKind::NotFound);
+    }
+    run.end();
+    assert_same(&before, &home.snapshot(), "nothing was done");
+}
+
+#[test]
+fn names_that_went_in_two_runs_come_back_as_names_of_one_file_in_either_order() {
+    for first in [0, 1] {
+        let home = Home::new();
+        furnish(&home);
+        let before = home.snapshot();
+        let store = home.open();
+        let runs: Vec<RunId> = [vec![rm("links/one"), rm("links/two")], vec![rm("docs/three")]]
+            .into_iter()
+            .map(|changes| {
+                let mut run = store.run();
+                changes.into_iter().for_each(|change| drop(run.ok(change)));
+                run.end()
+            })
+            .collect();
+        store.undo_whole(runs[first]);
+        store.undo_whole(runs[1 - first]);
+        assert_same_but_folder_times(&before, &home.snapshot(), "undo");
+    }
+}
