@@ -163,6 +163,9 @@ impl Names for TestNames {
     fn denied(&self, _: GrantId, path: &RelPath) -> Option<String> {
         self.deny.clone().filter(|deny| path.names().any(|name| name == deny.as_bytes()))
     }
+    fn holds_ours(&self, _: &Identity) -> bool {
+        false
+    }
     fn is_ours(&self, _: &Identity) -> bool {
         false
     }
