@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use raincoat_types::{Change, Content, DirTimes, Identity, Image, OpId, OpRecord, OpResult, RunId, Spot, Timestamp};
+use raincoat_types::{
+    Change, Content, DirTimes, FileKind, Identity, Image, Meta, OpId, OpRecord, OpResult, RunId, Spot, Timestamp,
+};
 
 use crate::{Journal, JournalError, Order};
 
@@ -112,6 +114,8 @@ pub struct Planner {
 struct Dir {
     now: Spot,
     expect: Option<Times>,
+    /// The operation that left it with the times that are expected.
+    seen: OpId,
     times: Option<Times>,
 }
 
@@ -121,8 +125,9 @@ impl Planner {
         Planner::default()
     }
 
-    /// Takes the next operation back, in plan. `undone`: what took it back already.
-    pub fn take(&mut self, op: &OpRecord, undone: Option<OpId>) {
+    /// Takes the next operation back, in plan. `undone`: what took it back already, so that only its folders' times are
+    /// left to be given back: an undo that was interrupted did not come to that.
+    pub fn take(&mut self, op: &OpRecord, undone: Option<&OpRecord>) {
         let id = op.intent.op;
         let after = match &op.result {
             None => return self.plan.skipped.push((id, Skipped::Pending)),
@@ -130,15 +135,17 @@ impl Planner {
             Some(OpResult::Done { dirs, .. }) => dirs,
         };
         if let Some(by) = undone {
-            return self.plan.skipped.push((id, Skipped::Undone(by)));
+            self.plan.skipped.push((id, Skipped::Undone(by.intent.op)));
+            self.was_turned_round(&op.intent.change, by);
+        } else {
+            self.plan.ops.push(id);
+            // Backwards: first how the directories stood after the operation, by the names of then ...
+            for dir in after {
+                self.meet(&dir.at, times(dir), id);
+            }
+            // ... then what taking it back does to them, then how they stood before.
+            self.turn_round(&op.intent.change, op.result.as_ref(), id);
         }
-        self.plan.ops.push(id);
-        // Backwards: first how the directories stood after the operation, by the names of then ...
-        for dir in after {
-            self.meet(&dir.at, times(dir));
-        }
-        // ... then what taking it back does to them, then how they stood before.
-        self.turn_round(&op.intent.change, op.result.as_ref());
         for before in &op.intent.dirs {
             if let Some(dir) = self.dirs.get_mut(&before.at) {
                 dir.times = Some(times(before));
@@ -147,17 +154,73 @@ impl Planner {
     }
 
     /// A directory's latest times, where it was not met before.
-    fn meet(&mut self, at: &Spot, expect: Times) -> Option<&mut Dir> {
+    fn meet(&mut self, at: &Spot, expect: Times, seen: OpId) -> Option<&mut Dir> {
         if !self.dirs.contains_key(at) {
             // By later moves, which are taken back before this, it is elsewhere now.
             let follow = |spot: Spot, (from, to): &(Spot, Spot)| moved(&spot, from, to);
             let now = self.moves.iter().rev().try_fold(at.clone(), follow)?;
-            self.dirs.insert(at.clone(), Dir { now, expect: Some(expect), times: None });
+            self.dirs.insert(at.clone(), Dir { now, expect: Some(expect), seen, times: None });
         }
         self.dirs.get_mut(at)
     }
 
-    fn turn_round(&mut self, change: &Change, result: Option<&OpResult>) {
+    /// The operation was taken back by `by`: its directories have their old names, and the times that `by` left.
+    fn was_turned_round(&mut self, change: &Change, by: &OpRecord) {
+        let id = by.intent.op;
+        let (made, dirs) = match &by.result {
+            Some(OpResult::Done { after, dirs }) => (after.as_ref(), dirs.as_slice()),
+            _ => (None, &[][..]),
+        };
+        let of = |meta: &Meta| Times { mtime: meta.mtime, atime: meta.atime };
+        match change {
+            Change::Create { at, after } if after.content == Content::Dir => {
+                for gone in self.below(at) {
+                    self.dirs.remove(&gone);
+                }
+            }
+            Change::Move { from, to, image } if image.content == Content::Dir => {
+                for old in self.below(to) {
+                    if let Some(dir) = self.dirs.remove(&old)
+                        && let Some(new) = moved(&old, to, from)
+                        && let Some(now) = moved(&dir.now, to, from)
+                    {
+                        self.dirs.insert(new, Dir { now, ..dir });
+                    }
+                }
+            }
+            Change::Remove { at, before } if before.content == Content::Dir => {
+                if let Some(image) = made {
+                    self.meet_again(at, of(&image.meta), id);
+                }
+                if let Some(dir) = self.dirs.get_mut(at) {
+                    dir.times = Some(of(&before.meta));
+                }
+            }
+            Change::SetMeta { at, before, .. } if before.kind == FileKind::Dir => {
+                if let Some(image) = made {
+                    self.meet_again(at, of(&image.meta), id);
+                }
+                if let Some(dir) = self.dirs.get_mut(at) {
+                    dir.times = Some(of(before));
+                }
+            }
+            _ => {}
+        }
+        for dir in dirs {
+            self.meet_again(&dir.at, times(dir), id);
+        }
+    }
+
+    /// A directory's times as an earlier undo left them: the latest word on it counts.
+    fn meet_again(&mut self, at: &Spot, expect: Times, seen: OpId) {
+        if let Some(dir) = self.meet(at, expect, seen)
+            && dir.seen < seen
+        {
+            (dir.expect, dir.seen) = (Some(expect), seen);
+        }
+    }
+
+    fn turn_round(&mut self, change: &Change, result: Option<&OpResult>, id: OpId) {
         match change {
             Change::Create { at, after } if after.content == Content::Dir => {
                 for gone in self.below(at) {
@@ -166,7 +229,7 @@ impl Planner {
             }
             Change::Remove { at, before } if before.content == Content::Dir => {
                 let times = Times { mtime: before.meta.mtime, atime: before.meta.atime };
-                self.dirs.insert(at.clone(), Dir { now: at.clone(), expect: None, times: Some(times) });
+                self.dirs.insert(at.clone(), Dir { now: at.clone(), expect: None, seen: id, times: Some(times) });
             }
             Change::Move { from, to, image } if image.content == Content::Dir => {
                 for old in self.below(to) {
@@ -178,13 +241,13 @@ impl Planner {
                 }
                 self.moves.push((from.clone(), to.clone()));
             }
-            Change::SetMeta { at, before, after } if before.kind == raincoat_types::FileKind::Dir => {
+            Change::SetMeta { at, before, after } if before.kind == FileKind::Dir => {
                 let meta = match result {
                     Some(OpResult::Done { after: Some(image), .. }) => &image.meta,
                     _ => after,
                 };
                 let expect = Times { mtime: meta.mtime, atime: meta.atime };
-                if let Some(dir) = self.meet(at, expect) {
+                if let Some(dir) = self.meet(at, expect, id) {
                     dir.times = Some(Times { mtime: before.mtime, atime: before.atime });
                 }
             }
@@ -289,9 +352,9 @@ impl Journal {
                 let look = self.may_be_undone(*run)?;
                 let mut failed = None;
                 self.for_each_op(*run, Order::Reverse, |op| {
-                    let undone = if look { self.undone_by(op.intent.op) } else { Ok(None) };
+                    let undone = if look { self.undoer(op.intent.op) } else { Ok(None) };
                     match undone {
-                        Ok(undone) => planner.take(&op, undone),
+                        Ok(undone) => planner.take(&op, undone.as_ref()),
                         Err(error) => failed = Some(error),
                     }
                     if failed.is_some() {
@@ -309,11 +372,15 @@ impl Journal {
                 ops.sort();
                 ops.dedup();
                 for op in ops.into_iter().rev() {
-                    planner.take(&self.op(op)?, self.undone_by(op)?);
+                    planner.take(&self.op(op)?, self.undoer(op)?.as_ref());
                 }
             }
         }
         Ok(planner.finish())
+    }
+
+    fn undoer(&self, op: OpId) -> Result<Option<OpRecord>, JournalError> {
+        self.undone_by(op)?.map(|by| self.op(by)).transpose()
     }
 
     /// The step that takes an operation back.

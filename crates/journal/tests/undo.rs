@@ -150,11 +150,7 @@ fn history(wishes: &[Wish]) -> (Tree, Tree, Vec<OpRecord>) {
     for (n, wish) in wishes.iter().enumerate() {
         let Some(change) = change_of(&tree, *wish) else { continue };
         let time = 1000 + n as i64;
-        let altered: Vec<Spot> = match &change {
-            Change::SetMeta { .. } => vec![],
-            other => other.spots().into_iter().cloned().collect(),
-        };
-        let altered: Vec<&Spot> = altered.iter().collect();
+        let altered = altered_by(&change);
         let mut trial = tree.clone();
         let seq = ops.len() as u32 + 1;
         let mut intent = intent(op_id(1, seq), change.clone());
@@ -174,6 +170,14 @@ fn history(wishes: &[Wish]) -> (Tree, Tree, Vec<OpRecord>) {
         ops.push(OpRecord { intent, result: Some(result) });
     }
     (before, tree, ops)
+}
+
+/// What a change alters the folders of.
+fn altered_by(change: &Change) -> Vec<&Spot> {
+    match change {
+        Change::SetMeta { .. } => vec![],
+        other => other.spots(),
+    }
 }
 
 fn plan(ops: &[OpRecord]) -> UndoPlan {
@@ -215,6 +219,36 @@ proptest! {
         let (before, mut tree, ops) = history(&wishes);
         let plan = plan(&ops);
         carry_out(&mut tree, &ops, &plan);
+        prop_assert_eq!(tree, before);
+    }
+
+    // C2: so does one whose undo was interrupted anywhere, before it came to the directories' times, and is done again.
+    #[test]
+    fn an_interrupted_undo_that_is_done_again_gives_the_tree_back(
+        wishes in prop::collection::vec(any::<Wish>(), 1..40), cut in any::<usize>(),
+    ) {
+        let (before, mut tree, ops) = history(&wishes);
+        let first = plan(&ops);
+        let mut undoers: BTreeMap<OpId, OpRecord> = BTreeMap::new();
+        for (n, id) in first.ops.iter().take(cut % (first.ops.len() + 1)).enumerate() {
+            let change = inverse(&ops[id.seq as usize - 1]).unwrap();
+            let altered = altered_by(&change);
+            let by = op_id(2, n as u32 + 1);
+            let dirs = tree.dir_times(&altered);
+            let intent = Intent { op: by, at: stamp(0), change: change.clone(), temp: None, dirs, undoes: Some(*id) };
+            tree.apply(&change, 5000 + n as i64).unwrap();
+            let place = match &change {
+                Change::Move { to, .. } => Some(to),
+                Change::Remove { .. } => None,
+                other => other.spots().first().copied(),
+            };
+            let after = place.map(|spot| tree.0[spot.path.as_bytes()].clone());
+            let result = OpResult::Done { after, dirs: tree.dir_times(&altered) };
+            undoers.insert(*id, OpRecord { intent, result: Some(result) });
+        }
+        let mut planner = Planner::new();
+        ops.iter().rev().for_each(|op| planner.take(op, undoers.get(&op.intent.op)));
+        carry_out(&mut tree, &ops, &planner.finish());
         prop_assert_eq!(tree, before);
     }
 
@@ -289,8 +323,10 @@ fn what_was_not_done_or_is_pending_or_undone_is_left_out() {
     assert!(matches!(ops[1].result, Some(OpResult::NotDone(_))), "the name is taken");
     ops[2].result = None;
     let mut planner = Planner::new();
+    let mut by = ops[0].clone();
+    by.intent.op = op_id(7, 1);
     for op in ops.iter().rev() {
-        planner.take(op, (op.intent.op.seq == 1).then_some(op_id(7, 1)));
+        planner.take(op, (op.intent.op.seq == 1).then_some(&by));
     }
     let plan = planner.finish();
     assert_eq!(plan.ops, []);

@@ -89,11 +89,8 @@ impl Keeper {
         };
         let thread = EffectsThread::start(start, &folders.writable).map_err(Error::store)?;
         let pending = interrupted.pending.clone();
-        let results = thread
-            .call(move |effects| {
-                pending.iter().map(|record| (record.intent.op, effects.recover(record))).collect::<Vec<_>>()
-            })
-            .map_err(Error::store)?;
+        // All together: what settling one does to a folder's times is what undo of another must expect.
+        let results = thread.call(move |effects| effects.recover_all(&pending)).map_err(Error::store)?;
         // A power cut can bring a temporary name back that was taken away after its operation had ended.
         let with_temp = session
             .recorder
