@@ -155,9 +155,18 @@ fn search(resolver: &mut Resolver, n: usize, found: &Found, stat: &Stat, query: 
         return Ok(ReadDone::Search { matches: hits.matches, more: hits.more });
     }
     let mut walker = Walker::new(found, limits.walk_depth)?;
+    let mut ours: Option<RelPath> = None;
     while let Some((path, stat)) = walker.next()? {
         if hits.more {
             break;
+        }
+        // Our own data has no match either, whatever name it lies under.
+        if ours.as_ref().is_some_and(|ours| path.starts_with(ours)) {
+            continue;
+        }
+        if stat.kind == FileKind::Dir && resolver.names.is_ours(&stat.identity) {
+            ours = Some(path);
+            continue;
         }
         let beneath: Vec<&[u8]> = path.names().skip(found.path.names().count()).collect();
         let beneath = beneath.join(&b'/');

@@ -30,6 +30,8 @@ pub trait Names: Send {
     fn denied(&self, grant: GrantId, path: &RelPath) -> Option<String>;
     /// Whether this directory is one of our own (by device and inode, whatever its name).
     fn is_ours(&self, identity: &Identity) -> bool;
+    /// Whether one of our own directories lies somewhere below this one.
+    fn holds_ours(&self, identity: &Identity) -> bool;
 }
 
 /// An action with everything it touches found.
@@ -222,6 +224,9 @@ impl Resolver {
         {
             let base = std::os::unix::ffi::OsStrExt::as_bytes(self.folder(*n)?.root.path().as_os_str());
             target.protection = self.names.protection(base, &found.path, true);
+            if found.stat.as_ref().is_some_and(|stat| self.names.holds_ours(&stat.identity)) {
+                target.protection = Some((Protection::Secret, "raincoat's own data is in it".to_owned()));
+            }
         }
         Ok(())
     }

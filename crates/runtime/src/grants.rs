@@ -58,7 +58,7 @@ impl Keeper {
             )
             .hint("grant the folder that the work is in"));
         }
-        if self.own.contains(&root.identity()) {
+        if self.own.dirs.contains(&root.identity()) {
             return Err(Error::new(
                 Class::Refused,
                 format!("`{}` is raincoat's own data and is never granted", display_bytes(&path)),

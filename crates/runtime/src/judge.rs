@@ -1,10 +1,12 @@
 //! The gate with what it needs for one run: the compiled policy, who acts, what was approved.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use raincoat_audit::{Event, Judgement};
 use raincoat_effects::{Names, Recorder, Resolved};
 use raincoat_gate::{Act, Approval, Facts, Permit, Protection, Verdict, decide};
+use raincoat_os::{Root, beneath};
 use raincoat_policy::Compiled;
 use raincoat_types::{
     Actor, Clock, Digest, Failure, FailureKind, GrantId, Identity, Proposal, RawPath, Refusal, RelPath, RunId,
@@ -18,11 +20,31 @@ pub(crate) struct Scoped {
     pub(crate) beneath: RelPath,
 }
 
+/// Our own directories, by what they are, whatever leads there; and every directory that they lie in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Own {
+    pub(crate) dirs: Vec<Identity>,
+    pub(crate) above: Vec<Identity>,
+}
+
+impl Own {
+    /// Looks these directories up. One that is not there yet has nothing in it.
+    pub(crate) fn find<'a>(dirs: impl IntoIterator<Item = &'a Path>) -> Own {
+        let mut own = Own::default();
+        for dir in dirs.into_iter().filter_map(|dir| Root::open(dir).ok()) {
+            own.dirs.push(dir.identity());
+            let above = dir.path().ancestors().skip(1).filter_map(|path| beneath::identity_of(path).ok());
+            own.above.extend(above);
+        }
+        own
+    }
+}
+
 /// Answers what is protected and denied.
 pub(crate) struct RunNames {
     pub(crate) compiled: Arc<Compiled>,
     pub(crate) scoped: Vec<Scoped>,
-    pub(crate) own: Vec<Identity>,
+    pub(crate) own: Own,
 }
 
 impl Names for RunNames {
@@ -42,7 +64,11 @@ impl Names for RunNames {
     }
 
     fn is_ours(&self, identity: &Identity) -> bool {
-        self.own.contains(identity)
+        self.own.dirs.contains(identity)
+    }
+
+    fn holds_ours(&self, identity: &Identity) -> bool {
+        self.own.above.contains(identity)
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use raincoat_os::{PrivateDir, beneath, keyring};
+use raincoat_os::{PrivateDir, keyring};
 use raincoat_seal::{Keys, KeysError, SlotInfo, SlotKind, Store, Unlock};
-use raincoat_types::{Clock, Identity, Secret};
+use raincoat_types::{Clock, Secret};
 
+use crate::judge::Own;
 use crate::{Class, Config, Error, Home};
 
 /// What the keeper needs to open the keys.
@@ -46,7 +48,7 @@ pub struct Keeper {
     pub(crate) keys: Keys,
     pub(crate) store: Store,
     /// Our own directories: denied by what they are, whatever leads there.
-    pub(crate) own: Vec<Identity>,
+    pub(crate) own: Own,
     pub(crate) opened: Opened,
 }
 
@@ -121,10 +123,7 @@ impl Keeper {
     ) -> Result<Keeper, Error> {
         let store = Store::open(&data, &keys).map_err(Error::store)?;
         let state = open_dir(&home.state)?;
-        let own = [&home.config, &home.data, &home.state]
-            .into_iter()
-            .filter_map(|path| beneath::identity_of(path).ok())
-            .collect();
+        let own = Own::find([&home.config, &home.data, &home.state].map(PathBuf::as_path));
         Ok(Keeper { home: home.clone(), config, clock, data, state, keys, store, own, opened })
     }
 

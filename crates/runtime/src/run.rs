@@ -1,10 +1,11 @@
 //! A run: one task of one agent, from its folders to its end in the journal and the log.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use raincoat_audit::{About, Event};
+use raincoat_audit::{About, Event, Judgement};
 use raincoat_effects::thread::EffectsThread;
 use raincoat_effects::{Door, Start};
 use raincoat_gate::Confirm;
@@ -12,7 +13,7 @@ use raincoat_journal::NoteKind;
 use raincoat_os::new_ulid;
 use raincoat_os::process::spawn_worker;
 use raincoat_types::wire::{Job, JobRoot, Task};
-use raincoat_types::{Actor, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes};
+use raincoat_types::{Actor, RawPath, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes};
 
 use crate::console::Console;
 use crate::converse::Conversation;
@@ -74,7 +75,8 @@ impl Keeper {
         };
         let asks: Vec<FolderAsk> = ask.dirs.iter().map(|path| FolderAsk { path: path.clone() }).collect();
         let confirm = if ask.confirm { Confirm::Plans } else { Confirm::Never };
-        let mut folders = self.task_folders(&asks, &actor, confirm)?;
+        let folders = self.task_folders(&asks, &actor, confirm);
+        let mut folders = folders.map_err(|error| self.not_begun(&actor, &ask.dirs, error))?;
         let provider = self.provider_for(&ask)?;
         let name = provider.as_ref().map(|(config, _)| config.name.clone());
         let policy = with_provider(&folders.compiled.policy, name, ask.offline || self.config.offline);
@@ -159,6 +161,22 @@ impl Keeper {
         drop((judge, recorder, door));
         session.close()?;
         Ok(RunReport { run, status, summary, changes: tally.changes, failed: tally.failed, refused: tally.refused })
+    }
+
+    /// A task that may not even begin stands in the log all the same.
+    fn not_begun(&self, actor: &Actor, dirs: &[PathBuf], error: Error) -> Error {
+        if error.class != Class::Refused {
+            return error;
+        }
+        let event = Event::Proposed {
+            action: format!("do as {}", actor.name()),
+            targets: dirs.iter().map(|dir| RawPath(dir.as_os_str().as_bytes().to_vec())).collect(),
+            digest: None,
+            verdict: Judgement::Deny,
+            rule: "no-grant".to_owned(),
+            reason: error.message.clone(),
+        };
+        self.log_alone(vec![event]).err().unwrap_or(error)
     }
 
     /// The run's confined thread. Layers that are missing here are said and logged.

@@ -210,14 +210,24 @@ impl World {
     /// The same with several calls in a turn, and with more arguments for `do`.
     pub fn play_groups(&self, turns: &[Vec<Call>], more: &[&str]) -> Came {
         let before = self.log_length();
+        let (output, told) = self.play_turns(&self.granted(), turns, more);
+        Came { output, told, log: self.log_from(before) }
+    }
+
+    /// The same in another folder. Gives what the model was told.
+    pub fn play_in(&self, folder: &Path, calls: &[Call]) -> Vec<String> {
+        let turns: Vec<Vec<Call>> = calls.iter().map(|call| vec![call.clone()]).collect();
+        self.play_turns(folder, &turns, &[]).1
+    }
+
+    fn play_turns(&self, folder: &Path, turns: &[Vec<Call>], more: &[&str]) -> (Output, Vec<String>) {
         let mut told = Vec::new();
         let mut output = None;
         for part in turns.chunks(TURNS) {
             let heard = Arc::new(Mutex::new(Vec::new()));
             let server = enemy(part.to_vec(), heard.clone());
             self.provider(&server, true);
-            let granted = self.granted();
-            let mut arguments = vec!["do", "break out", "--in", granted.to_str().unwrap(), "--yes"];
+            let mut arguments = vec!["do", "break out", "--in", folder.to_str().unwrap(), "--yes"];
             arguments.extend_from_slice(more);
             output = Some(self.run(&arguments));
             for request in server.requests() {
@@ -226,7 +236,7 @@ impl World {
             }
             told.append(&mut heard.lock().unwrap());
         }
-        Came { output: output.unwrap(), told, log: self.log_from(before) }
+        (output.unwrap(), told)
     }
 
     pub fn snapshot(&self) -> Snapshot {

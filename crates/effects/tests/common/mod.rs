@@ -169,6 +169,9 @@ impl Names for TestNames {
     fn is_ours(&self, _: &Identity) -> bool {
         false
     }
+    fn holds_ours(&self, _: &Identity) -> bool {
+        false
+    }
 }
 
 impl<'h> Store<'h> {
@@ -267,7 +270,7 @@ impl<'h> Store<'h> {
                 .map_err(|refusal| Failure::new(FailureKind::Denied, refusal.message))
         };
         let effects = run.effects.as_mut().unwrap();
-        let dirs = undo::untouched(effects, plan.dirs);
+        let dirs = undo::untouched(effects, plan.dirs, false);
         let mut refused = Vec::new();
         let mut done = 0;
         for ops in plan.ops.chunks(500) {
