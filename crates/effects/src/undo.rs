@@ -12,14 +12,14 @@ pub type Ask<'a> = dyn FnMut(FileChange, &mut Resolved) -> Result<Permit<FileCha
 
 /// First: of the folders whose times the plan would give back, those that nobody has touched since. To be asked before
 /// anything moves. A folder that has the very times it should get counts as untouched: an undo of what came later in
-/// the same batch gave them to it.
-pub fn untouched(effects: &Effects, dirs: Vec<DirRestore>) -> Vec<DirRestore> {
+/// the same batch gave them to it. Where nothing is going to move (`at_rest`), such a folder is left out.
+pub fn untouched(effects: &Effects, dirs: Vec<DirRestore>, at_rest: bool) -> Vec<DirRestore> {
     dirs.into_iter()
         .filter(|dir| match dir.expect {
             None => true,
-            Some(expect) => {
-                effects.dir_times(&dir.now).is_some_and(|now| now.mtime == expect.mtime || now.mtime == dir.times.mtime)
-            }
+            Some(expect) => effects
+                .dir_times(&dir.now)
+                .is_some_and(|now| if now.mtime == dir.times.mtime { !at_rest } else { now.mtime == expect.mtime }),
         })
         .collect()
 }

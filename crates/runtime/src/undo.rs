@@ -123,11 +123,17 @@ impl Keeper {
             }
             return Ok(report);
         }
-        if plan.ops.is_empty() {
+        // All of it may have been taken back by an undo that was interrupted before it came to the folders' times.
+        let only_times = plan.ops.is_empty();
+        if only_times && plan.dirs.is_empty() {
             return Ok(report);
         }
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
-        let folders = self.recorded_folders(&header.roots)?;
+        let folders = match self.recorded_folders(&header.roots) {
+            // The folder is away, and there was nothing left to do in it.
+            Err(_) if only_times => return Ok(report),
+            other => other?,
+        };
         let recorder = session.recorder.speaking_for(About::run(run, Actor::Person));
         let (kind, dirs) = match &selection {
             Selection::Run(of) => (RunKind::Undo { of: *of, ops: Vec::new() }, plan.dirs),
@@ -148,10 +154,6 @@ impl Keeper {
             kind: kind.clone(),
             roots: header.roots,
         };
-        recorder
-            .log(vec![Event::RunBegan { goal, kind, grants: begins.roots.iter().map(|r| r.grant).collect() }])
-            .map_err(Error::store)?;
-        recorder.journal(move |journal| journal.begin_run(&begins)).map_err(Error::store)?.map_err(Error::store)?;
         let judge = Judge {
             compiled: folders.compiled.clone(),
             actor: Actor::Person,
@@ -160,9 +162,16 @@ impl Keeper {
             recorder: recorder.clone(),
         };
         let thread = self.effects_thread(run, folders, &judge, stop.clone(), console)?;
-        report.run = Some(run);
         // Before anything moves: which folders has nobody touched since?
-        let dirs = thread.call(move |effects| undo::untouched(effects, dirs)).map_err(Error::store)?;
+        let dirs = thread.call(move |effects| undo::untouched(effects, dirs, only_times)).map_err(Error::store)?;
+        if only_times && dirs.is_empty() {
+            return Ok(report);
+        }
+        report.run = Some(run);
+        recorder
+            .log(vec![Event::RunBegan { goal, kind, grants: begins.roots.iter().map(|r| r.grant).collect() }])
+            .map_err(Error::store)?;
+        recorder.journal(move |journal| journal.begin_run(&begins)).map_err(Error::store)?.map_err(Error::store)?;
         let total = plan.ops.len() as u64;
         for slice in plan.ops.chunks(SLICE) {
             if stop.load(Ordering::Relaxed) {
