@@ -55,6 +55,17 @@ impl Resolved {
     }
 }
 
+impl Resolved {
+    /// What stands at each place that was named: folder, canonical path, and which file it is; `None` where nothing
+    /// does.
+    pub fn standing(&self) -> impl Iterator<Item = ((usize, RelPath), Option<(FileKind, Identity)>)> {
+        self.found.iter().map(|(root, found)| {
+            let stands = found.stat.as_ref().map(|stat| (stat.kind, stat.identity));
+            ((*root, found.path.clone()), stands)
+        })
+    }
+}
+
 /// A file below a named tree.
 #[derive(Debug)]
 pub(crate) struct Below {

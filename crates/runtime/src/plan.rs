@@ -1,6 +1,6 @@
 //! Plans: looked at before they are shown, bound to what was shown, and then made, step by step, each through the gate.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,8 +10,8 @@ use raincoat_effects::{Changed, Effects, Resolved};
 use raincoat_gate::{Approval, Confirm, Scope};
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{
-    ChangeDone, Digest, Failure, FailureKind, FileChange, FileKind, FileRead, Outcome, Place, RawPath, Refusal,
-    RelPath, Timestamp,
+    ChangeDone, Digest, Failure, FailureKind, FileChange, FileKind, FileRead, Identity, Outcome, Place, RawPath,
+    Refusal, RelPath, Timestamp,
 };
 
 use crate::console::{Answer, Console, PlanView, StepFact};
@@ -30,10 +30,15 @@ pub(crate) struct Accepted {
     pub(crate) chosen: Vec<u32>,
     /// What each step's resolved digest was when it was shown; `None` where it could not be resolved yet.
     shown: HashMap<u32, Option<Digest>>,
+    /// Which files stood at each step's places when it was shown, but for places that an earlier step changes.
+    seen: HashMap<u32, Seen>,
     /// It was shown to a person, so what is made must be what was shown.
     reviewed: bool,
     until: Timestamp,
 }
+
+/// Places with what stood there.
+type Seen = Vec<((usize, RelPath), Option<(FileKind, Identity)>)>;
 
 /// How a plan may go.
 pub(crate) enum Reviewed {
@@ -86,9 +91,15 @@ impl Keeper {
         let until = Timestamp { secs: now.secs.saturating_add(APPROVAL_SECS), nanos: now.nanos };
         let beforehand = judge.compiled.policy.confirm == Confirm::Never;
         if beforehand || standing.rest_of_run.is_some_and(|until| now < until) {
-            return Ok(Reviewed::Accepted(Accepted { chosen: all(), shown: HashMap::new(), reviewed: false, until }));
+            return Ok(Reviewed::Accepted(Accepted {
+                chosen: all(),
+                shown: HashMap::new(),
+                seen: HashMap::new(),
+                reviewed: false,
+                until,
+            }));
         }
-        let facts = self.look_ahead(thread, judge, steps)?;
+        let (facts, seen) = self.look_ahead(thread, judge, steps)?;
         let digest = digest_of(title, steps, &facts);
         let shared = steps.clone();
         let before = |n: usize| {
@@ -134,7 +145,7 @@ impl Keeper {
             .map_err(Error::store)?;
         let shown =
             facts.iter().enumerate().filter_map(|(n, fact)| Some((u32::try_from(n).ok()?, fact.digest))).collect();
-        Ok(Reviewed::Accepted(Accepted { chosen, shown, reviewed: true, until }))
+        Ok(Reviewed::Accepted(Accepted { chosen, shown, seen, reviewed: true, until }))
     }
 
     /// What each step would touch now, and whether the gate would refuse it.
@@ -143,8 +154,10 @@ impl Keeper {
         thread: &EffectsThread,
         judge: &Judge,
         steps: &Arc<Vec<PlanStep>>,
-    ) -> Result<Vec<StepFact>, Error> {
+    ) -> Result<(Vec<StepFact>, HashMap<u32, Seen>), Error> {
         let mut facts = Vec::with_capacity(steps.len());
+        let mut all_seen = HashMap::new();
+        let mut changed: HashSet<(usize, RelPath)> = HashSet::new();
         for start in (0..steps.len()).step_by(SLICE) {
             let (judge, steps) = (judge.clone(), steps.clone());
             let slice = thread
@@ -153,9 +166,17 @@ impl Keeper {
                     part.iter().map(|step| look_at(effects, &judge, step)).collect::<Vec<_>>()
                 })
                 .map_err(Error::store)?;
-            facts.extend(slice);
+            for (fact, mut seen) in slice {
+                let places: Vec<_> = seen.iter().map(|(place, _)| place.clone()).collect();
+                seen.retain(|(place, _)| !lies_in(place, &changed));
+                changed.extend(places);
+                if let Ok(n) = u32::try_from(facts.len()) {
+                    all_seen.insert(n, seen);
+                }
+                facts.push(fact);
+            }
         }
-        Ok(facts)
+        Ok((facts, all_seen))
     }
 
     /// Makes the accepted steps. `told` hears of each slice as it is done.
@@ -183,6 +204,7 @@ impl Keeper {
                 .map(|n| Order {
                     n: *n,
                     shown: accepted.shown.get(n).copied().flatten(),
+                    seen: accepted.seen.get(n).cloned().unwrap_or_default(),
                     reviewed: accepted.reviewed,
                     until: accepted.until,
                 })
@@ -217,6 +239,7 @@ impl Keeper {
 struct Order {
     n: u32,
     shown: Option<Digest>,
+    seen: Seen,
     reviewed: bool,
     until: Timestamp,
 }
@@ -249,7 +272,7 @@ fn make_one(effects: &mut Effects, judge: &Judge, change: &FileChange, order: &O
         Err(failure) => return Some(Outcome::Failed(failure)),
     };
     if order.reviewed
-        && let Err(failure) = same_as_shown(change, &resolved, order.shown)
+        && let Err(failure) = same_as_shown(change, &resolved, order)
     {
         return Some(Outcome::Failed(failure));
     }
@@ -265,8 +288,10 @@ fn make_one(effects: &mut Effects, judge: &Judge, change: &FileChange, order: &O
 
 /// What is made is what was shown: the same resolved action, or, where it could not be resolved when it was shown, the
 /// very path that was written.
-fn same_as_shown(change: &FileChange, resolved: &Resolved, shown: Option<Digest>) -> Result<(), Failure> {
-    let same = match shown {
+fn same_as_shown(change: &FileChange, resolved: &Resolved, order: &Order) -> Result<(), Failure> {
+    let stands: Seen = resolved.standing().collect();
+    let replaced = order.seen.iter().any(|was| stands.iter().any(|is| is.0 == was.0 && is.1 != was.1));
+    let same = match order.shown {
         Some(shown) => shown == resolved.digest,
         None => {
             let written: Vec<Option<RelPath>> = places(change).iter().map(|place| plain(&place.path)).collect();
@@ -275,15 +300,28 @@ fn same_as_shown(change: &FileChange, resolved: &Resolved, shown: Option<Digest>
                 .all(|path| path.as_ref().is_some_and(|path| resolved.targets.iter().any(|t| t.spot.path == *path)))
         }
     };
-    if same {
+    if same && !replaced {
         return Ok(());
     }
     let message = "it leads elsewhere, or to something else, than when it was shown; look again and propose it anew";
     Err(Failure::new(FailureKind::Changed, message))
 }
 
-fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep) -> StepFact {
+/// Whether a place, or a folder that it lies in, is one of these.
+fn lies_in(place: &(usize, RelPath), places: &HashSet<(usize, RelPath)>) -> bool {
+    let mut at = Some(place.1.clone());
+    while let Some(path) = at {
+        at = path.split_last().map(|(parent, _)| parent);
+        if places.contains(&(place.0, path)) {
+            return true;
+        }
+    }
+    false
+}
+
+fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep) -> (StepFact, Seen) {
     let Ok(resolved) = effects.resolve_change(&step.change) else { return look_at_source(effects, step) };
+    let seen = resolved.standing().collect();
     let first = resolved.targets.first();
     let kind = first.and_then(|target| target.kind);
     let size = effects.size_of(&resolved);
@@ -302,30 +340,34 @@ fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep) -> StepFact {
         raincoat_gate::Verdict::Deny { refusal } => Some(Box::new(refusal)),
         _ => None,
     };
-    StepFact {
+    let fact = StepFact {
         source: kind.map(|kind: FileKind| (kind, size)),
         files: resolved.targets.len() as u64,
         refused,
         resolved: resolved.places().map(|(root, path)| (root, path.clone())).collect(),
         digest: Some(resolved.digest),
-    }
+    };
+    (fact, seen)
 }
 
 /// A step into a folder that an earlier step makes cannot be resolved yet; what it takes there can.
-fn look_at_source(effects: &mut Effects, step: &PlanStep) -> StepFact {
+fn look_at_source(effects: &mut Effects, step: &PlanStep) -> (StepFact, Seen) {
     let (FileChange::Move { from, .. } | FileChange::Copy { from, .. } | FileChange::Extract { from, .. }) =
         &step.change
     else {
-        return StepFact::default();
+        return (StepFact::default(), Seen::new());
     };
-    let Ok(resolved) = effects.resolve_read(&FileRead::Stat { at: from.clone() }) else { return StepFact::default() };
+    let Ok(resolved) = effects.resolve_read(&FileRead::Stat { at: from.clone() }) else {
+        return (StepFact::default(), Seen::new());
+    };
     let kind = resolved.targets.first().and_then(|target| target.kind);
-    StepFact {
+    let fact = StepFact {
         source: kind.map(|kind| (kind, effects.size_of(&resolved))),
         files: 1,
         resolved: resolved.places().map(|(root, path)| (root, path.clone())).collect(),
         ..StepFact::default()
-    }
+    };
+    (fact, resolved.standing().collect())
 }
 
 /// What a step's target holds now, for a diff.
