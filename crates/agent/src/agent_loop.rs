@@ -233,7 +233,11 @@ impl Agent<'_> {
             let fed = decoder.feed(bytes, &mut events);
             let words = hear(&mut events, &mut filter);
             rambles = rambles || rambling.hears(&words);
-            if rambles || (fed.is_err() && words.is_empty()) { ControlFlow::Break(()) } else { ControlFlow::Continue(words) }
+            if rambles || (fed.is_err() && words.is_empty()) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(words)
+            }
         })?;
         let done = decoder.is_done();
         let finish = |decoder: Decoder, events: &mut Vec<Event>, status| decoder.finish(status, events);
