@@ -28,6 +28,8 @@ pub(crate) const CHECKPOINT: &str = "checkpoint";
 /// The file that whoever writes has locked.
 const LOCK: &str = "lock";
 
+/// Entries that no tree head covers, at most: they cannot leave the live file for a tile, and that file is read whole.
+const UNSIGNED_MOST: u64 = 4 * TILE_WIDTH;
 /// Bytes that one write carries; a longer batch takes several, each durable on its own.
 const BATCH_BYTES: usize = 16 << 20;
 
@@ -177,6 +179,7 @@ impl Audit {
         self.newest = None;
         self.catch_up()?;
         let first = self.tail.range.size();
+        let durable = durable || first.saturating_sub(self.tail.signed) + events.len() as u64 > UNSIGNED_MOST;
         let mut rest = events;
         loop {
             rest = self.write_some(about, rest, durable)?;

@@ -86,6 +86,21 @@ fn a_tree_of_more_than_65536_entries_has_full_tiles_of_level_one() {
     assert!(report.is_ok(), "{report:?}");
 }
 
+// A hundred thousand looks in a row are all logged lazily: the live file, which is read whole, must not hold them all.
+#[test]
+fn lazy_entries_alone_go_into_tiles_too() {
+    let home = Home::new();
+    let mut log = home.open();
+    for n in 0..100 {
+        let some: Vec<Event> = (0..200).map(|m| notice(format!("{n} {m} {}", "z".repeat(100)))).collect();
+        log.append_lazy(&About::NOTHING, &some).unwrap();
+    }
+    let live = std::fs::metadata(home.log().join("live.log")).unwrap().len();
+    assert!(live <= 2 << 20, "{live}");
+    let report = log.verify();
+    assert!(report.is_ok() && report.entries == 20_000 && report.signed >= 18_000, "{report:?}");
+}
+
 #[test]
 fn lazy_entries_are_seen_at_once_and_signed_by_the_next_append_of_anyone() {
     let home = Home::new();

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use raincoat_audit::{About, Audit, Event};
@@ -16,11 +16,23 @@ use raincoat_types::{
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
+/// What the log's thread is asked.
+enum AskLog {
+    Job(Job<Audit>),
+    /// To append events that nobody waits for.
+    Lazily(About, Vec<Event>),
+}
+
+/// Questions that wait for the log. Whoever has more waits too, so that what is to be logged never piles up in memory.
+const WAITING: usize = 1024;
+/// Events that nobody waits for and that are appended at once, where so many have come together.
+const TOGETHER: usize = 256;
+
 /// A handle on the two that remember; clones ask the same two.
 #[derive(Clone)]
 pub struct Recorder {
     journal: Sender<Job<Journal>>,
-    audit: Sender<Job<Audit>>,
+    audit: SyncSender<AskLog>,
     about: About,
 }
 
@@ -34,7 +46,7 @@ impl Recorder {
     /// Starts the two threads.
     pub fn start(journal: Journal, audit: Audit) -> (Recorder, Remembering) {
         let (to_journal, journal) = serve(journal);
-        let (to_audit, audit) = serve(audit);
+        let (to_audit, audit) = serve_log(audit);
         let recorder = Recorder { journal: to_journal, audit: to_audit, about: About::NOTHING };
         (recorder, Remembering { journal, audit })
     }
@@ -61,7 +73,15 @@ impl Recorder {
     /// # Errors
     /// In words, where its thread is gone.
     pub fn audit<R: Send + 'static>(&self, ask: impl FnOnce(&mut Audit) -> R + Send + 'static) -> Result<R, String> {
-        wait(&request(&self.audit, ask))
+        wait(&self.ask_log(ask))
+    }
+
+    fn ask_log<R: Send + 'static>(&self, ask: impl FnOnce(&mut Audit) -> R + Send + 'static) -> Receiver<R> {
+        let (sender, receiver) = channel();
+        let _ = self.audit.send(AskLog::Job(Box::new(move |audit| {
+            let _ = sender.send(ask(audit));
+        })));
+        receiver
     }
 
     /// Appends events to the log, durably.
@@ -77,9 +97,7 @@ impl Recorder {
     /// durable one, which it fails.
     pub fn log_lazily(&self, events: Vec<Event>) {
         let about = self.about.clone();
-        let _ = self.audit.send(Box::new(move |audit| {
-            let _ = audit.append_lazy(&about, &events);
-        }));
+        let _ = self.audit.send(AskLog::Lazily(about, events));
     }
 
     /// Makes intents durable in the journal and in the log.
@@ -89,7 +107,7 @@ impl Recorder {
     pub fn intend(&self, intents: Vec<Intent>) -> Result<(), String> {
         let events: Vec<Event> = intents.iter().map(intended).collect();
         let about = self.about.clone();
-        let logged = request(&self.audit, move |audit: &mut Audit| audit.append(&about, &events));
+        let logged = self.ask_log(move |audit| audit.append(&about, &events));
         let kept = request(&self.journal, move |journal: &mut Journal| journal.intend(&intents));
         let kept = wait(&kept)?.map_err(|e| e.to_string());
         wait(&logged)?.map_err(|e| e.to_string())?;
@@ -258,6 +276,35 @@ fn serve<T: Send + 'static>(mut it: T) -> (Sender<Job<T>>, thread::JoinHandle<T>
             job(&mut it);
         }
         it
+    });
+    (sender, handle)
+}
+
+fn serve_log(mut audit: Audit) -> (SyncSender<AskLog>, thread::JoinHandle<Audit>) {
+    let (sender, receiver) = sync_channel::<AskLog>(WAITING);
+    let handle = thread::spawn(move || {
+        let mut next = receiver.recv().ok();
+        while let Some(ask) = next.take() {
+            match ask {
+                AskLog::Job(job) => job(&mut audit),
+                AskLog::Lazily(about, mut events) => {
+                    // Each append takes the log's lock and looks for what others wrote: worth doing once for many.
+                    while events.len() < TOGETHER {
+                        match receiver.try_recv() {
+                            Ok(AskLog::Lazily(of, more)) if of == about => events.extend(more),
+                            Ok(other) => {
+                                next = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    let _ = audit.append_lazy(&about, &events);
+                }
+            }
+            next = next.or_else(|| receiver.recv().ok());
+        }
+        audit
     });
     (sender, handle)
 }

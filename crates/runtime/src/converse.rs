@@ -6,8 +6,8 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use raincoat_audit::Event;
@@ -23,6 +23,7 @@ use raincoat_types::{
 };
 
 use crate::console::Console;
+use crate::error::Fault;
 use crate::judge::Judge;
 use crate::plan::{Hands, Plan, Reviewed, Standing, Tally, refused_by_person};
 use crate::{Error, Keeper};
@@ -49,7 +50,7 @@ pub(crate) struct Conversation<'a> {
     door: Option<&'a (String, Door)>,
     worker: Worker,
     socket: UnixStream,
-    inbox: Receiver<Result<Option<FromWorker>, String>>,
+    inbox: Inbox,
     /// What came while a model's reply was being passed on.
     later: VecDeque<FromWorker>,
     stop: Arc<AtomicBool>,
@@ -80,13 +81,13 @@ impl<'a> Conversation<'a> {
         let socket = worker.socket().try_clone().map_err(&fail)?;
         let mut from = worker.socket().try_clone().map_err(&fail)?;
         let max = keeper.config.limits.message_bytes;
-        let (sender, inbox) = sync_channel(WAITING);
+        let (sender, inbox) = inbox();
         std::thread::spawn(move || {
             loop {
                 let frame = wire::receive::<FromWorker>(&mut from, max).map_err(|e| e.to_string());
                 let last = !matches!(frame, Ok(Some(_)));
                 // Never waits: a reader that waited while the keeper writes would have both sides wait for ever.
-                if sender.try_send(frame).is_err() || last {
+                if sender.send(frame).is_err() || last {
                     break;
                 }
             }
@@ -398,7 +399,7 @@ impl<'a> Conversation<'a> {
         let (mut hung_up, mut heard) = (false, 0);
         let allowed = self.keeper.config.limits.run_words.saturating_sub(self.words);
         let asked = door.ask(permit, &mut |bytes| {
-            while let Ok(frame) = inbox.try_recv() {
+            while let Some(frame) = inbox.try_recv() {
                 match frame {
                     Ok(Some(FromWorker::GiveUp { id: which })) if which == id => return ControlFlow::Break(()),
                     // The agent speaks while the reply is still coming.
@@ -444,6 +445,49 @@ impl<'a> Conversation<'a> {
 
 type Told<'a> = dyn FnMut(&mut UnixStream, Vec<(u32, Outcome)>) -> std::io::Result<()> + 'a;
 
+/// What the worker said and nobody has read. It takes memory for what waits in it, and no more.
+struct Inbox {
+    frames: Receiver<Frame>,
+    waiting: Arc<AtomicUsize>,
+}
+
+struct InboxSender {
+    frames: Sender<Frame>,
+    waiting: Arc<AtomicUsize>,
+}
+
+type Frame = Result<Option<FromWorker>, String>;
+
+fn inbox() -> (InboxSender, Inbox) {
+    let (sender, frames) = channel();
+    let waiting = Arc::new(AtomicUsize::new(0));
+    (InboxSender { frames: sender, waiting: waiting.clone() }, Inbox { frames, waiting })
+}
+
+impl InboxSender {
+    /// Puts a frame in, unless too many wait already or nobody reads.
+    fn send(&self, frame: Frame) -> Result<(), ()> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING {
+            return Err(());
+        }
+        self.frames.send(frame).map_err(drop)
+    }
+}
+
+impl Inbox {
+    fn recv_timeout(&self, wait: Duration) -> Result<Frame, RecvTimeoutError> {
+        let frame = self.frames.recv_timeout(wait)?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Ok(frame)
+    }
+
+    fn try_recv(&self) -> Option<Frame> {
+        let frame = self.frames.try_recv().ok()?;
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(frame)
+    }
+}
+
 /// The worker hung up, or (with an error) our own side failed.
 struct Gone(Option<Error>);
 
@@ -453,8 +497,8 @@ impl From<std::io::Error> for Gone {
     }
 }
 
-fn store(words: impl std::fmt::Display) -> Gone {
-    Gone(Some(Error::store(words)))
+fn store(fault: impl Fault) -> Gone {
+    Gone(Some(Error::store(fault)))
 }
 
 /// Ends a request under way when the person asks to stop.
