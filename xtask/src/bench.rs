@@ -1,200 +1,205 @@
 //! Measures the product against its peers, interleaved so that both meet the same machine, and writes BENCHMARKS.md.
 
+mod document;
 mod machine;
+mod memory;
 mod rows;
+mod served;
 
-use std::fmt::Write as _;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
 use crate::{Result, command};
 
-/// One comparison.
-struct Benchmark {
-    name: &'static str,
-    /// What the product is held against.
-    peer: &'static str,
-    /// How often each side runs; the first run of each is thrown away.
+/// What is measured together. In each round every side has its turn, in their order.
+struct Contest {
+    /// Rounds that count.
     rounds: usize,
-    limit: Limit,
-    /// Sets both sides up in a scratch directory of its own.
-    prepare: fn(&Bench<'_>) -> Result<Sides>,
+    /// Rounds before them, thrown away.
+    warm: usize,
+    /// Sets the sides up in a scratch directory of their own.
+    prepare: fn(&Bench<'_>) -> Result<Vec<Side>>,
+    rows: Vec<Row>,
 }
 
-/// What a row may cost; a row that is over fails the task.
+/// Does its work once and says what it took: seconds or bytes, as the row that reads it says.
+type Side = Box<dyn FnMut() -> Result<f64>>;
+
+/// A comparison of two sides of a contest, by their medians.
+struct Row {
+    name: &'static str,
+    /// A sentence on what was measured.
+    meaning: &'static str,
+    unit: Unit,
+    /// Which side is the product's, from 0.
+    ours: usize,
+    /// Which side it is held against, and its name.
+    peer: usize,
+    peer_name: &'static str,
+    limit: Limit,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Unit {
+    Seconds,
+    Bytes,
+}
+
+/// What a row may cost; a row that is over fails the task. A row without a limit is there to be read.
+#[derive(Clone, Copy, Default)]
 struct Limit {
     /// At most so many times the peer's median.
     ratio: Option<f64>,
-    /// At most so long at the median.
-    time: Option<Duration>,
+    /// Less than so much at the median, in the row's unit.
+    most: Option<f64>,
 }
 
-/// Where a benchmark finds what it needs.
+/// Where a contest finds what it needs.
 struct Bench<'a> {
     /// The release binary.
     raincoat: &'a Path,
-    /// An empty directory, this benchmark's alone.
+    /// The program with the work that is no command, and the plain peers.
+    measure: &'a Path,
+    /// An empty directory, this contest's alone.
     scratch: &'a Path,
 }
 
-/// The two sides of a comparison: each call does the work once and says how long it took.
-struct Sides {
-    ours: Box<dyn FnMut() -> Result<Duration>>,
-    peer: Box<dyn FnMut() -> Result<Duration>>,
-}
-
-/// A finished comparison: medians.
-struct Row {
-    name: &'static str,
-    peer_name: &'static str,
-    ours: Duration,
-    peer: Duration,
-    limit: Limit,
+/// A row with its medians.
+struct Finished {
+    row: Row,
+    rounds: usize,
+    ours: f64,
+    peer: f64,
 }
 
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     command::show(root, "cargo", &["build", "--release", "--locked"])?;
     let raincoat = root.join("target/release/raincoat");
+    let measure = build_measure(root)?;
     let scratch_root = root.join("target/bench");
     let mut finished = Vec::new();
-    let chosen = |name: &str| args.is_empty() || args.iter().any(|arg| name.contains(arg.as_str()));
-    for (index, benchmark) in rows::all().into_iter().filter(|benchmark| chosen(benchmark.name)).enumerate() {
-        let scratch = scratch_root.join(index.to_string());
-        let io = |error: std::io::Error| format!("cannot set up `{}`: {error}", scratch.display());
-        if scratch.exists() {
-            std::fs::remove_dir_all(&scratch).map_err(io)?;
+    for (index, mut contest) in rows::all().into_iter().enumerate() {
+        contest.rows.retain(|row| args.is_empty() || args.iter().any(|arg| row.name.contains(arg.as_str())));
+        if contest.rows.is_empty() {
+            continue;
         }
-        std::fs::create_dir_all(&scratch).map_err(io)?;
-        let sides = (benchmark.prepare)(&Bench { raincoat: &raincoat, scratch: &scratch })?;
-        let (ours, peer) = interleaved(benchmark.rounds, sides)?;
-        let row = Row { name: benchmark.name, peer_name: benchmark.peer, ours, peer, limit: benchmark.limit };
-        println!("{}", row.markdown());
-        finished.push(row);
+        let scratch = scratch_root.join(index.to_string());
+        empty(&scratch)?;
+        let sides = (contest.prepare)(&Bench { raincoat: &raincoat, measure: &measure, scratch: &scratch })?;
+        let medians = interleaved(contest.rounds, contest.warm, sides)?;
+        for row in contest.rows {
+            let median = |side: usize| medians.get(side).copied().ok_or("a row reads a side that its contest lacks");
+            let (ours, peer) = (median(row.ours)?, median(row.peer)?);
+            let one = Finished { row, rounds: contest.rounds, ours, peer };
+            println!("{}", one.markdown());
+            finished.push(one);
+        }
+        std::fs::remove_dir_all(&scratch).map_err(|error| format!("cannot remove `{}`: {error}", scratch.display()))?;
     }
     if finished.is_empty() {
         return Err("no benchmark has such a name; `cargo xtask bench` runs all".to_owned());
     }
     if args.is_empty() {
-        let text = document(&machine::describe(&scratch_root), &finished);
+        let text = document::write(&machine::describe(&scratch_root), &finished);
         std::fs::write(root.join("BENCHMARKS.md"), text)
             .map_err(|error| format!("cannot write BENCHMARKS.md: {error}"))?;
         println!("BENCHMARKS.md written");
     }
-    let over: Vec<&str> = finished.iter().filter(|row| !row.holds()).map(|row| row.name).collect();
+    let over: Vec<&str> = finished.iter().filter(|one| !one.holds()).map(|one| one.row.name).collect();
     if over.is_empty() { Ok(()) } else { Err(format!("over the limit: {}", over.join("; "))) }
 }
 
-/// Ours, peer, ours, peer and so on; the median of each. The first of each warms up and does not count.
-fn interleaved(rounds: usize, mut sides: Sides) -> Result<(Duration, Duration)> {
-    let (mut ours, mut peer) = (Vec::new(), Vec::new());
-    for round in 0..=rounds {
-        let (one, other) = ((sides.ours)()?, (sides.peer)()?);
-        if round > 0 {
-            ours.push(one);
-            peer.push(other);
+/// Builds the program with the work, and finds where cargo put it.
+fn build_measure(root: &Path) -> Result<PathBuf> {
+    let args = ["build", "--release", "--locked", "--package", "raincoat-effects", "--bench", "measure"];
+    command::show(root, "cargo", &args)?;
+    let told = command::output(root, "cargo", &[args.as_slice(), &["--quiet", "--message-format", "json"]].concat())?;
+    let executable = cargo_metadata::Message::parse_stream(told.as_slice()).flatten().find_map(|message| match message {
+        cargo_metadata::Message::CompilerArtifact(artifact) if artifact.target.name == "measure" => artifact.executable,
+        _ => None,
+    });
+    executable.map(PathBuf::from).ok_or_else(|| "cargo does not say where the measured program is".to_owned())
+}
+
+fn empty(dir: &Path) -> Result<()> {
+    let fail = |error: std::io::Error| format!("cannot set up `{}`: {error}", dir.display());
+    if dir.exists() {
+        std::fs::remove_dir_all(dir).map_err(fail)?;
+    }
+    std::fs::create_dir_all(dir).map_err(fail)
+}
+
+/// Every side in turn, round for round; the median of each.
+fn interleaved(rounds: usize, warm: usize, mut sides: Vec<Side>) -> Result<Vec<f64>> {
+    let mut took: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); sides.len()];
+    for round in 0..warm + rounds {
+        for (side, took) in sides.iter_mut().zip(&mut took) {
+            let one = side()?;
+            if round >= warm {
+                took.push(one);
+            }
         }
     }
-    Ok((median(ours)?, median(peer)?))
+    took.into_iter().map(median).collect()
 }
 
-fn median(mut times: Vec<Duration>) -> Result<Duration> {
-    times.sort();
-    times.get(times.len() / 2).copied().ok_or_else(|| "a benchmark without rounds has no median".to_owned())
+fn median(mut amounts: Vec<f64>) -> Result<f64> {
+    amounts.sort_by(f64::total_cmp);
+    amounts.get(amounts.len() / 2).copied().ok_or_else(|| "a benchmark without rounds has no median".to_owned())
 }
 
-impl Row {
+impl Finished {
     fn ratio(&self) -> f64 {
-        self.ours.as_secs_f64() / self.peer.as_secs_f64()
+        self.ours / self.peer
     }
 
     fn holds(&self) -> bool {
-        self.limit.ratio.is_none_or(|most| self.ratio() <= most) && self.limit.time.is_none_or(|most| self.ours <= most)
+        self.row.limit.ratio.is_none_or(|most| self.ratio() <= most)
+            && self.row.limit.most.is_none_or(|most| self.ours < most)
     }
-
-    fn markdown(&self) -> String {
-        let mut limit = Vec::new();
-        limit.extend(self.limit.ratio.map(|most| format!("{most:.1} times")));
-        limit.extend(self.limit.time.map(words));
-        let verdict = if self.holds() { "holds" } else { "**over**" };
-        format!(
-            "| {} | {} | {} | {} | {:.2} | {} | {verdict} |",
-            self.name,
-            words(self.ours),
-            self.peer_name,
-            words(self.peer),
-            self.ratio(),
-            limit.join(", ")
-        )
-    }
-}
-
-fn words(time: Duration) -> String {
-    let nanos = time.as_secs_f64() * 1e9;
-    match nanos {
-        ..1e3 => format!("{nanos:.0} ns"),
-        ..1e6 => format!("{:.1} µs", nanos / 1e3),
-        ..1e9 => format!("{:.2} ms", nanos / 1e6),
-        _ => format!("{:.2} s", nanos / 1e9),
-    }
-}
-
-fn document(machine: &[(&str, String)], rows: &[Row]) -> String {
-    let mut out = String::from(
-        "# Benchmarks\n\nWritten by `cargo xtask bench`. Each row ran beside its peer, one after the other in turn on the same \
-         machine; what stands here are medians.\n\n",
-    );
-    for (name, value) in machine {
-        let _ = writeln!(out, "- {name}: {value}");
-    }
-    out.push_str(
-        "\n| what | Raincoat | peer | takes | ratio | limit | |\n| --- | --- | --- | --- | --- | --- | --- |\n",
-    );
-    for row in rows {
-        let _ = writeln!(out, "{}", row.markdown());
-    }
-    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(ours: u64, peer: u64, ratio: Option<f64>, time: Option<Duration>) -> Row {
-        let (ours, peer) = (Duration::from_micros(ours), Duration::from_micros(peer));
-        Row { name: "a write", peer_name: "a bare one", ours, peer, limit: Limit { ratio, time } }
+    pub(super) fn finished(ours: f64, peer: f64, ratio: Option<f64>, most: Option<f64>) -> Finished {
+        let limit = Limit { ratio, most };
+        let row =
+            Row { name: "a write", meaning: "One.", unit: Unit::Seconds, ours: 0, peer: 1, peer_name: "bare", limit };
+        Finished { row, rounds: 3, ours, peer }
     }
 
     #[test]
-    fn the_sides_take_turns_and_the_first_of_each_does_not_count() {
+    fn the_sides_take_turns_and_what_warms_up_does_not_count() {
         let calls = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
-        let side = |letter: char, times: Vec<u64>| -> Box<dyn FnMut() -> Result<Duration>> {
-            let (calls, mut times) = (calls.clone(), times.into_iter());
+        let side = |letter: char, amounts: Vec<f64>| -> Side {
+            let (calls, mut amounts) = (calls.clone(), amounts.into_iter());
             Box::new(move || {
                 calls.borrow_mut().push(letter);
-                Ok(Duration::from_millis(times.next().unwrap()))
+                Ok(amounts.next().unwrap())
             })
         };
-        let sides = Sides { ours: side('o', vec![1, 5, 9, 7]), peer: side('p', vec![100, 2, 3, 1]) };
-        let medians = interleaved(3, sides).unwrap();
-        assert_eq!(medians, (Duration::from_millis(7), Duration::from_millis(2)));
+        let sides = vec![side('o', vec![1.0, 5.0, 9.0, 7.0]), side('p', vec![100.0, 2.0, 3.0, 1.0])];
+        assert_eq!(interleaved(3, 1, sides).unwrap(), [7.0, 2.0]);
         assert_eq!(*calls.borrow(), "opopopop");
     }
 
     #[test]
     fn a_row_over_either_limit_does_not_hold() {
-        assert!(row(20, 10, Some(2.0), None).holds());
-        assert!(!row(21, 10, Some(2.0), None).holds());
-        assert!(!row(20, 10, Some(2.0), Some(Duration::from_micros(19))).holds());
-        assert_eq!(
-            row(21, 10, Some(2.0), None).markdown(),
-            "| a write | 21.0 µs | a bare one | 10.0 µs | 2.10 | 2.0 times | **over** |"
-        );
+        assert!(finished(20.0, 10.0, Some(2.0), None).holds());
+        assert!(!finished(21.0, 10.0, Some(2.0), None).holds());
+        assert!(!finished(20.0, 10.0, Some(2.0), Some(20.0)).holds());
+        assert!(finished(20.0, 10.0, None, None).holds());
     }
 
     #[test]
-    fn the_document_has_the_machine_and_every_row() {
-        let text = document(&[("kernel", "6".to_owned())], &[row(1, 1, None, None), row(2, 1, None, None)]);
-        assert!(text.contains("- kernel: 6\n"));
-        assert_eq!(text.matches("| a write |").count(), 2);
+    fn every_row_reads_two_sides_and_has_a_name_of_its_own() {
+        let contests = rows::all();
+        let rows: Vec<&Row> = contests.iter().flat_map(|contest| &contest.rows).collect();
+        let mut names: Vec<&str> = rows.iter().map(|row| row.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), rows.len());
+        assert!(rows.iter().all(|row| row.ours != row.peer && row.meaning.ends_with('.')));
     }
 }

@@ -1,44 +1,272 @@
-//! What is measured. Each benchmark sets its two sides up once and is then called in turns.
+//! What is measured, and what each may cost. The limits are issue 2's.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+mod folder;
+mod single;
 
-use super::{Bench, Benchmark, Limit, Sides};
-use crate::Result;
+use super::{Contest, Limit, Row, Unit};
 
-pub(super) fn all() -> Vec<Benchmark> {
-    vec![Benchmark {
-        name: "start of `raincoat grants` to its exit",
-        peer: "start of `true` to its exit",
+const SECONDS: Unit = Unit::Seconds;
+const BYTES: Unit = Unit::Bytes;
+const PLAIN_WRITE: &str = "temporary file, fsync, rename, fsync of the folder";
+const NO_LIMIT: Limit = Limit { ratio: None, most: None };
+
+pub(super) fn all() -> Vec<Contest> {
+    vec![single_changes(), changes_in_a_row(), records(), decisions(), start(), ten_thousand(), twenty_thousand(), hundred_thousand()]
+}
+
+fn single_changes() -> Contest {
+    Contest {
+        rounds: 200,
+        warm: 10,
+        prepare: single::changes,
+        rows: vec![
+            Row {
+                name: "protected write of 4 KiB over a file",
+                meaning: "One proposal to give an existing file new random content, from the keeper's thread and back: \
+                          resolved beneath the grant, decided with 50 grants, the old content (which the journal has \
+                          never seen) sealed and durable, the intent durable in journal and log, the new file durable \
+                          and swapped in, checked, concluded. Each round takes a new file. Both sides begin with nothing left \
+                          for the disk to write.",
+                unit: SECONDS,
+                ours: 0,
+                peer: 1,
+                peer_name: PLAIN_WRITE,
+                limit: Limit { ratio: Some(2.0), most: None },
+            },
+            Row {
+                name: "the same file written again",
+                meaning: "As above, over the file that the round before wrote: the journal knows the old content by its \
+                          digest.",
+                unit: SECONDS,
+                ours: 2,
+                peer: 3,
+                peer_name: PLAIN_WRITE,
+                limit: NO_LIMIT,
+            },
+            Row {
+                name: "protected write of 4 KiB, a new file",
+                meaning: "As above, where nothing was before.",
+                unit: SECONDS,
+                ours: 4,
+                peer: 5,
+                peer_name: PLAIN_WRITE,
+                limit: NO_LIMIT,
+            },
+            Row {
+                name: "protected write of 1 MiB over a file",
+                meaning: "As the first, with 1 MiB before and after: the old and the new content both go into the \
+                          journal, sealed, so three times the bytes are written.",
+                unit: SECONDS,
+                ours: 6,
+                peer: 7,
+                peer_name: PLAIN_WRITE,
+                limit: NO_LIMIT,
+            },
+        ],
+    }
+}
+
+fn changes_in_a_row() -> Contest {
+    Contest {
+        rounds: 5,
+        warm: 1,
+        prepare: single::rows_of_changes,
+        rows: vec![Row {
+            name: "100 protected writes of 4 KiB in a row",
+            meaning: "As the first, over a hundred files one after another, so that what a write leaves for later (the \
+                      old file taken away, the outcome recorded) is paid by the next.",
+            unit: SECONDS,
+            ours: 0,
+            peer: 1,
+            peer_name: PLAIN_WRITE,
+            limit: NO_LIMIT,
+        }],
+    }
+}
+
+fn records() -> Contest {
+    let row = |name, meaning, ours| Row {
+        name,
+        meaning,
+        unit: SECONDS,
+        ours,
+        peer: 2,
+        peer_name: "write and fdatasync of 512 bytes at a file's end",
+        limit: NO_LIMIT,
+    };
+    Contest {
+        rounds: 200,
+        warm: 10,
+        prepare: single::records,
+        rows: vec![
+            row(
+                "one entry in the log",
+                "An event sealed, hashed into the tree, durable and under a signed checkpoint.",
+                0,
+            ),
+            row("one intent in the journal", "The intent of one move, sealed and durable.", 1),
+        ],
+    }
+}
+
+fn decisions() -> Contest {
+    let peer_name = "one `stat` of a file";
+    let row = |name, meaning, ours, most| Row {
+        name,
+        meaning,
+        unit: SECONDS,
+        ours,
+        peer: 4,
+        peer_name,
+        limit: Limit { ratio: None, most },
+    };
+    Contest {
+        rounds: 50,
+        warm: 2,
+        prepare: single::decisions,
+        rows: vec![
+            row(
+                "gate: a move is allowed",
+                "The decision by itself, 50 grants, both places of the move known, the plan approved; a round is the \
+                 median of 1,000 single calls.",
+                0,
+                Some(5e-6),
+            ),
+            row(
+                "gate: a move is denied",
+                "As above, where the second place has a protected name; with the words of the refusal.",
+                1,
+                Some(5e-6),
+            ),
+            row("gate: a move must be asked about", "As above, where no plan was approved.", 2, Some(5e-6)),
+            row(
+                "names of a path looked up",
+                "The protected names and the grant's deny globs for one path of nine names: what the gate is told as a \
+                 fact, for each place.",
+                3,
+                None,
+            ),
+        ],
+    }
+}
+
+fn start() -> Contest {
+    Contest {
         rounds: 100,
-        limit: Limit { ratio: None, time: Some(Duration::from_millis(10)) },
-        prepare: start_to_exit,
-    }]
+        warm: 5,
+        prepare: folder::start,
+        rows: vec![Row {
+            name: "start of `raincoat grants` to its exit",
+            meaning: "The whole command with one grant, keys in a key file.",
+            unit: SECONDS,
+            ours: 0,
+            peer: 1,
+            peer_name: "start of `true` to its exit",
+            limit: Limit { ratio: None, most: Some(10e-3) },
+        }],
+    }
 }
 
-fn start_to_exit(bench: &Bench<'_>) -> Result<Sides> {
-    let (raincoat, home) = (bench.raincoat.to_owned(), bench.scratch.to_owned());
-    timed(&mut in_home(&raincoat, &home, &["init"]))?;
-    Ok(Sides {
-        ours: Box::new(move || timed(&mut in_home(&raincoat, &home, &["grants"]))),
-        peer: Box::new(|| timed(&mut Command::new("true"))),
-    })
+fn ten_thousand() -> Contest {
+    let row = |name, meaning, ours, peer, peer_name, ratio| Row {
+        name,
+        meaning,
+        unit: SECONDS,
+        ours,
+        peer,
+        peer_name,
+        limit: Limit { ratio, most: None },
+    };
+    Contest {
+        rounds: 3,
+        warm: 0,
+        prepare: |bench| folder::moves(bench, 10_000, true),
+        rows: vec![
+            row(
+                "10,000 moves by `do tidy`, each durable",
+                "The whole command with `--yes`, from start to exit, in a folder of 10,000 text files of 4 KiB: list, look \
+                 into each file, plan, then for each move intent, act, check, outcome. The plain program is told what to \
+                 move where, and makes each move durable before the next.",
+                0,
+                2,
+                "10,000 times rename, fsync of both folders",
+                Some(1.5),
+            ),
+            row(
+                "10,000 moves by `do tidy`, durable in batches",
+                "The same times of ours against the same program, made to sync as rarely as Raincoat does: once for 128 \
+                 moves. It keeps no journal, so what it loses in a crash nobody knows.",
+                0,
+                4,
+                "the same, fsync once for 128 renames",
+                None,
+            ),
+            row(
+                "undo of the 10,000 moves",
+                "The whole command `undo --yes`, checks for drift included, against the plain program moving back.",
+                1,
+                3,
+                "10,000 times rename back, fsync of both folders",
+                None,
+            ),
+            row(
+                "undo of the 10,000 moves, batches",
+                "The same against the plain program that syncs once for 128 moves.",
+                1,
+                5,
+                "the same, fsync once for 128 renames",
+                None,
+            ),
+        ],
+    }
 }
 
-/// The product with a home of its own, away from the user's.
-fn in_home(raincoat: &Path, home: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(raincoat);
-    command.args(args).env_clear().env("HOME", home);
-    let dirs = [("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data"), ("XDG_STATE_HOME", "state")];
-    command.envs(dirs.map(|(name, dir)| (name, home.join(dir)))).env("XDG_RUNTIME_DIR", PathBuf::from(home));
-    command
+fn twenty_thousand() -> Contest {
+    Contest {
+        rounds: 3,
+        warm: 0,
+        prepare: |bench| folder::moves(bench, 20_000, false),
+        rows: vec![Row {
+            name: "20,000 moves by `do tidy`",
+            meaning: "As with 10,000: twice as many files should take twice as long.",
+            unit: SECONDS,
+            ours: 0,
+            peer: 2,
+            peer_name: "20,000 renames, fsync of both folders once for 128",
+            limit: NO_LIMIT,
+        }],
+    }
 }
 
-fn timed(command: &mut Command) -> Result<Duration> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
-    let start = Instant::now();
-    let status = command.status().map_err(|error| format!("cannot run {command:?}: {error}"))?;
-    let took = start.elapsed();
-    if status.success() { Ok(took) } else { Err(format!("{command:?} failed: {status}")) }
+fn hundred_thousand() -> Contest {
+    let row = |name, meaning, ours, most| Row {
+        name,
+        meaning,
+        unit: BYTES,
+        ours,
+        peer: 4,
+        peer_name: "the plain program moving them",
+        limit: Limit { ratio: None, most },
+    };
+    Contest {
+        rounds: 1,
+        warm: 0,
+        prepare: folder::memory,
+        rows: vec![
+            row(
+                "memory of the keeper, tidying 100,000 files",
+                "Peak resident memory (`VmHWM`) of the command itself, with `--yes`, without its worker.",
+                0,
+                Some(100e6),
+            ),
+            row(
+                "memory of the keeper, the plan reviewed",
+                "The same where the plan of 100,000 moves is shown on a terminal and accepted there.",
+                3,
+                Some(100e6),
+            ),
+            row("memory of the worker", "Peak of the worker that makes the plan, in the first of these runs.", 1, None),
+            row("memory of the keeper, undoing it", "Peak of `undo --yes` of those moves.", 2, None),
+        ],
+    }
 }

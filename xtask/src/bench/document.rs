@@ -1,0 +1,101 @@
+//! BENCHMARKS.md: the tables, the machine, and a sentence on each row.
+
+use std::fmt::Write as _;
+
+use super::{Finished, Unit};
+
+const HEAD: &str = "\
+# Benchmarks
+
+Written by `cargo xtask bench` and by nothing else. Everything is measured in one run of that command. In each row \
+Raincoat and its peer took turns, one after the other on the same machine and file system, so that both met the same \
+conditions; what stands here are medians.
+
+";
+
+const TABLE: &str = "\n| what | Raincoat | peer | takes | ratio | limit | |\n| --- | --- | --- | --- | --- | --- | --- |\n";
+
+pub(super) fn write(machine: &[(&str, String)], rows: &[Finished]) -> String {
+    let mut out = HEAD.to_owned();
+    for (name, value) in machine {
+        let _ = writeln!(out, "- {name}: {value}");
+    }
+    let parts = [("With a limit", true), ("Without a limit, to be read", false)];
+    for (title, limited) in parts {
+        let _ = write!(out, "\n## {title}\n{TABLE}");
+        for row in rows.iter().filter(|row| row.is_limited() == limited) {
+            let _ = writeln!(out, "{}", row.markdown());
+        }
+    }
+    out.push_str("\n## What each row means\n\n");
+    for one in rows {
+        let _ = writeln!(out, "- **{}** (median of {}): {}", one.row.name, one.rounds, one.row.meaning);
+    }
+    out
+}
+
+impl Finished {
+    fn is_limited(&self) -> bool {
+        self.row.limit.ratio.is_some() || self.row.limit.most.is_some()
+    }
+
+    pub(super) fn markdown(&self) -> String {
+        let mut limit = Vec::new();
+        limit.extend(self.row.limit.ratio.map(|most| format!("{most:.1} times")));
+        limit.extend(self.row.limit.most.map(|most| format!("under {}", words(most, self.row.unit))));
+        let verdict = match (self.is_limited(), self.holds()) {
+            (false, _) => "",
+            (true, true) => "holds",
+            (true, false) => "**over**",
+        };
+        let (ours, peer) = (words(self.ours, self.row.unit), words(self.peer, self.row.unit));
+        format!(
+            "| {} | {ours} | {} | {peer} | {:.2} | {} | {verdict} |",
+            self.row.name,
+            self.row.peer_name,
+            self.ratio(),
+            limit.join(", ")
+        )
+    }
+}
+
+fn words(amount: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Bytes => format!("{:.1} MB", amount / 1e6),
+        Unit::Seconds => match amount {
+            ..1e-6 => format!("{:.0} ns", amount * 1e9),
+            ..1e-3 => format!("{:.2} µs", amount * 1e6),
+            ..1.0 => format!("{:.2} ms", amount * 1e3),
+            _ => format!("{amount:.2} s"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::finished;
+    use super::*;
+
+    #[test]
+    fn a_row_says_both_sides_the_limit_and_whether_it_holds() {
+        assert_eq!(
+            finished(21e-6, 1e-2, Some(2.0), Some(1e-3)).markdown(),
+            "| a write | 21.00 µs | bare | 10.00 ms | 0.00 | 2.0 times, under 1.00 ms | holds |"
+        );
+        assert_eq!(
+            finished(3.0, 1.0, Some(2.0), None).markdown(),
+            "| a write | 3.00 s | bare | 1.00 s | 3.00 | 2.0 times | **over** |"
+        );
+        assert_eq!(words(4_200_000.0, Unit::Bytes), "4.2 MB");
+        assert_eq!(words(80e-9, Unit::Seconds), "80 ns");
+    }
+
+    #[test]
+    fn the_document_has_the_machine_and_every_row_with_its_meaning() {
+        let rows = [finished(1.0, 1.0, None, None), finished(2.0, 1.0, Some(2.0), None)];
+        let text = write(&[("kernel", "6".to_owned())], &rows);
+        assert!(text.contains("- kernel: 6\n"));
+        assert_eq!(text.matches("| a write |").count(), 2);
+        assert_eq!(text.matches("- **a write** (median of 3): One.").count(), 2);
+    }
+}
