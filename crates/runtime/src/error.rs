@@ -1,5 +1,13 @@
 //! What went wrong, by whose fault, and what to do next (HABITS 15).
 
+use std::fmt::Display;
+
+use raincoat_audit::AuditError;
+use raincoat_journal::JournalError;
+use raincoat_policy::GrantError;
+use raincoat_seal::StoreError;
+use raincoat_vault::VaultError;
+
 /// Whose fault it is. The command line has one exit code for each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Class {
@@ -51,8 +59,62 @@ impl Error {
         move |error| Error::new(Class::Environment, format!("could not {doing}: {error}"))
     }
 
-    pub(crate) fn store(words: impl std::fmt::Display) -> Error {
-        Error::new(Class::Damaged, format!("our own store failed: {words}"))
+    pub(crate) fn store(fault: impl Fault) -> Error {
+        if fault.is_of_the_system() {
+            return Error::new(Class::Environment, format!("our own store cannot be used: {fault}"))
+                .hint("what was done is in the journal, and the next command settles what was under way");
+        }
+        Error::new(Class::Damaged, format!("our own store failed: {fault}"))
             .hint("`raincoat audit verify` says what is sound; nothing of yours was changed without a copy")
     }
 }
+
+/// What our own store fails by.
+pub(crate) trait Fault: Display {
+    /// The system is at fault (a full disk, a read-only one, a missing permission), not what we keep.
+    fn is_of_the_system(&self) -> bool {
+        false
+    }
+}
+
+impl Fault for AuditError {
+    fn is_of_the_system(&self) -> bool {
+        matches!(self, AuditError::Io { .. } | AuditError::Full | AuditError::Poisoned | AuditError::HeadNotKept(_))
+    }
+}
+
+impl Fault for JournalError {
+    fn is_of_the_system(&self) -> bool {
+        matches!(self, JournalError::Io { .. } | JournalError::Full | JournalError::Poisoned(_))
+    }
+}
+
+impl Fault for StoreError {
+    fn is_of_the_system(&self) -> bool {
+        matches!(self, StoreError::Io(_) | StoreError::DiskFull | StoreError::Busy)
+    }
+}
+
+impl<F: Fault> Fault for &F {
+    fn is_of_the_system(&self) -> bool {
+        (**self).is_of_the_system()
+    }
+}
+
+/// What the journal's and the log's own threads say: in their words only.
+impl Fault for String {
+    fn is_of_the_system(&self) -> bool {
+        self.contains(&AuditError::Full.to_string()) || self.contains(&JournalError::Full.to_string())
+    }
+}
+
+impl Fault for VaultError {
+    fn is_of_the_system(&self) -> bool {
+        matches!(self, VaultError::Store(error) if error.is_of_the_system())
+    }
+}
+
+impl Fault for postcard::Error {}
+
+/// A grant that was kept does not compile any more.
+impl Fault for GrantError {}

@@ -7,6 +7,7 @@ use raincoat_os::PrivateDir;
 use raincoat_seal::SealKey;
 use raincoat_types::Secret;
 
+use crate::error::Fault;
 use crate::{Class, Error, Keeper};
 
 /// The store at work. [`Session::close`] ends it in good order.
@@ -44,6 +45,9 @@ impl Keeper {
     pub(crate) fn open_audit(&self) -> Result<Audit, Error> {
         let (dir, head) = self.audit_dirs()?;
         Audit::open(dir, head, self.audit_keys(), &self.origin(), self.clock.clone()).map_err(|e| {
+            if e.is_of_the_system() {
+                return Error::store(e);
+            }
             Error::new(Class::Damaged, format!("the log cannot be added to: {e}"))
                 .hint("`raincoat audit verify` says what is wrong; nothing is done while the log is unsound")
         })

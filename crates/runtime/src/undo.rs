@@ -14,6 +14,7 @@ use raincoat_types::{
 };
 
 use crate::console::Console;
+use crate::error::Fault;
 use crate::judge::Judge;
 use crate::session::Session;
 use crate::{Class, Error, Keeper};
@@ -255,6 +256,7 @@ fn nothing() -> Error {
 fn asked(error: &JournalError) -> Error {
     match error {
         JournalError::Corrupt { .. } => Error::store(error),
+        system if system.is_of_the_system() => Error::store(system),
         other => Error::new(Class::Usage, other.to_string())
             .hint("`raincoat runs` lists the runs, `raincoat show RUN` their operations"),
     }
