@@ -115,3 +115,14 @@ fn no_archive_leads_out() {
 fn no_forged_call_is_understood() {
     play(cases::FORGED);
 }
+
+#[test]
+fn every_technique_is_documented() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/breakout.md")).unwrap();
+    let techniques: Vec<&Technique> = cases::ALL.iter().copied().flatten().collect();
+    assert!(techniques.len() >= 40, "{}", techniques.len());
+    for technique in techniques {
+        let line = page.lines().find(|line| line.starts_with(&format!("| {} | ", technique.name)));
+        assert!(line.is_some_and(|line| line.contains(technique.stopped_by)), "{}: {line:?}", technique.name);
+    }
+}

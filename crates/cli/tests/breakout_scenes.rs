@@ -405,11 +405,11 @@ fn a_swap_while_the_agent_works_leads_nowhere() {
                 std::thread::sleep(Duration::from_micros(300));
             }
         });
-        let came = world.play_groups(&racing("file", "folder", 170), &[]);
+        let came = world.play_groups(&racing("file", "folder", 90), &[]);
         stop.store(true, Ordering::Relaxed);
         let rounds = (files.join().unwrap(), folders.join().unwrap());
         assert!(rounds.0 >= 300 && rounds.1 >= 300, "{rounds:?}");
-        assert!(came.told.len() >= 1_500, "{}", text(&came.output));
+        assert!(came.told.len() >= 800, "{}", text(&came.output));
         assert_eq!(before.differences(&Snapshot::take(&other).unwrap()), [], "{rounds:?}");
         assert_eq!(fs::read_to_string(&secret).unwrap(), format!("{BAIT} do not let this out\n"));
         assert!(count(&came, "denied: ") > 0, "no swap was met: {rounds:?}");

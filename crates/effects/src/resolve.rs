@@ -254,7 +254,8 @@ impl Resolver {
 
     /// The deepest folder that exists, and every missing one on the way.
     fn mkdir(&mut self, out: &mut Resolved, at: &Place, parents: bool) -> Result<(), Failure> {
-        if !parents {
+        // An absolute path is outside, here as everywhere: it is not taken for one beneath the folder.
+        if !parents || at.path.0.starts_with(b"/") {
             return self.one(out, at, false, Role::Write);
         }
         let names: Vec<&[u8]> = at.path.0.split(|b| *b == b'/').filter(|n| !n.is_empty() && *n != b".").collect();

@@ -321,6 +321,24 @@ mod tests {
     }
 
     #[test]
+    fn a_short_name_is_protected_only_where_it_may_be_that_of_a_protected_one() {
+        for path in ["GIT~1/config", "BASHRC~1", "a/ENV~2", "MCP~1.JSO", "CLAUDE~1.JSO", "GITCON~1", "ssh~1/id"] {
+            assert!(verdict("/home/u", path, false).is_some(), "{path}");
+        }
+        // `claude.md` fits into eight letters and three, and these are short for nothing here.
+        for path in ["CLAUDE~1.MD", "notes~1", "git~", "~git", "git~12", "PROGRA~1/x", "a~1.txt"] {
+            assert_eq!(verdict("/home/u", path, false), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_character_that_a_file_system_ignores_dodges() {
+        for c in ["\u{ad}", "\u{34f}", "\u{200b}", "\u{2060}", "\u{fe0f}", "\u{180e}", "\u{e0001}", "\u{3164}"] {
+            assert!(verdict("/home/u", &format!(".ba{c}shrc"), false).is_some(), "{c:?}");
+        }
+    }
+
+    #[test]
     fn protected_names_hold_at_any_depth_in_any_spelling() {
         for path in [
             ".bashrc",
