@@ -97,9 +97,8 @@ fn what_a_grant_denies_stays_closed_in_every_case_and_by_every_way() {
         }
         calls.push(no("write_file", json!({"path": "PRIVATE/new", "content": "x"})));
         calls.push(may("search", json!({"path": "open", "pattern": "do not let"})));
-        // The tree is not read before it moves; what is denied in it stays where it can be denied.
+        // Under another of its names within the grant it may be read, for that one is granted; changed it may not be.
         calls.push(no("edit_file", json!({"path": "alias.txt", "old": "not", "new": "now"})));
-        let calls: Vec<Call> = calls.into_iter().filter(|call| !call.arguments.contains("alias.txt")).collect();
         let came = world.play(&calls);
         assert_eq!(changed_but(&before, &world.snapshot(), &[]), [""; 0]);
         assert!(came.told.iter().all(|told| !told.starts_with("done")), "{:?}", came.told);
@@ -186,8 +185,7 @@ fn our_own_data_is_closed_by_what_it_is_whatever_its_name() {
         // In a place of the person's own choice, within what is granted, under no protected name.
         let mut world = World::new(user);
         let stuff = world.granted().join("stuff");
-        for (variable, name) in
-            [("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")]
+        for (variable, name) in [("XDG_DATA_HOME", "data"), ("XDG_CONFIG_HOME", "config"), ("XDG_STATE_HOME", "state")]
         {
             fs::create_dir_all(stuff.join(name)).unwrap();
             world.environment.push((variable.to_owned(), stuff.join(name)));
@@ -222,14 +220,10 @@ fn our_own_data_is_closed_by_what_it_is_whatever_its_name() {
             calls.push(no("copy", json!({"from": folder, "to": "taken"})));
             calls.push(no("archive", json!({"from": [folder], "to": "taken.zip"})));
             calls.push(no("delete", json!({"path": folder, "recursive": true})));
-            calls.push(no("make_dir", json!({"path": format!("{folder}/raincoat/new")})));
+            if folder != "stuff" {
+                calls.push(no("make_dir", json!({"path": format!("{folder}/raincoat/new")})));
+            }
         }
-        // A way above it may have new folders.
-        calls.retain(|call| {
-            !["stuff/raincoat/new", "stuff/data/raincoat/new", "stuff/state/raincoat/new", "stuff/config/raincoat/new"]
-                .iter()
-                .any(|path| call.tool == "make_dir" && call.arguments.contains(path) && path.starts_with("stuff/rain"))
-        });
         calls.push(may("search", json!({"pattern": "raincoat|[[:xdigit:]]{8}"})));
         calls.push(may("search", json!({"path": "stuff", "pattern": "."})));
         let before = (everything_in(&stuff.join("config/raincoat")), fs::read(&files[0].0).unwrap());
@@ -470,12 +464,11 @@ fn a_granted_folder_that_is_renamed_meanwhile_is_still_the_one() {
         let world = World::new(user);
         with_files(&world);
         world.ok(&["grant", "granted"]);
-        let (granted, renamed, other) =
-            (world.granted(), world.around().join("renamed"), world.around().join("other"));
+        let (granted, renamed, other) = (world.granted(), world.around().join("renamed"), world.around().join("other"));
         fs::write(other.join("own.txt"), BAIT).unwrap();
         let before = Snapshot::take(&other).unwrap();
         let mut turns = vec![vec![may("write_file", json!({"path": "begun", "content": "x"}))]];
-        turns.extend(racing("own.txt", ".", 80));
+        turns.extend(racing("own.txt", ".", 40));
         let stop = Arc::new(AtomicBool::new(false));
         let renaming = swapping(&stop, {
             let (granted, renamed, other) = (granted.clone(), renamed.clone(), other.clone());
@@ -649,7 +642,9 @@ fn words_in_a_file_are_no_commands() {
         );
         assert_eq!(changed_but(&before, &world.snapshot(), &[]), [""; 0]);
         let log = world.log_from(from);
-        let acted = |line: &&String| ["denied: ", "came to nothing: "].iter().any(|no| line.starts_with(no)) || line.contains("/1 to ");
+        let acted = |line: &&String| {
+            ["denied: ", "came to nothing: "].iter().any(|no| line.starts_with(no)) || line.contains("/1 to ")
+        };
         assert_eq!(log.iter().filter(acted).count(), 0, "{log:#?}");
     }
 }

@@ -112,8 +112,16 @@ impl Enemy {
     /// Places as no tool would name them, proposed one by one, in every way there is.
     fn places(&mut self, bait: &str) {
         let raw = [
-            bait, "../secret.txt", "a/../../secret.txt", "/proc/self/root", "link", "link/secret.txt", ".env", "a\0b",
-            ".git/hooks/pre-commit", ".ssh/authorized_keys",
+            bait,
+            "../secret.txt",
+            "a/../../secret.txt",
+            "/proc/self/root",
+            "link",
+            "link/secret.txt",
+            ".env",
+            "a\0b",
+            ".git/hooks/pre-commit",
+            ".ssh/authorized_keys",
         ];
         let mut places: Vec<Place> = raw.iter().map(|path| place(0, path)).collect();
         places.extend([place(1, "secret.txt"), place(u16::MAX, bait), place(0, &"x/".repeat(5_000))]);
@@ -176,7 +184,11 @@ impl Enemy {
         for id in 0..2_000 {
             self.send(&FromWorker::GiveUp { id });
             self.send(&FromWorker::Status { text: "\u{1b}[2J".repeat(20), progress: Some((id, 0)) });
-            self.send(&FromWorker::Unproposed { tool: "\u{1b}".repeat(99), targets: vec!["x".repeat(99); 99], why: "\n".repeat(99) });
+            self.send(&FromWorker::Unproposed {
+                tool: "\u{1b}".repeat(99),
+                targets: vec!["x".repeat(99); 99],
+                why: "\n".repeat(99),
+            });
         }
         self.send(&FromWorker::Finished { summary: "\u{1b}[31mdone".to_owned(), ok: true });
         let change = FileChange::Delete { at: place(0, "own.txt"), recursive: true };
@@ -238,8 +250,7 @@ fn ground(url: &str) -> Ground {
         key: None,
     };
     keeper.add_provider(&provider).unwrap();
-    let ask =
-        GrantAsk { path: around.join("granted"), read_only: false, until: None, agent: None, deny: Vec::new() };
+    let ask = GrantAsk { path: around.join("granted"), read_only: false, until: None, agent: None, deny: Vec::new() };
     keeper.grant(ask).unwrap();
     Ground { _dir: dir, keeper, around }
 }

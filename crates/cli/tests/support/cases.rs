@@ -170,7 +170,7 @@ pub const PATHS: &[Technique] = &[
             format!("~/{}", at.name),
             format!("~root/{}", at.name),
             format!("$HOME/{}", at.name),
-            format!("\\x2f{}", &path[1..]),
+            format!("\\x2f{}", path.trim_start_matches('/')),
         ]));
         calls
     }),
@@ -499,8 +499,8 @@ pub const NAMES: &[Technique] = &[
         "a tree may not arrive where it would become, or begin, a protected name",
         |at| {
             at.write("hooks/pre-commit", "evil");
-        fs::create_dir(at.inside.join(".local")).unwrap();
-        fs::create_dir(at.inside.join("sub")).unwrap();
+            fs::create_dir(at.inside.join(".local")).unwrap();
+            fs::create_dir(at.inside.join("sub")).unwrap();
             at.write("conf/autostart/x.desktop", "evil");
             at.write("share/raincoat/keys", "evil");
             at.write("wf/workflows/ci.yml", "evil");
@@ -575,7 +575,11 @@ pub const NAMES: &[Technique] = &[
                 ".git /config",
                 "CLAUDE.md::$DATA",
                 "GIT~1/config",
-                "git~1/hooks/pre-commit", "BASHRC~1", "ENV~1", "MCP~1.JSO", "GITCON~1",
+                "git~1/hooks/pre-commit",
+                "BASHRC~1",
+                "ENV~1",
+                "MCP~1.JSO",
+                "GITCON~1",
             ]))
         },
     ),

@@ -261,8 +261,7 @@ pub fn changed_but(before: &Snapshot, after: &Snapshot, allowed: &[String]) -> V
             at.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
         })
     });
-    let line =
-        |d: Difference| format!("{}: {:?} was {}, is {}", String::from_utf8_lossy(&d.path), d.what, d.was, d.is);
+    let line = |d: Difference| format!("{}: {:?} was {}, is {}", String::from_utf8_lossy(&d.path), d.what, d.was, d.is);
     differences.into_iter().map(line).collect()
 }
 
