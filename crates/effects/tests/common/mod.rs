@@ -169,9 +169,6 @@ impl Names for TestNames {
     fn is_ours(&self, _: &Identity) -> bool {
         false
     }
-    fn holds_ours(&self, _: &Identity) -> bool {
-        false
-    }
 }
 
 impl<'h> Store<'h> {
