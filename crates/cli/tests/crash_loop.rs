@@ -77,6 +77,8 @@ struct Lane {
     /// How long a command takes, by its words: the longest seen.
     takes: HashMap<&'static str, Duration>,
     known: BTreeSet<String>,
+    /// The folder before each run of this cycle, by the run.
+    before: HashMap<String, (Snapshot, String)>,
     /// The newest run before this cycle.
     mark: Option<String>,
     round: usize,
@@ -88,7 +90,17 @@ impl Lane {
         let (home, dir) = Home::granted("in");
         messy(&dir, FILES, &mut dice);
         let original = Snapshot::take(&dir).unwrap();
-        Lane { home, dir, dice, original, takes: HashMap::new(), known: BTreeSet::new(), mark: None, round: 0 }
+        Lane {
+            home,
+            dir,
+            dice,
+            original,
+            takes: HashMap::new(),
+            known: BTreeSet::new(),
+            before: HashMap::new(),
+            mark: None,
+            round: 0,
+        }
     }
 
     fn run(mut self, rounds: usize) -> (usize, usize) {
@@ -97,8 +109,13 @@ impl Lane {
             self.round = round;
             let before = Snapshot::take(&self.dir).unwrap();
             let (words, conserves) = COMMANDS[self.dice.below(COMMANDS.len())];
-            killed += usize::from(self.kill(words));
-            recovered += self.settle(words);
+            let by_kill = self.kill(words);
+            killed += usize::from(by_kill);
+            let (newest, settled) = self.settle(words);
+            recovered += settled;
+            if let Some(run) = newest {
+                self.before.entry(run).or_insert_with(|| (before.clone(), format!("{words:?} killed: {by_kill}")));
+            }
             let after = Snapshot::take(&self.dir).unwrap();
             assert_eq!(leftovers(&after), [""; 0], "round {round}, after {words:?}");
             if conserves {
@@ -155,12 +172,14 @@ impl Lane {
         }
     }
 
-    /// The next command settles what was under way and says so. Gives how many runs that were.
-    fn settle(&mut self, words: &[&str]) -> usize {
+    /// The next command settles what was under way and says so. Gives the newest run, and how many were settled.
+    fn settle(&mut self, words: &[&str]) -> (Option<String>, usize) {
         let said = self.home.run(&["runs", "-n", "12", "--json"]);
         assert_eq!(said.code, 0, "round {}, after {words:?}: {said:?}", self.round);
         let mut settled = 0;
-        for run in lines(&said.out) {
+        let runs = lines(&said.out);
+        let newest = runs.first().and_then(|run| run["run"].as_str()).map(str::to_owned);
+        for run in runs {
             assert_ne!(run["status"], "open", "round {}, after {words:?}: {run}", self.round);
             let id = run["run"].as_str().unwrap().to_owned();
             if self.known.insert(id.clone()) && run["status"] == "interrupted" {
@@ -168,7 +187,7 @@ impl Lane {
                 settled += 1;
             }
         }
-        settled
+        (newest, settled)
     }
 
     /// Newest run first, undos like any other: in the end the folder is what it was.
@@ -180,7 +199,11 @@ impl Lane {
             let id = run["run"].as_str().unwrap();
             let (code, report) = self.home.report(&["undo", id]);
             assert!(code == 0 && report["left"] == 0, "round {}: undo of {run} says {code}: {report}", self.round);
+            if let Some((before, words)) = self.before.get(id) {
+                same(before, &self.dir, &format!("round {}: undone {words}, {run}: {report}", self.round));
+            }
         }
+        self.before.clear();
         same(&self.original, &self.dir, &format!("round {}, everything undone", self.round));
         self.mark = self.home.json(&["runs", "-n", "1"])[0]["run"].as_str().map(str::to_owned);
         self.known.extend(self.mark.clone());

@@ -202,10 +202,12 @@ impl Reverting<'_> {
         let Some(meta) = meta_now(at.1.folder(), &at.1.name).map_err(|e| at_path(e, &at.1.path))? else {
             return Err(drift(&at.1, "is not there any more"));
         };
-        // A folder whose entries changed since keeps its times; that is no loss.
         let same = Meta { mtime: expected.mtime, ..meta.clone() }.same_as(expected);
         if meta.mtime != expected.mtime && meta.kind == FileKind::Dir && same {
-            return Ok(());
+            // A folder whose entries changed since keeps its times, which is no loss: where that was this undo's own
+            // doing, they come at its end. It is noted all the same, so that the operation counts as taken back.
+            let stays = Change::SetMeta { at: spot.clone(), before: meta.clone(), after: meta };
+            return self.push(stays, at, None, Payload::None);
         }
         if !same && !self.overwrite {
             return Err(drift(&at.1, "has other permissions or attributes now"));
