@@ -35,7 +35,8 @@ pub struct StepFact {
     /// The gate would refuse it, whatever the person says.
     pub refused: Option<Box<Refusal>>,
     /// Where the places that the step names really are, in the order of the change's fields: which of the run's folders,
-    /// and the canonical path beneath it. Empty where an earlier step of the plan must be made first.
+    /// and the canonical path beneath it. Empty where they are the very places that were named, and where an earlier
+    /// step of the plan must be made first.
     pub resolved: Vec<(usize, RelPath)>,
     /// The digest of the resolved action; `None` where an earlier step of the plan must be made first.
     pub digest: Option<Digest>,

@@ -344,7 +344,7 @@ fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep) -> (StepFact, 
         source: kind.map(|kind: FileKind| (kind, size)),
         files: resolved.targets.len() as u64,
         refused,
-        resolved: resolved.places().map(|(root, path)| (root, path.clone())).collect(),
+        resolved: elsewhere(&step.change, &resolved),
         digest: Some(resolved.digest),
     };
     (fact, seen)
@@ -364,10 +364,20 @@ fn look_at_source(effects: &mut Effects, step: &PlanStep) -> (StepFact, Seen) {
     let fact = StepFact {
         source: kind.map(|kind| (kind, effects.size_of(&resolved))),
         files: 1,
-        resolved: resolved.places().map(|(root, path)| (root, path.clone())).collect(),
+        resolved: elsewhere(&step.change, &resolved),
         ..StepFact::default()
     };
     (fact, resolved.standing().collect())
+}
+
+/// Where a step's places really are; nothing where they are the very ones that were named, as they mostly are: a plan may
+/// have a hundred thousand steps.
+fn elsewhere(change: &FileChange, resolved: &Resolved) -> Vec<(usize, RelPath)> {
+    let mut both = resolved.places().zip(places(change));
+    if both.all(|((root, path), named)| usize::from(named.root) == root && plain(&named.path).as_ref() == Some(path)) {
+        return Vec::new();
+    }
+    resolved.places().map(|(root, path)| (root, path.clone())).collect()
 }
 
 /// What a step's target holds now, for a diff.
