@@ -113,10 +113,13 @@ fn build_measure(root: &Path) -> Result<PathBuf> {
     let args = ["build", "--release", "--locked", "--package", "raincoat-effects", "--bench", "measure"];
     command::show(root, "cargo", &args)?;
     let told = command::output(root, "cargo", &[args.as_slice(), &["--quiet", "--message-format", "json"]].concat())?;
-    let executable = cargo_metadata::Message::parse_stream(told.as_slice()).flatten().find_map(|message| match message {
-        cargo_metadata::Message::CompilerArtifact(artifact) if artifact.target.name == "measure" => artifact.executable,
-        _ => None,
-    });
+    let executable =
+        cargo_metadata::Message::parse_stream(told.as_slice()).flatten().find_map(|message| match message {
+            cargo_metadata::Message::CompilerArtifact(artifact) if artifact.target.name == "measure" => {
+                artifact.executable
+            }
+            _ => None,
+        });
     executable.map(PathBuf::from).ok_or_else(|| "cargo does not say where the measured program is".to_owned())
 }
 

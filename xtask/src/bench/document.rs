@@ -13,7 +13,8 @@ conditions; what stands here are medians.
 
 ";
 
-const TABLE: &str = "\n| what | Raincoat | peer | takes | ratio | limit | |\n| --- | --- | --- | --- | --- | --- | --- |\n";
+const TABLE: &str =
+    "\n| what | Raincoat | peer | takes | ratio | limit | |\n| --- | --- | --- | --- | --- | --- | --- |\n";
 
 pub(super) fn write(machine: &[(&str, String)], rows: &[Finished]) -> String {
     let mut out = HEAD.to_owned();

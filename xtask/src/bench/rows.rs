@@ -11,7 +11,16 @@ const PLAIN_WRITE: &str = "temporary file, fsync, rename, fsync of the folder";
 const NO_LIMIT: Limit = Limit { ratio: None, most: None };
 
 pub(super) fn all() -> Vec<Contest> {
-    vec![single_changes(), changes_in_a_row(), records(), decisions(), start(), ten_thousand(), twenty_thousand(), hundred_thousand()]
+    vec![
+        single_changes(),
+        changes_in_a_row(),
+        records(),
+        decisions(),
+        start(),
+        ten_thousand(),
+        twenty_thousand(),
+        hundred_thousand(),
+    ]
 }
 
 fn single_changes() -> Contest {

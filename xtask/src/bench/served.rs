@@ -31,8 +31,10 @@ impl Served {
         writeln!(questions, "{what}").map_err(fail)?;
         let mut line = String::new();
         self.answers.read_line(&mut line).map_err(fail)?;
-        let nanos: u64 =
-            line.trim().parse().map_err(|_| format!("the measured program could not do `{what}`; its words are above"))?;
+        let nanos: u64 = line
+            .trim()
+            .parse()
+            .map_err(|_| format!("the measured program could not do `{what}`; its words are above"))?;
         Ok(nanos as f64 / 1e9)
     }
 }

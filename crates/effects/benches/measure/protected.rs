@@ -185,7 +185,8 @@ impl Bench {
     }
 
     fn intent(&self, op: OpId) -> Result<Intent> {
-        let spot = |path: &str| RelPath::new(path.as_bytes()).map(|path| Spot { grant: self.grant, path }).map_err(said);
+        let spot =
+            |path: &str| RelPath::new(path.as_bytes()).map(|path| Spot { grant: self.grant, path }).map_err(said);
         let now = SystemClock.now();
         let content = FileContent { digest: Digest([9; 32]), chunks: Vec::new(), stored: false };
         let meta = Meta {

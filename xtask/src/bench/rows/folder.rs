@@ -180,9 +180,7 @@ fn holder_of(folder: &Path, files: usize) -> Result<PathBuf> {
     match (here.len(), dirs.as_slice()) {
         (here, []) if here == files => Ok(folder.to_owned()),
         (0, [one]) => holder_of(&one.path(), files),
-        (here, dirs) => {
-            Err(format!("`{}` has {here} of {files} files and {} folders", folder.display(), dirs.len()))
-        }
+        (here, dirs) => Err(format!("`{}` has {here} of {files} files and {} folders", folder.display(), dirs.len())),
     }
 }
 
