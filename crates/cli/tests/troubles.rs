@@ -17,9 +17,12 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use raincoat_runtime::snapshot::Snapshot;
+use raincoat_runtime::{Answer, Config, Console, Keeper, PlanView, UndoAsk};
+use raincoat_types::{Clock, Timestamp};
 use whole::{Dice, Home, Said, binary, contents, leftovers, lines, messy, said, same};
 
 const TIDY: [&str; 5] = ["--recursive", "--remove-empty", "--yes", "--json", "-q"];
@@ -242,6 +245,57 @@ fn what_a_user_may_not_touch_is_said_and_left() {
     let foreign = run(&["do", "tidy", "/root", "--yes"]);
     assert!([3, 7].contains(&foreign.code), "{foreign:?}");
     assert_eq!(fs::metadata(dir.join("own.txt")).unwrap().uid(), nobody);
+}
+
+#[test]
+fn a_clock_that_goes_a_year_back_changes_nothing() {
+    let (home, dir) = Home::granted("in");
+    messy(&dir, 30, &mut Dice(8));
+    let before = Snapshot::take(&dir).unwrap();
+    let (_, tidied) = home.report(&["do", "tidy", "in", "--recursive", "--yes"]);
+    let place = |below: &str| home.path(below).join("raincoat");
+    let ours =
+        raincoat_runtime::Home { config: place(".config"), data: place(".local/share"), state: place(".local/state") };
+    let nobody = &mut |_| panic!("the key lies in a file");
+    let keeper = Keeper::open(&ours, Config::default(), Arc::new(AYearAgo), nobody).unwrap();
+    let ask = UndoAsk { what: tidied["run"].as_str().map(str::to_owned), ..UndoAsk::default() };
+    let report = keeper.undo(ask, Arc::default(), &mut Silent).unwrap();
+    assert_eq!(report.left, 0);
+    same(&before, &dir, "undone a year before it was done");
+    assert!(keeper.audit_verify().unwrap().sound);
+    drop(keeper);
+    // The person's clock is right again.
+    home.log_is_sound();
+    let run = home.json(&["show", tidied["run"].as_str().unwrap()]).pop().unwrap();
+    assert_eq!(run["undone"], run["changes"], "{run}");
+    home.ok(&["undo", &report.run.unwrap().to_string()]);
+    assert_ne!(before.differences(&Snapshot::take(&dir).unwrap()), []);
+    home.ok(&["undo", tidied["run"].as_str().unwrap()]);
+    same(&before, &dir, "in the end");
+    home.log_is_sound();
+}
+
+struct AYearAgo;
+
+impl Clock for AYearAgo {
+    fn now(&self) -> Timestamp {
+        let now = raincoat_runtime::SystemClock.now();
+        Timestamp { secs: now.secs - 365 * 86_400, ..now }
+    }
+}
+
+struct Silent;
+
+impl Console for Silent {
+    fn review(&mut self, _: &PlanView<'_>) -> Answer {
+        Answer::Accept
+    }
+
+    fn say(&mut self, _: &str) {}
+
+    fn status(&mut self, _: &str, _: Option<(u64, u64)>) {}
+
+    fn notice(&mut self, _: &str) {}
 }
 
 fn tidy(home: &Home, dir: &str) -> Child {
