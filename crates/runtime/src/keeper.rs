@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use raincoat_audit::Event;
 use raincoat_os::{PrivateDir, keyring};
 use raincoat_seal::{Keys, KeysError, SlotInfo, SlotKind, Store, Unlock};
 use raincoat_types::{Clock, Secret};
@@ -79,14 +80,12 @@ impl Keeper {
         let unlock = passphrase.map_or(Unlock::KeyFile, Unlock::Passphrase);
         let slot = if matches!(unlock, Unlock::KeyFile) { "key-file" } else { "passphrase" };
         let keys = Keys::create(&data, &unlock, clock.as_ref()).map_err(keys_error)?;
-        Keeper::assemble(
-            home,
-            config,
-            clock,
-            data,
-            keys,
-            Opened { created: true, slot, key_in_file: slot == "key-file" },
-        )
+        let opened = Opened { created: true, slot, key_in_file: slot == "key-file" };
+        let keeper = Keeper::assemble(home, config, clock, data, keys, opened)?;
+        // The log is there from the first moment: later, a missing one is a lost one.
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        keeper.log_alone(vec![Event::Started { version, command: "make the store".to_owned() }])?;
+        Ok(keeper)
     }
 
     /// Opens the store, making it where there is none. Asks for the passphrase only where nothing else opens it.
