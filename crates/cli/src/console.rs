@@ -9,7 +9,7 @@ use raincoat_runtime::{Answer, Console, PlanView, SystemClock};
 use raincoat_types::{Clock, Timestamp};
 
 use crate::error::Result;
-use crate::out::{Out, Style, stderr_line, stdout_line};
+use crate::out::{Out, Style, stderr_line, stdout_line, stdout_part};
 use crate::prompt::{Answered, Terminal};
 use crate::review::{Talk, preview, review};
 use crate::view::visible;
@@ -17,8 +17,6 @@ use crate::{json, signals};
 
 /// Bytes of an agent's words that are kept for JSON.
 const SAID_MOST: usize = 1 << 20;
-/// An agent that never ends its line is shown all the same from here on.
-const LINE_MOST: usize = 16 << 10;
 
 /// The console of one command. Plans, questions and progress go to standard error; an agent's words, which may be all
 /// that was asked for, to standard output.
@@ -35,8 +33,10 @@ pub(crate) struct TerminalConsole {
     pub(crate) unasked: bool,
     /// The person said no to a plan.
     pub(crate) declined: bool,
-    /// Words of the agent that have not come to their line's end.
-    saying: String,
+    /// An agent's words stand at the end of the output, and their line is not ended yet.
+    speaking: bool,
+    /// Where the progress line is drawn while nobody speaks.
+    drawn: bool,
     /// For JSON: what was said, up to [`SAID_MOST`] bytes.
     pub(crate) said: String,
 }
@@ -63,40 +63,34 @@ impl TerminalConsole {
             terminal,
             unasked: false,
             declined: false,
-            saying: String::new(),
+            speaking: false,
+            drawn: !(out.quiet || out.json),
             said: String::new(),
         };
         Ok((console, stop))
     }
 
-    /// Takes the bar away and says what is left to be said.
+    /// Takes the bar away and ends the agent's line.
     pub(crate) fn finish(&mut self) {
-        self.say_line();
+        self.end_line();
         self.bar.finish_and_clear();
     }
 
-    fn say_line(&mut self) {
-        let line = std::mem::take(&mut self.saying);
-        self.tell(&line);
-    }
-
-    fn tell(&mut self, line: &str) {
-        if line.is_empty() {
-            return;
+    /// Ends a line that the agent left open, and lets the progress line be drawn again.
+    fn end_line(&mut self) {
+        if self.speaking {
+            stdout_part("\n");
+            self.speaking = false;
         }
-        if self.json {
-            if self.said.len() + line.len() <= SAID_MOST {
-                self.said.push_str(line);
-            }
-            return;
+        if self.drawn && self.bar.is_hidden() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         }
-        self.bar.suspend(|| stdout_line(&visible::text(line.trim_end_matches('\n'))));
     }
 }
 
 impl Console for TerminalConsole {
     fn review(&mut self, plan: &PlanView<'_>) -> Answer {
-        self.say_line();
+        self.end_line();
         if self.dry_run {
             self.declined = true;
             let style = self.out_style;
@@ -116,18 +110,26 @@ impl Console for TerminalConsole {
     }
 
     fn say(&mut self, text: &str) {
-        self.saying.push_str(text);
-        while let Some(end) = self.saying.find('\n') {
-            let rest = self.saying.split_off(end + 1);
-            let line = std::mem::replace(&mut self.saying, rest);
-            self.tell(&line);
+        if text.is_empty() {
+            return;
         }
-        if self.saying.len() > LINE_MOST {
-            self.say_line();
+        if self.json {
+            if self.said.len() + text.len() <= SAID_MOST {
+                self.said.push_str(text);
+            }
+            return;
         }
+        // The words come as they come, so nothing else may be drawn on their line.
+        if !self.bar.is_hidden() {
+            self.bar.suspend(|| {});
+            self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        stdout_part(&visible::text(text));
+        self.speaking = !text.ends_with('\n');
     }
 
     fn status(&mut self, text: &str, progress: Option<(u64, u64)>) {
+        self.end_line();
         match progress {
             Some((done, total)) => {
                 if self.bar.length() != Some(total) {
@@ -148,7 +150,7 @@ impl Console for TerminalConsole {
     }
 
     fn notice(&mut self, text: &str) {
-        self.say_line();
+        self.end_line();
         let style = self.style;
         self.bar.suspend(|| stderr_line(&format!("{} {}", style.yellow("note:"), visible::text(text))));
     }

@@ -198,6 +198,7 @@ pub(crate) fn audit(report: &AuditReport) -> Value {
         "type": "audit",
         "sound": report.sound,
         "entries": report.entries,
+        "journal_records": report.journal_records,
         "problems": report.problems,
         "notes": report.notes,
         "not_checked": report.not_checked,
@@ -338,6 +339,7 @@ mod tests {
             changes: 1,
             failed: 0,
             refused: 0,
+            peer_failed: false,
         };
         let taken_back = UndoReport {
             run: None,

@@ -136,6 +136,12 @@ pub(crate) fn stderr_line(text: &str) {
     let _ = writeln!(stderr, "{text}");
 }
 
+/// Words on standard output, at once, without ending their line; where that is closed, nobody is told.
+pub(crate) fn stdout_part(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
 /// A line on standard output, at once; where that is closed, nobody is told.
 pub(crate) fn stdout_line(text: &str) {
     let mut stdout = io::stdout().lock();

@@ -24,7 +24,7 @@ pub enum JournalError {
     Poisoned(String),
     /// Bytes of the store that were written are not what was written.
     #[error(
-        "segment `{segment}` is damaged at byte {offset}: {what}; run `raincoat store verify` to see what it costs"
+        "segment `{segment}` is damaged at byte {offset}: {what}; run `raincoat audit verify` to see what it costs"
     )]
     Corrupt {
         /// The segment.
@@ -59,7 +59,7 @@ pub enum JournalError {
     #[error("operation `{0}` changed nothing that could be taken back")]
     NothingToUndo(OpId),
     /// The store has no such chunk.
-    #[error("the store does not hold chunk `{}`; run `raincoat store verify` to see what it costs", hex(.0))]
+    #[error("the store does not hold chunk `{}`; run `raincoat audit verify` to see what it costs", hex(.0))]
     UnknownChunk(ChunkId),
     /// A fault in the caller: the run is not open in this process.
     #[error("run `{0}` is not open here (a fault of raincoat's: please report it)")]

@@ -57,6 +57,8 @@ pub(crate) struct Conversation<'a> {
     console: &'a mut dyn Console,
     standing: Standing,
     pub(crate) tally: Tally,
+    /// The last request to the model came to nothing.
+    pub(crate) peer_failed: bool,
     plan: Vec<PlanStep>,
     roots: Vec<(String, Vec<u8>)>,
     grants: Vec<GrantId>,
@@ -105,6 +107,7 @@ impl<'a> Conversation<'a> {
             console,
             standing: Standing::default(),
             tally: Tally::default(),
+            peer_failed: false,
             plan: Vec::new(),
             roots: Vec::new(),
             grants,
@@ -433,6 +436,10 @@ impl<'a> Conversation<'a> {
         for message in waiting {
             self.answer(message)?;
         }
+        self.peer_failed = match &asked {
+            Ok(status) => *status >= 400,
+            Err(failure) => failure.kind == FailureKind::Network,
+        };
         Ok(match asked {
             Ok(status) => Outcome::Model { status },
             Err(failure) => {

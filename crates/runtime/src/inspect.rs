@@ -110,6 +110,8 @@ pub struct AuditReport {
     pub sound: bool,
     /// Entries in it.
     pub entries: u64,
+    /// Records in the journal, which is checked as well.
+    pub journal_records: u64,
     /// What is wrong.
     pub problems: Vec<String>,
     /// What is worth knowing and not wrong.
@@ -259,18 +261,30 @@ impl Keeper {
         Ok(lines)
     }
 
-    /// Checks the whole log.
+    /// Checks the whole log, and the whole journal behind it.
     ///
     /// # Errors
-    /// Where it cannot be opened at all. What is wrong with it is in the report.
+    /// Where one of them cannot be opened at all. What is wrong with them is in the report.
     pub fn audit_verify(&self) -> Result<AuditReport, Error> {
-        let report = self.audit_reader()?.verify();
+        let log = self.audit_reader()?.verify();
+        let opened = Journal::open(self.journal_dir()?, self.journal_keys(), self.clock.as_ref());
+        let (journal, _) = opened.map_err(Error::store)?;
+        let stored = journal.verify().map_err(Error::store)?;
+        let mut problems: Vec<String> = log.problems.iter().map(|problem| problem.text.clone()).collect();
+        let place = |problem: &raincoat_journal::Problem| {
+            format!(
+                "journal, segment {} at byte {}: {}; {}",
+                problem.segment, problem.offset, problem.what, problem.costs
+            )
+        };
+        problems.extend(stored.problems.iter().map(place));
         Ok(AuditReport {
-            sound: report.is_ok(),
-            entries: report.entries,
-            problems: report.problems.into_iter().map(|problem| problem.text).collect(),
-            notes: report.notes,
-            not_checked: report.unchecked,
+            sound: log.is_ok() && stored.problems.is_empty(),
+            entries: log.entries,
+            journal_records: stored.records,
+            problems,
+            notes: log.notes,
+            not_checked: log.unchecked,
         })
     }
 }

@@ -61,6 +61,8 @@ pub struct RunReport {
     pub failed: u32,
     /// Proposals that were refused.
     pub refused: u32,
+    /// It failed because the model, its provider or the network did.
+    pub peer_failed: bool,
 }
 
 impl Keeper {
@@ -141,7 +143,7 @@ impl Keeper {
             console,
         )?;
         let ended = conversation.hold(job);
-        let tally = conversation.tally;
+        let (tally, peer_failed) = (conversation.tally, conversation.peer_failed);
         drop(conversation);
         let finished = thread.call(raincoat_effects::Effects::finish).map_err(Error::store)?;
         drop(thread);
@@ -160,7 +162,15 @@ impl Keeper {
         recorder.log(vec![Event::RunEnded { status, summary: summary.clone() }]).map_err(Error::store)?;
         drop((judge, recorder, door));
         session.close()?;
-        Ok(RunReport { run, status, summary, changes: tally.changes, failed: tally.failed, refused: tally.refused })
+        Ok(RunReport {
+            run,
+            status,
+            summary,
+            changes: tally.changes,
+            failed: tally.failed,
+            refused: tally.refused,
+            peer_failed: peer_failed && status == RunStatus::Failed,
+        })
     }
 
     /// A task that may not even begin stands in the log all the same.

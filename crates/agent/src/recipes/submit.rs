@@ -17,6 +17,7 @@ pub(super) struct Done {
     refused: Option<String>,
     troubles: Vec<String>,
     failed: usize,
+    protected: usize,
 }
 
 /// Submits steps as one plan (or several where there are more than one plan may have) and says how it went.
@@ -31,6 +32,7 @@ pub(super) fn submit(keeper: &mut dyn Keeper, title: &str, steps: Vec<PlanStep>,
         for at in 0..count {
             let outcome = result.outcomes.get(at).and_then(Option::as_ref);
             done.each.push(matches!(outcome, Some(Outcome::Change(_))));
+            done.protected += usize::from(outcome.is_some_and(is_protected));
             if outcome.is_some_and(is_trouble) {
                 done.failed += 1;
                 if done.troubles.len() < TOLD {
@@ -51,8 +53,13 @@ fn is_trouble(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Change(_) => false,
         Outcome::Failed(failure) => failure.kind != FailureKind::Stopped,
-        _ => true,
+        other => !is_protected(other),
     }
+}
+
+/// Whether a step was refused because of the file's name: such files are the person's own, and left alone is right.
+fn is_protected(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Refused(refusal) if matches!(refusal.rule.as_str(), "protected-name" | "denied-by-grant"))
 }
 
 impl Done {
@@ -80,7 +87,10 @@ impl Done {
             Some(words) => lines.push(format!("nothing was changed: you refused the plan (`{words}`)")),
             None => lines.push(what.to_owned()),
         }
-        let left = self.each.len() - self.count() - self.failed;
+        if self.protected > 0 {
+            lines.push(format!("left alone: {} with a protected or denied name", files(self.protected)));
+        }
+        let left = self.each.len() - self.count() - self.failed - self.protected;
         if self.refused.is_none() && left > 0 {
             lines.push(format!("{} left out or not reached", steps(left)));
         }

@@ -42,9 +42,17 @@ fn verify(app: &mut App) -> Result<Exit> {
     report.not_checked.iter().for_each(|what| app.out.line(&format!("not checked: {}", visible::single(what))));
     let entries = size::of(report.entries, "entry", "entries");
     app.out.line(&if report.sound {
-        format!("{}: {entries}, none changed, dropped, reordered or added", style.green("the log is sound"))
+        let records = size::of(report.journal_records, "record", "records");
+        format!(
+            "{}: {entries}, none changed, dropped, reordered or added; and the journal: {records}",
+            style.green("the log is sound")
+        )
     } else {
-        format!("{}: {entries}, {} found", style.red("the log is not sound"), problems(report.problems.len()))
+        format!(
+            "{}: {entries}, {} found",
+            style.red("the log or the journal is not sound"),
+            problems(report.problems.len())
+        )
     });
     Ok(exit)
 }

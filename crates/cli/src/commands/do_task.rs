@@ -85,8 +85,10 @@ fn exit_of(report: &RunReport, refused_by_person: bool) -> Exit {
     match report.status {
         RunStatus::Stopped => Exit::Stopped,
         _ if refused_by_person && report.changes == 0 => Exit::Refused,
-        RunStatus::Done if report.failed == 0 && report.refused == 0 => Exit::Ok,
+        // What was refused on the way is told; the task came to its end all the same.
+        RunStatus::Done if report.failed == 0 && (report.refused == 0 || report.changes > 0) => Exit::Ok,
         RunStatus::Done if report.changes == 0 && report.failed == 0 => Exit::Refused,
+        RunStatus::Failed if report.peer_failed => Exit::Peer,
         _ => Exit::Failed,
     }
 }
@@ -120,7 +122,15 @@ mod tests {
     use raincoat_types::{RunId, Ulid};
 
     fn ended(status: RunStatus, changes: u32, failed: u32, refused: u32) -> RunReport {
-        RunReport { run: RunId(Ulid::from_parts(1, 1)), status, summary: String::new(), changes, failed, refused }
+        RunReport {
+            run: RunId(Ulid::from_parts(1, 1)),
+            status,
+            summary: String::new(),
+            changes,
+            failed,
+            refused,
+            peer_failed: false,
+        }
     }
 
     #[test]
@@ -128,10 +138,12 @@ mod tests {
         assert_eq!(exit_of(&ended(RunStatus::Done, 3, 0, 0), false), Exit::Ok);
         assert_eq!(exit_of(&ended(RunStatus::Done, 0, 0, 0), false), Exit::Ok);
         assert_eq!(exit_of(&ended(RunStatus::Done, 3, 1, 0), false), Exit::Failed);
-        assert_eq!(exit_of(&ended(RunStatus::Done, 3, 0, 2), false), Exit::Failed);
+        assert_eq!(exit_of(&ended(RunStatus::Done, 3, 0, 2), false), Exit::Ok);
         assert_eq!(exit_of(&ended(RunStatus::Done, 0, 0, 2), false), Exit::Refused);
         assert_eq!(exit_of(&ended(RunStatus::Failed, 0, 0, 0), true), Exit::Refused);
         assert_eq!(exit_of(&ended(RunStatus::Failed, 0, 0, 0), false), Exit::Failed);
+        let dead = RunReport { peer_failed: true, ..ended(RunStatus::Failed, 0, 0, 0) };
+        assert_eq!(exit_of(&dead, false), Exit::Peer);
         assert_eq!(exit_of(&ended(RunStatus::Stopped, 5, 0, 0), false), Exit::Stopped);
     }
 }

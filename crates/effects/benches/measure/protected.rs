@@ -52,6 +52,10 @@ impl Names for PolicyNames {
     fn is_ours(&self, _: &Identity) -> bool {
         false
     }
+
+    fn holds_ours(&self, _: &Identity) -> bool {
+        false
+    }
 }
 
 impl Bench {
