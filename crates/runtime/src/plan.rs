@@ -1,6 +1,6 @@
 //! Plans: looked at before they are shown, bound to what was shown, and then made, step by step, each through the gate.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,14 +28,26 @@ const APPROVAL_SECS: i64 = 3600;
 pub(crate) struct Accepted {
     /// Positions of the steps to make.
     pub(crate) chosen: Vec<u32>,
-    /// What each step's resolved digest was when it was shown; `None` where it could not be resolved yet.
-    shown: HashMap<u32, Option<Digest>>,
-    /// Which files stood at each step's places when it was shown, but for places that an earlier step changes.
-    seen: HashMap<u32, Seen>,
+    /// What was shown of each step, by its position; empty where no person looked.
+    shown: Vec<Shown>,
     /// It was shown to a person, so what is made must be what was shown.
     reviewed: bool,
     until: Timestamp,
 }
+
+/// What a step was when it was shown. Small: a plan may have a hundred thousand steps.
+#[derive(Clone, Default)]
+struct Shown {
+    /// The digest of the resolved action; `None` where it could not be resolved yet.
+    digest: Option<Digest>,
+    /// Which of its places count (by their order): not those that an earlier step changes.
+    places: Box<[u16]>,
+    /// Which files stood at those.
+    stood: Tag,
+}
+
+/// The first half of a BLAKE3 digest: enough to tell that two are the same (128 bits), where there are many.
+type Tag = [u8; 16];
 
 /// Places with what stood there.
 type Seen = Vec<((usize, RelPath), Option<(FileKind, Identity)>)>;
@@ -91,15 +103,9 @@ impl Keeper {
         let until = Timestamp { secs: now.secs.saturating_add(APPROVAL_SECS), nanos: now.nanos };
         let beforehand = judge.compiled.policy.confirm == Confirm::Never;
         if beforehand || standing.rest_of_run.is_some_and(|until| now < until) {
-            return Ok(Reviewed::Accepted(Accepted {
-                chosen: all(),
-                shown: HashMap::new(),
-                seen: HashMap::new(),
-                reviewed: false,
-                until,
-            }));
+            return Ok(Reviewed::Accepted(Accepted { chosen: all(), shown: Vec::new(), reviewed: false, until }));
         }
-        let (facts, seen) = self.look_ahead(thread, judge, steps)?;
+        let (facts, looked) = self.look_ahead(thread, judge, steps)?;
         let digest = digest_of(title, steps, &facts);
         let shared = steps.clone();
         let before = |n: usize| {
@@ -143,9 +149,7 @@ impl Keeper {
                 until: Some(until),
             }])
             .map_err(Error::store)?;
-        let shown =
-            facts.iter().enumerate().filter_map(|(n, fact)| Some((u32::try_from(n).ok()?, fact.digest))).collect();
-        Ok(Reviewed::Accepted(Accepted { chosen, shown, seen, reviewed: true, until }))
+        Ok(Reviewed::Accepted(Accepted { chosen, shown: looked, reviewed: true, until }))
     }
 
     /// What each step would touch now, and whether the gate would refuse it.
@@ -154,10 +158,10 @@ impl Keeper {
         thread: &EffectsThread,
         judge: &Judge,
         steps: &Arc<Vec<PlanStep>>,
-    ) -> Result<(Vec<StepFact>, HashMap<u32, Seen>), Error> {
+    ) -> Result<(Vec<StepFact>, Vec<Shown>), Error> {
         let mut facts = Vec::with_capacity(steps.len());
-        let mut all_seen = HashMap::new();
-        let mut changed: HashSet<(usize, RelPath)> = HashSet::new();
+        let mut looked = Vec::with_capacity(steps.len());
+        let mut changed: HashSet<Tag> = HashSet::new();
         for start in (0..steps.len()).step_by(SLICE) {
             let (judge, steps) = (judge.clone(), steps.clone());
             let slice = thread
@@ -166,17 +170,17 @@ impl Keeper {
                     part.iter().map(|step| look_at(effects, &judge, step)).collect::<Vec<_>>()
                 })
                 .map_err(Error::store)?;
-            for (fact, mut seen) in slice {
-                let places: Vec<_> = seen.iter().map(|(place, _)| place.clone()).collect();
-                seen.retain(|(place, _)| !lies_in(place, &changed));
-                changed.extend(places);
-                if let Ok(n) = u32::try_from(facts.len()) {
-                    all_seen.insert(n, seen);
-                }
+            for (fact, seen) in slice {
+                let counts =
+                    |(n, (place, _)): (usize, &(_, _))| u16::try_from(n).ok().filter(|_| !lies_in(place, &changed));
+                let places: Box<[u16]> = seen.iter().enumerate().filter_map(counts).collect();
+                let stood = tag_of(&seen, &places);
+                changed.extend(seen.iter().map(|(place, _)| place_tag(place.0, &place.1)));
+                looked.push(Shown { digest: fact.digest, places, stood });
                 facts.push(fact);
             }
         }
-        Ok((facts, all_seen))
+        Ok((facts, looked))
     }
 
     /// Makes the accepted steps. `told` hears of each slice as it is done.
@@ -203,8 +207,7 @@ impl Keeper {
                 .iter()
                 .map(|n| Order {
                     n: *n,
-                    shown: accepted.shown.get(n).copied().flatten(),
-                    seen: accepted.seen.get(n).cloned().unwrap_or_default(),
+                    shown: accepted.shown.get(*n as usize).cloned().unwrap_or_default(),
                     reviewed: accepted.reviewed,
                     until: accepted.until,
                 })
@@ -238,8 +241,7 @@ impl Keeper {
 /// One step to make, and what was shown of it.
 struct Order {
     n: u32,
-    shown: Option<Digest>,
-    seen: Seen,
+    shown: Shown,
     reviewed: bool,
     until: Timestamp,
 }
@@ -290,8 +292,8 @@ fn make_one(effects: &mut Effects, judge: &Judge, change: &FileChange, order: &O
 /// very path that was written.
 fn same_as_shown(change: &FileChange, resolved: &Resolved, order: &Order) -> Result<(), Failure> {
     let stands: Seen = resolved.standing().collect();
-    let replaced = order.seen.iter().any(|was| stands.iter().any(|is| is.0 == was.0 && is.1 != was.1));
-    let same = match order.shown {
+    let replaced = tag_of(&stands, &order.shown.places) != order.shown.stood;
+    let same = match order.shown.digest {
         Some(shown) => shown == resolved.digest,
         None => {
             let written: Vec<Option<RelPath>> = places(change).iter().map(|place| plain(&place.path)).collect();
@@ -307,14 +309,32 @@ fn same_as_shown(change: &FileChange, resolved: &Resolved, order: &Order) -> Res
     Err(Failure::new(FailureKind::Changed, message))
 }
 
+/// What stands at some of a step's places, in short.
+fn tag_of(seen: &Seen, places: &[u16]) -> Tag {
+    let chosen: Vec<_> = places.iter().map(|n| seen.get(usize::from(*n))).collect();
+    // Plain data always serialises; were it not so, the tag would be of nothing on both sides, and the digest of the
+    // action still binds.
+    tag(&postcard::to_stdvec(&chosen).unwrap_or_default())
+}
+
+fn place_tag(root: usize, path: &RelPath) -> Tag {
+    tag(&[&root.to_le_bytes(), path.as_bytes()].concat())
+}
+
+fn tag(bytes: &[u8]) -> Tag {
+    let mut out = Tag::default();
+    out.iter_mut().zip(blake3::hash(bytes).as_bytes()).for_each(|(to, from)| *to = *from);
+    out
+}
+
 /// Whether a place, or a folder that it lies in, is one of these.
-fn lies_in(place: &(usize, RelPath), places: &HashSet<(usize, RelPath)>) -> bool {
-    let mut at = Some(place.1.clone());
+fn lies_in(place: &(usize, RelPath), places: &HashSet<Tag>) -> bool {
+    let mut at = (!places.is_empty()).then(|| place.1.clone());
     while let Some(path) = at {
-        at = path.split_last().map(|(parent, _)| parent);
-        if places.contains(&(place.0, path)) {
+        if places.contains(&place_tag(place.0, &path)) {
             return true;
         }
+        at = path.split_last().map(|(parent, _)| parent);
     }
     false
 }

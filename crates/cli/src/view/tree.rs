@@ -309,7 +309,7 @@ fn item(
     let places = Places { resolved, roots };
     let was = source.map_or(0, |(_, size)| size);
     let (mut mkdir, mut more, mut bytes) = (false, false, was);
-    let (text, places) = match &step.change {
+    let (mut text, places) = match &step.change {
         FileChange::Write { at, content, .. } => {
             let at = places.at(0, at);
             bytes = content.len() as u64;
@@ -360,7 +360,10 @@ fn item(
             (format!("give `{}` its times back", now.at.path.display()), Vec::new())
         }
     };
-    let why = super::visible::single(&step.why);
+    // Kept until the question is answered, and there may be a hundred thousand.
+    text.shrink_to_fit();
+    let mut why = super::visible::single(&step.why);
+    why.shrink_to_fit();
     Item { text, places, mkdir, bytes, files, refused, why, more }
 }
 
