@@ -414,7 +414,7 @@ fn a_key_reaches_its_server_and_nothing_else() {
     }
     assert_eq!(
         heard.iter().map(|said| said.code).collect::<Vec<_>>(),
-        [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0],
         "{heard:#?}"
     );
     for said in &heard {
