@@ -129,8 +129,8 @@ pub(crate) fn file(file: &FileDiff) -> Value {
 /// A plan, for a dry run: a line for each step.
 pub(crate) fn plan(plan: &PlanView<'_>) -> Vec<String> {
     let tree = Tree::of(plan);
-    let steps = tree.items.iter().zip(plan.steps).enumerate();
-    let step = |(n, (item, step)): (usize, (&Item, &PlanStep))| {
+    let steps = tree.items().zip(plan.steps).enumerate();
+    let step = |(n, (item, step)): (usize, (Item, &PlanStep))| {
         json!({
             "type": "step",
             "step": n + 1,

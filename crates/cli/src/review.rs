@@ -31,7 +31,7 @@ pub(crate) trait Talk {
 /// Asks the person about a plan until they accept or refuse it.
 pub(crate) fn review(plan: &PlanView<'_>, style: Style, talk: &mut dyn Talk) -> Answer {
     let tree = Tree::of(plan);
-    let chosen = vec![true; tree.items.len()];
+    let chosen = vec![true; tree.len()];
     let mut dialogue = Dialogue {
         plan,
         tree,
@@ -57,7 +57,7 @@ pub(crate) fn preview(plan: &PlanView<'_>, style: Style) -> Vec<String> {
 
 struct Dialogue<'a> {
     plan: &'a PlanView<'a>,
-    tree: Tree,
+    tree: Tree<'a>,
     style: Style,
     show: Show,
     /// Steps whose content was shown in full.
@@ -119,7 +119,7 @@ impl Dialogue<'_> {
     }
 
     fn with_more(&self) -> impl Iterator<Item = usize> {
-        self.tree.items.iter().enumerate().filter(|(_, item)| item.more).map(|(n, _)| n)
+        self.tree.counts().iter().enumerate().filter(|(_, counts)| counts.more).map(|(n, _)| n)
     }
 
     /// Everything that would be done has been shown in full.
@@ -174,16 +174,14 @@ impl Dialogue<'_> {
             "n" | "no" => return Some(Answer::Refuse(rest.to_owned())),
             "rest" if rest.is_empty() && self.may_be_remembered() => return Some(Answer::AcceptRun),
             "rest" => self.say(talk, "that cannot be said here: not all of the plan is shown, or chosen"),
-            "all" => self.choose(Ok(vec![true; self.tree.items.len()]), |_, _| true, talk),
+            "all" => self.choose(Ok(vec![true; self.tree.len()]), |_, _| true, talk),
             "not" => self.choose(selection::parse(rest, &self.tree), |was, hit| was && !hit, talk),
             "only" => self.choose(selection::parse(rest, &self.tree), |_, hit| hit, talk),
             "x" => self.unfold(rest, talk),
-            "d" => {
-                match rest.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < self.tree.items.len()) {
-                    Some(step) => self.look(step, talk),
-                    None => self.say(talk, "say which step, by its number: d 3"),
-                }
-            }
+            "d" => match rest.parse::<usize>().ok().and_then(|n| n.checked_sub(1)).filter(|n| *n < self.tree.len()) {
+                Some(step) => self.look(step, talk),
+                None => self.say(talk, "say which step, by its number: d 3"),
+            },
             _ => self.say(talk, "please answer with one of these words"),
         }
         None
@@ -230,7 +228,7 @@ impl Dialogue<'_> {
 
     /// Shows what a step's line does not say.
     fn look(&mut self, n: usize, talk: &mut dyn Talk) {
-        let (Some(step), Some(item)) = (self.plan.steps.get(n), self.tree.items.get(n)) else { return };
+        let (Some(step), Some(item)) = (self.plan.steps.get(n), self.tree.item(n)) else { return };
         let mut lines = vec![String::new(), self.style.bold(&format!("[{}] {}", n + 1, item.text))];
         lines.extend(item.places.iter().map(|at| self.style.dim(&self.full_path(at))));
         let mut whole = true;

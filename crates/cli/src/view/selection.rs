@@ -11,8 +11,8 @@ use super::tree::{At, Tree};
 ///
 /// # Errors
 /// A sentence for the person.
-pub(crate) fn parse(text: &str, tree: &Tree) -> Result<Vec<bool>, String> {
-    let mut meant = vec![false; tree.items.len()];
+pub(crate) fn parse(text: &str, tree: &Tree<'_>) -> Result<Vec<bool>, String> {
+    let mut meant = vec![false; tree.len()];
     let mut words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty()).peekable();
     if words.peek().is_none() {
         return Err("say which: numbers (`3`), ranges (`1-20`), folders (`Pictures/`) or globs (`*.tmp`)".to_owned());
@@ -29,8 +29,8 @@ pub(crate) fn parse(text: &str, tree: &Tree) -> Result<Vec<bool>, String> {
     Ok(meant)
 }
 
-fn hits(word: &str, tree: &Tree) -> Result<Vec<bool>, String> {
-    let count = tree.items.len();
+fn hits(word: &str, tree: &Tree<'_>) -> Result<Vec<bool>, String> {
+    let count = tree.len();
     if let Some((first, last)) = range(word) {
         if first == 0 || last > count || first > last {
             return Err(format!("`{word}` is no number or range from 1 to {count}"));
@@ -38,7 +38,7 @@ fn hits(word: &str, tree: &Tree) -> Result<Vec<bool>, String> {
         return Ok((1..=count).map(|n| (first..=last).contains(&n)).collect());
     }
     let pattern = Pattern::new(word)?;
-    Ok(tree.items.iter().map(|item| item.places.iter().any(|at| pattern.holds(at))).collect())
+    Ok(tree.items().map(|item| item.places.iter().any(|at| pattern.holds(at))).collect())
 }
 
 fn range(word: &str) -> Option<(usize, usize)> {
@@ -76,23 +76,22 @@ fn as_path(bytes: &[u8]) -> &std::path::Path {
 }
 
 /// Takes in the folders that chosen steps need, and leaves out folders that nothing chosen needs any more.
-pub(crate) fn with_folders(tree: &Tree, chosen: &mut [bool]) {
+pub(crate) fn with_folders(tree: &Tree<'_>, chosen: &mut [bool]) {
     let above = |only_chosen: bool, chosen: &[bool]| {
-        let steps = tree.items.iter().zip(chosen).filter(|(item, on)| !item.mkdir && (**on || !only_chosen));
-        let mut folders = HashSet::new();
-        for (root, path) in steps.filter_map(|(item, _)| item.places.first()) {
+        let mut folders: HashSet<At> = HashSet::new();
+        for (item, _) in tree.items().zip(chosen).filter(|(item, on)| !item.mkdir && (**on || !only_chosen)) {
+            let Some((root, path)) = item.places.first() else { continue };
             let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-            folders.extend(slashes.filter_map(|(at, _)| Some((*root, path.get(..at)?))));
+            folders.extend(slashes.filter_map(|(at, _)| Some((*root, path.get(..at)?.to_vec()))));
         }
         folders
     };
     let (used, needed) = (above(false, chosen), above(true, chosen));
-    for (item, on) in tree.items.iter().zip(chosen.iter_mut()).filter(|(item, _)| item.mkdir) {
-        let Some((root, path)) = item.places.first() else { continue };
-        let folder = (*root, path.as_slice());
+    for (item, on) in tree.items().zip(chosen.iter_mut()).filter(|(item, _)| item.mkdir) {
+        let Some(folder) = item.places.first() else { continue };
         // A folder that was to stay empty anyway is chosen by itself.
-        if used.contains(&folder) {
-            *on = needed.contains(&folder);
+        if used.contains(folder) {
+            *on = needed.contains(folder);
         }
     }
 }
@@ -102,7 +101,7 @@ mod tests {
     use super::*;
     use crate::view::tree::tests::{made, moved, tree};
 
-    fn plan() -> Tree {
+    fn plan() -> Tree<'static> {
         tree(&[
             made("Pictures"),
             moved("a.jpg", "Pictures/a.jpg"),

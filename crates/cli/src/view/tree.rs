@@ -56,11 +56,23 @@ pub(crate) struct Item {
     pub(crate) more: bool,
 }
 
-/// A plan as a tree.
-pub(crate) struct Tree {
-    /// Every change, in the plan's order.
-    pub(crate) items: Vec<Item>,
+/// A plan as a tree. It keeps numbers only; the words of a change are made when its line is shown, for a plan may have a
+/// hundred thousand.
+pub(crate) struct Tree<'a> {
+    steps: Vec<Counts>,
     roots: Vec<(String, Node)>,
+    words: Box<dyn Fn(usize) -> Option<Item> + 'a>,
+}
+
+/// What is counted of a change.
+#[derive(Clone, Copy)]
+pub(crate) struct Counts {
+    /// It makes a folder.
+    pub(crate) mkdir: bool,
+    /// Its line does not say all of it.
+    pub(crate) more: bool,
+    bytes: u64,
+    files: u64,
 }
 
 #[derive(Default)]
@@ -99,22 +111,25 @@ pub(crate) struct Total {
     pub(crate) bytes: u64,
 }
 
-impl Tree {
+impl<'a> Tree<'a> {
     /// The tree of a plan that wants an answer.
-    pub(crate) fn of(plan: &PlanView<'_>) -> Tree {
-        let items = plan.steps.iter().enumerate().map(|(n, step)| {
+    pub(crate) fn of(plan: &'a PlanView<'a>) -> Tree<'a> {
+        let words = |n: usize| {
+            let step = plan.steps.get(n)?;
             let fact = plan.facts.get(n).cloned().unwrap_or_default();
             let resolved: Vec<At> =
                 fact.resolved.iter().map(|(root, path)| (*root, path.as_bytes().to_vec())).collect();
-            item(step, &resolved, fact.source, fact.files, fact.refused.map(|r| r.message), plan.roots)
-        });
+            Some(item(step, &resolved, fact.source, fact.files, fact.refused.map(|r| r.message), plan.roots))
+        };
         let folders = plan.roots.iter().map(|(_, path)| display_bytes(path)).collect();
-        Tree::new(folders, items.collect())
+        Tree::new(folders, plan.steps.len(), Box::new(words))
     }
 
-    fn new(folders: Vec<String>, items: Vec<Item>) -> Tree {
+    fn new(folders: Vec<String>, len: usize, words: Box<dyn Fn(usize) -> Option<Item> + 'a>) -> Tree<'a> {
         let mut roots: Vec<(String, Node)> = folders.into_iter().map(|path| (path, Node::default())).collect();
-        for (n, item) in items.iter().enumerate() {
+        let mut steps = Vec::with_capacity(len);
+        for (n, item) in (0..len).filter_map(|n| Some((n, words(n)?))) {
+            steps.push(Counts { mkdir: item.mkdir, more: item.more, bytes: item.bytes, files: item.files });
             let Some((root, path)) = item.places.first() else { continue };
             let Some((_, mut node)) = roots.get_mut(*root).map(|(name, node)| (name, node)) else { continue };
             let mut names: Vec<&[u8]> = path.split(|b| *b == b'/').filter(|name| !name.is_empty()).collect();
@@ -130,13 +145,33 @@ impl Tree {
                 node.items.push(n);
             }
         }
-        Tree { items, roots }
+        Tree { steps, roots, words }
+    }
+
+    /// How many changes it has.
+    pub(crate) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// A change in words.
+    pub(crate) fn item(&self, n: usize) -> Option<Item> {
+        (self.words)(n)
+    }
+
+    /// Every change, in the plan's order.
+    pub(crate) fn items(&self) -> impl Iterator<Item = Item> {
+        (0..self.len()).filter_map(|n| self.item(n))
+    }
+
+    /// What is counted of each change, in the plan's order.
+    pub(crate) fn counts(&self) -> &[Counts] {
+        &self.steps
     }
 
     /// What the chosen steps come to.
     pub(crate) fn total(&self, chosen: &[bool]) -> Total {
-        let steps = self.items.iter().enumerate().filter(|(n, _)| is_chosen(chosen, *n));
-        steps.fold(Total::default(), |sum, (_, item)| sum.plus(item))
+        let steps = self.steps.iter().enumerate().filter(|(n, _)| is_chosen(chosen, *n));
+        steps.fold(Total::default(), |sum, (_, counts)| sum.plus(*counts))
     }
 
     /// The tree's lines.
@@ -176,7 +211,7 @@ impl Tree {
     fn total_of(&self, node: &Node, chosen: &[bool]) -> Total {
         let mut sum = Total::default();
         for n in node.items.iter().chain(&node.made).filter(|n| is_chosen(chosen, **n)) {
-            sum = self.items.get(*n).map_or(sum, |item| sum.plus(item));
+            sum = self.steps.get(*n).map_or(sum, |counts| sum.plus(*counts));
         }
         node.children.values().map(|child| self.total_of(child, chosen)).fold(sum, Total::and)
     }
@@ -187,7 +222,7 @@ fn is_chosen(chosen: &[bool], n: usize) -> bool {
 }
 
 struct Painter<'a> {
-    tree: &'a Tree,
+    tree: &'a Tree<'a>,
     show: &'a Show,
     style: Style,
     fold: Fold,
@@ -255,7 +290,7 @@ impl Painter<'_> {
     }
 
     fn step(&self, n: usize) -> String {
-        let Some(item) = self.tree.items.get(n) else { return String::new() };
+        let Some(item) = self.tree.item(n) else { return String::new() };
         let mut line = format!("[{}] {}", n + 1, item.text);
         if item.bytes > 0 {
             line.push_str(&format!("  {}", size::bytes(item.bytes)));
@@ -277,9 +312,9 @@ impl Node {
 }
 
 impl Total {
-    fn plus(self, item: &Item) -> Total {
-        let files = if item.mkdir { 0 } else { item.files.max(1) };
-        self.and(Total { changes: 1, files, bytes: item.bytes })
+    fn plus(self, counts: Counts) -> Total {
+        let files = if counts.mkdir { 0 } else { counts.files.max(1) };
+        self.and(Total { changes: 1, files, bytes: counts.bytes })
     }
 
     fn and(self, other: Total) -> Total {
@@ -309,7 +344,7 @@ fn item(
     let places = Places { resolved, roots };
     let was = source.map_or(0, |(_, size)| size);
     let (mut mkdir, mut more, mut bytes) = (false, false, was);
-    let (mut text, places) = match &step.change {
+    let (text, places) = match &step.change {
         FileChange::Write { at, content, .. } => {
             let at = places.at(0, at);
             bytes = content.len() as u64;
@@ -360,10 +395,7 @@ fn item(
             (format!("give `{}` its times back", now.at.path.display()), Vec::new())
         }
     };
-    // Kept until the question is answered, and there may be a hundred thousand.
-    text.shrink_to_fit();
-    let mut why = super::visible::single(&step.why);
-    why.shrink_to_fit();
+    let why = super::visible::single(&step.why);
     Item { text, places, mkdir, bytes, files, refused, why, more }
 }
 
@@ -429,13 +461,17 @@ pub(crate) mod tests {
         PlanStep { change, why: String::new() }
     }
 
-    pub(crate) fn tree(steps: &[PlanStep]) -> Tree {
+    fn of_items(folder: &str, items: Vec<Item>) -> Tree<'static> {
+        Tree::new(vec![folder.to_owned()], items.len(), Box::new(move |n| items.get(n).cloned()))
+    }
+
+    pub(crate) fn tree(steps: &[PlanStep]) -> Tree<'static> {
         let roots = [("in".to_owned(), b"/home/u/in".to_vec())];
         let items = steps.iter().map(|step| {
             let source = (!matches!(step.change, FileChange::Mkdir { .. })).then_some((FileKind::File, 2048));
             item(step, &[], source, 1, None, &roots)
         });
-        Tree::new(vec!["/home/u/in".to_owned()], items.collect())
+        of_items("/home/u/in", items.collect())
     }
 
     fn check(steps: &[PlanStep], show: &Show, expected: &str) {
@@ -530,7 +566,7 @@ pub(crate) mod tests {
         let shown = item(&step(change), &[(0, b"real/y".to_vec())], None, 1, Some("protected".into()), &roots);
         assert_eq!(shown.text, "delete y");
         assert_eq!(shown.places, [(0, b"real/y".to_vec())]);
-        let tree = Tree::new(vec!["/in".into()], vec![shown]);
+        let tree = of_items("/in", vec![shown]);
         let lines = tree.render(&Show::default(), Style::default()).lines;
         assert_eq!(lines.last().unwrap(), "   └─ [1] delete y  will be refused: protected");
     }
@@ -539,7 +575,7 @@ pub(crate) mod tests {
     fn new_content_is_more_than_a_line_says() {
         let write = step(FileChange::Write { at: place("n.txt"), content: vec![b'x'; 10], expect: Expect::Absent });
         let tree = tree(&[write, moved("a", "b")]);
-        assert!(tree.items[0].more && !tree.items[1].more);
-        assert_eq!(tree.items[0].text, "write n.txt (was 2.0 KiB)");
+        assert!(tree.counts()[0].more && !tree.counts()[1].more);
+        assert_eq!(tree.item(0).unwrap().text, "write n.txt (was 2.0 KiB)");
     }
 }
