@@ -97,8 +97,7 @@ fn a_mode_is_seen() {
 #[test]
 fn an_owner_is_seen() {
     if !rustix::process::geteuid().is_root() {
-        eprintln!("not root: an owner cannot be changed, so this test has nothing to see");
-        return;
+        panic!("this test changes an owner: run the tests as root");
     }
     let seen = seen(&[], |root| {
         std::os::unix::fs::lchown(root.join("link"), Some(12), None).unwrap();
@@ -191,7 +190,7 @@ fn an_acl_is_seen() {
     if settable {
         assert_eq!(seen, one("dir/other", Aspect::Xattrs));
     } else {
-        eprintln!("this file system keeps no ACLs, so this test has nothing to see");
+        panic!("no ACL could be set: test on a file system that keeps ACLs");
     }
 }
 
@@ -214,8 +213,7 @@ fn another_device_number_is_seen() {
         fs::mknodat(fs::CWD, root.join("node"), FileType::CharacterDevice, Mode::from_raw_mode(0o600), device)
     };
     if node(3).is_err() {
-        eprintln!("devices cannot be made here, so this test has nothing to see");
-        return;
+        panic!("this test makes device nodes: run the tests as root");
     }
     age(&root.join("node"), 0);
     age(&root, 0);
