@@ -192,7 +192,7 @@ impl Effects {
         told.into_iter()
             .map(|told| {
                 let failure = told.failure.map(|failure| Failure { done: told.ops.clone(), ..failure });
-                Changed { done: ChangeDone { ops: told.ops, digest: None }, failure }
+                Changed { done: ChangeDone { ops: told.ops }, failure }
             })
             .collect()
     }
@@ -222,14 +222,6 @@ impl Effects {
     pub fn peek(&self, at: &raincoat_types::Place, max: u64) -> Option<Vec<u8>> {
         let (_, found) = self.engine.resolver.find(at, true).ok()?;
         capture::first_bytes(&found, max)
-    }
-
-    /// Looks at an operation that a dead keeper left pending, and finishes it or rolls it back. Where several are
-    /// pending, [`Effects::recover_all`] knows more.
-    pub fn recover(&self, record: &OpRecord) -> OpResult {
-        let results = self.recover_all(std::slice::from_ref(record));
-        let nothing = || OpResult::RolledBack("interrupted before it was made".to_owned());
-        results.into_iter().next().map_or_else(nothing, |(_, result)| result)
     }
 
     /// Looks at all operations that a dead keeper left pending, in order, and finishes each or rolls it back. What it

@@ -10,8 +10,8 @@ use raincoat_effects::{Changed, Effects, Resolved};
 use raincoat_gate::{Approval, Confirm, Scope};
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{
-    ChangeDone, Digest, Failure, FailureKind, FileChange, FileKind, FileRead, Identity, Outcome, Place, RawPath,
-    Refusal, RelPath, Timestamp,
+    Digest, Failure, FailureKind, FileChange, FileKind, FileRead, Identity, Outcome, Place, RawPath, Refusal, RelPath,
+    Timestamp,
 };
 
 use crate::console::{Answer, Console, PlanView, StepFact};
@@ -415,8 +415,9 @@ fn outcome_of(changed: Changed) -> Outcome {
     }
 }
 
+/// A change whose outcome nobody told. It is never taken for done: recovery looks at the files.
 fn lost() -> Outcome {
-    Outcome::Change(ChangeDone::default())
+    Outcome::Failed(Failure::new(FailureKind::Broken, "what came of this change is not known; start raincoat again"))
 }
 
 /// A plan refused: no step was made.

@@ -83,8 +83,6 @@ pub struct Match {
 pub struct ChangeDone {
     /// The operations it took, each of them undoable; empty where nothing needed doing.
     pub ops: Vec<OpId>,
-    /// The digest of the file written, where the change wrote one.
-    pub digest: Option<Digest>,
 }
 
 /// A no, with its reason.

@@ -295,7 +295,7 @@ impl Keeper for FakeKeeper {
                 continue;
             }
             outcomes.push(Some(match self.change(&step.change) {
-                Ok(()) => Outcome::Change(ChangeDone { ops: Vec::new(), digest: None }),
+                Ok(()) => Outcome::Change(ChangeDone { ops: Vec::new() }),
                 Err(failure) => {
                     stopped = true;
                     Outcome::Failed(failure)

@@ -239,7 +239,7 @@ impl Keeper for Fake {
                 false => Some(match self.change(&step.change) {
                     Ok(()) => {
                         let op = OpId { run: RunId(Ulid::from_parts(1, 1)), seq: number as u32 + 1 };
-                        Outcome::Change(ChangeDone { ops: vec![op], digest: None })
+                        Outcome::Change(ChangeDone { ops: vec![op] })
                     }
                     Err(failure) => {
                         broken = true;
