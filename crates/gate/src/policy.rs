@@ -75,6 +75,9 @@ impl Who {
                 name == "recipe" || name.strip_prefix("recipe:") == Some(recipe)
             }
             (Who::Named(name), Actor::Agent(agent)) => name == "agent" || name.strip_prefix("agent:") == Some(agent),
+            (Who::Named(name), Actor::Program(program)) => {
+                name == "program" || name.strip_prefix("program:") == Some(program)
+            }
         }
     }
 }

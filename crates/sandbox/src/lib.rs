@@ -17,6 +17,7 @@ mod fault;
 mod filter;
 mod layer;
 mod probe;
+pub mod program;
 pub mod thread;
 pub mod worker;
 

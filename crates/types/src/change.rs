@@ -197,6 +197,13 @@ pub enum RunKind {
         /// Only these operations; empty for all.
         ops: Vec<u32>,
     },
+    /// A program at work in a draft: it changes nothing of the user's.
+    Program,
+    /// A draft, or part of one, put in the place of what it was made from. All of it or nothing.
+    Commit {
+        /// The program's run.
+        of: RunId,
+    },
 }
 
 /// How a run ended.

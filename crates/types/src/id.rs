@@ -31,6 +31,8 @@ pub enum Actor {
     Recipe(String),
     /// An agent led by a model, by its name.
     Agent(String),
+    /// A program that runs in a draft, by its profile's name, or its own where it has no profile.
+    Program(String),
 }
 
 /// A BLAKE3 digest (256 bits) of a file's content, or of an action's canonical bytes. Prints as lower-case hex.
@@ -66,6 +68,7 @@ impl Actor {
             Actor::Person => "person".to_owned(),
             Actor::Recipe(name) => format!("recipe:{name}"),
             Actor::Agent(name) => format!("agent:{name}"),
+            Actor::Program(name) => format!("program:{name}"),
         }
     }
 }
