@@ -14,7 +14,7 @@ use raincoat_types::display_bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// Bytes of a worker's last words (what it wrote to standard error) that are kept.
 pub const MAX_LAST_WORDS: usize = 16 << 10;
@@ -93,7 +93,7 @@ pub fn spawn_worker(arguments: &[&str]) -> io::Result<Worker> {
 const NONBLOCK: rustix::pipe::PipeFlags = rustix::pipe::PipeFlags::NONBLOCK;
 
 fn isolate(keeper: Pid) -> io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     // The keeper may have died before the call above; then nobody would ever kill us.
     if rustix::process::getppid() != Some(keeper) {
         return Err(Errno::SRCH.into());
@@ -126,6 +126,64 @@ pub fn worker_socket() -> io::Result<UnixStream> {
     let null = rustix::fs::open(c"/dev/null", flags, rustix::fs::Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
     Ok(socket)
+}
+
+/// Another process of ours, by a descriptor: what is done to it is done to no other that got its number.
+#[derive(Debug)]
+pub struct Other {
+    pidfd: OwnedFd,
+}
+
+impl Other {
+    /// The process with this number now.
+    ///
+    /// # Errors
+    /// The system's error: there is none, or this kernel has no process descriptors (before 5.3).
+    pub fn open(pid: u32) -> io::Result<Other> {
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
+        Ok(Other { pidfd: pidfd_open(pid, PidfdFlags::empty())? })
+    }
+
+    /// Asks it to end (`SIGTERM`).
+    ///
+    /// # Errors
+    /// The system's error: it is not ours, or gone.
+    pub fn terminate(&self) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.pidfd, Signal::TERM)?)
+    }
+
+    /// Ends it (`SIGKILL`).
+    ///
+    /// # Errors
+    /// The system's error: it is not ours, or gone.
+    pub fn kill(&self) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.pidfd, Signal::KILL)?)
+    }
+
+    /// Waits until it has ended, at most so long. Says whether it has.
+    pub fn ended_within(&self, at_most: Duration) -> bool {
+        let until = std::time::Instant::now() + at_most;
+        loop {
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            let timeout = Timespec {
+                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            };
+            match poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Some(&timeout)) {
+                Ok(ready) => return ready > 0,
+                Err(Errno::INTR) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// Stops this process, as Ctrl-Z would; returns when it was told to go on.
+///
+/// # Errors
+/// The system's error.
+pub fn stop_here() -> io::Result<()> {
+    Ok(rustix::process::kill_process(rustix::process::getpid(), Signal::STOP)?)
 }
 
 /// Whether a descriptor has something to read just now (or has ended), without waiting.

@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::{
-    LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetwinsize, tcsetattr,
+    LocalModes, OptionalActions, QueueSelector, Termios, Winsize, tcflush, tcgetattr, tcgetwinsize, tcsetattr,
+    tcsetwinsize,
 };
 
 /// Throws away what was typed and not read yet: an answer given before the question was shown is no answer.
@@ -36,6 +37,43 @@ pub fn wait_input(fd: BorrowedFd<'_>, millis: u32) -> io::Result<bool> {
 pub fn size(fd: BorrowedFd<'_>) -> Option<(u16, u16)> {
     let size = tcgetwinsize(fd).ok()?;
     (size.ws_row > 0 && size.ws_col > 0).then_some((size.ws_row, size.ws_col))
+}
+
+/// Tells a terminal how large it is. Whoever runs in its foreground gets `SIGWINCH`.
+///
+/// # Errors
+/// The system's error, where `fd` is no terminal.
+pub fn set_size(fd: BorrowedFd<'_>, (rows, columns): (u16, u16)) -> io::Result<()> {
+    Ok(tcsetwinsize(fd, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })?)
+}
+
+/// While this lives, every key goes through as it is: no line editing, no echo, no signals by keys.
+#[derive(Debug)]
+pub struct RawInput {
+    fd: OwnedFd,
+    before: Termios,
+}
+
+impl RawInput {
+    /// Lets everything through.
+    ///
+    /// # Errors
+    /// The system's error, where `fd` is no terminal.
+    pub fn start(fd: BorrowedFd<'_>) -> io::Result<RawInput> {
+        let fd = fd.try_clone_to_owned()?;
+        let before = tcgetattr(&fd)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(&fd, OptionalActions::Drain, &raw)?;
+        Ok(RawInput { fd, before })
+    }
+}
+
+impl Drop for RawInput {
+    fn drop(&mut self) {
+        // Nothing to be done where the terminal is gone.
+        let _ = tcsetattr(self.fd.as_fd(), OptionalActions::Drain, &self.before);
+    }
 }
 
 /// While this lives, the terminal shows nothing of what is typed.
@@ -77,6 +115,8 @@ mod tests {
         let (read, _write) = io::pipe().unwrap();
         assert!(discard_input(read.as_fd()).is_err());
         assert!(HiddenInput::start(read.as_fd()).is_err());
+        assert!(RawInput::start(read.as_fd()).is_err());
+        assert!(set_size(read.as_fd(), (24, 80)).is_err());
         assert_eq!(size(read.as_fd()), None);
     }
 
