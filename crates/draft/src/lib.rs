@@ -7,5 +7,6 @@
 //! files never opened, and names and numbers bounded.
 
 mod record;
+pub mod text;
 
 pub use record::{Place, Record, RecordedFolder, State};
