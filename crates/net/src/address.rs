@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
+use url::Host;
+
 use crate::error::{NetError, NetErrorKind};
-use crate::rules::Endpoint;
 
 /// Addresses tried for one name, at most.
 const ADDRESSES: usize = 8;
@@ -33,23 +34,26 @@ impl Resolve for SystemResolver {
     }
 }
 
-/// The addresses to connect to for an endpoint, in order, each of them checked. Looks a name up once.
+/// The addresses to connect to for a host and a port, in order, each of them checked. Looks a name up once.
 ///
 /// An address that stands in the configuration itself is taken as it is. A name must lead to the public internet:
 /// were a single one of its addresses this machine, the local network or a cloud's metadata service, somebody may be
-/// playing with the name (DNS rebinding), and none of them is used.
-pub(crate) async fn checked(endpoint: &Endpoint, resolve: &Arc<dyn Resolve>) -> Result<Vec<SocketAddr>, NetError> {
-    let name = match endpoint.name_or_address() {
-        Err(ip) if is_nowhere(ip) => {
-            return Err(NetError::new(NetErrorKind::Refused, format!("nothing can be reached at `{endpoint}`")));
-        }
-        Err(ip) => return Ok(vec![SocketAddr::new(ip, endpoint.port())]),
+/// playing with the name (DNS rebinding), and none of them is used; `remedy` says what a person then does who means it.
+pub(crate) async fn checked(
+    host: &Host<String>,
+    port: u16,
+    resolve: &Arc<dyn Resolve>,
+    remedy: &str,
+) -> Result<Vec<SocketAddr>, NetError> {
+    let name = match host {
+        Host::Ipv4(ip) => return literal(IpAddr::V4(*ip), port),
+        Host::Ipv6(ip) => return literal(IpAddr::V6(*ip), port),
         // Never asked of anybody (RFC 6761 section 6.3): an answer could point anywhere.
-        Ok("localhost") => {
+        Host::Domain(name) if name == "localhost" => {
             let both = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-            return Ok(both.map(|ip| SocketAddr::new(ip, endpoint.port())).to_vec());
+            return Ok(both.map(|ip| SocketAddr::new(ip, port)).to_vec());
         }
-        Ok(name) => name.to_owned(),
+        Host::Domain(name) => name.clone(),
     };
     let unknown = |why: &str| {
         NetError::new(
@@ -71,13 +75,18 @@ pub(crate) async fn checked(endpoint: &Endpoint, resolve: &Arc<dyn Resolve>) -> 
     if let Some(bad) = found.iter().find(|ip| !is_public(**ip)) {
         return Err(NetError::new(
             NetErrorKind::Refused,
-            format!(
-                "the name `{name}` leads to {bad}, which is not on the public internet; if that is where your provider \
-                 is, configure it by that address"
-            ),
+            format!("the name `{name}` leads to {bad}, which is not on the public internet; {remedy}"),
         ));
     }
-    Ok(found.into_iter().take(ADDRESSES).map(|ip| SocketAddr::new(ip, endpoint.port())).collect())
+    Ok(found.into_iter().take(ADDRESSES).map(|ip| SocketAddr::new(ip, port)).collect())
+}
+
+fn literal(ip: IpAddr, port: u16) -> Result<Vec<SocketAddr>, NetError> {
+    let address = SocketAddr::new(ip, port);
+    if is_nowhere(ip) {
+        return Err(NetError::new(NetErrorKind::Refused, format!("nothing can be reached at `{address}`")));
+    }
+    Ok(vec![address])
 }
 
 /// Addresses that no service can have.
@@ -132,7 +141,7 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::parse_url;
+    use crate::rules::{Endpoint, parse_url};
     use std::sync::Mutex;
 
     /// Gives a different answer each time it is asked.
@@ -150,7 +159,7 @@ mod tests {
         let port: Arc<dyn Resolve> = Arc::clone(&resolver) as Arc<dyn Resolve>;
         let endpoint = Endpoint::of(&parse_url(url).unwrap()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let result = runtime.block_on(checked(&endpoint, &port));
+        let result = runtime.block_on(checked(endpoint.name(), endpoint.port(), &port, "use its address"));
         let left = resolver.0.lock().unwrap().len();
         (result, left)
     }

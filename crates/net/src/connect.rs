@@ -24,15 +24,10 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 /// A connection to an endpoint, at an address that was checked, with TLS 1.3 where the endpoint is `https`.
 pub(crate) async fn open(endpoint: &Endpoint, resolve: &Arc<dyn Resolve>, tls: &Tls) -> Result<Wire, NetError> {
-    let addresses = address::checked(endpoint, resolve).await?;
+    let remedy = "if that is where your provider is, configure it by that address";
+    let addresses = address::checked(endpoint.name(), endpoint.port(), resolve, remedy).await?;
     let place = endpoint.to_string();
-    let tcp = match timeout(CONNECT_TIMEOUT, first_of(addresses)).await {
-        Ok(Ok(tcp)) => tcp,
-        Ok(Err(error)) => return Err(explain(&place, &error)),
-        Err(_) => return Err(explain(&place, &io::ErrorKind::TimedOut.into())),
-    };
-    // Small requests are not to wait for a full packet. Where the system refuses, it is slower and no worse.
-    let _ = tcp.set_nodelay(true);
+    let tcp = dial(addresses, &place).await?;
     if endpoint.scheme() == Scheme::Http {
         return Ok(Wire::Plain(tcp));
     }
@@ -44,6 +39,19 @@ pub(crate) async fn open(endpoint: &Endpoint, resolve: &Arc<dyn Resolve>, tls: &
         Ok(Ok(stream)) => Ok(Wire::Tls(Box::new(stream))),
         Ok(Err(error)) => Err(tls::explain(&place, &error)),
         Err(_) => Err(tls::explain(&place, &io::ErrorKind::TimedOut.into())),
+    }
+}
+
+/// A connection to the first of these addresses that answers; `place` is what the person calls it.
+pub(crate) async fn dial(addresses: Vec<SocketAddr>, place: &str) -> Result<TcpStream, NetError> {
+    match timeout(CONNECT_TIMEOUT, first_of(addresses)).await {
+        Ok(Ok(tcp)) => {
+            // Small requests are not to wait for a full packet. Where the system refuses, it is slower and no worse.
+            let _ = tcp.set_nodelay(true);
+            Ok(tcp)
+        }
+        Ok(Err(error)) => Err(explain(place, &error)),
+        Err(_) => Err(explain(place, &io::ErrorKind::TimedOut.into())),
     }
 }
 

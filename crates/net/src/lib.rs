@@ -14,6 +14,7 @@ mod cancel;
 mod connect;
 mod error;
 mod exchange;
+pub mod proxy;
 mod rules;
 mod stream;
 mod tls;

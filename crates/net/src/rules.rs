@@ -1,7 +1,6 @@
 //! Where a broker may speak to.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use raincoat_types::display_bytes;
 use url::{Host, Url};
@@ -141,12 +140,8 @@ impl Endpoint {
     }
 
     /// The name that has to be looked up, or the address that stands there already.
-    pub(crate) fn name_or_address(&self) -> Result<&str, IpAddr> {
-        match &self.host {
-            Host::Domain(name) => Ok(name),
-            Host::Ipv4(ip) => Err(IpAddr::V4(*ip)),
-            Host::Ipv6(ip) => Err(IpAddr::V6(*ip)),
-        }
+    pub(crate) fn name(&self) -> &Host<String> {
+        &self.host
     }
 }
 
@@ -181,7 +176,7 @@ impl Rules {
 }
 
 /// Letters, digits and hyphens in labels of 1 to 63 bytes (RFC 1123 section 2.1), and underscores, which occur.
-fn is_host_name(name: &str) -> bool {
+pub(crate) fn is_host_name(name: &str) -> bool {
     name.len() <= 253
         && name.split('.').all(|label| {
             (1..=63).contains(&label.len())

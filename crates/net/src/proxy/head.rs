@@ -1,0 +1,208 @@
+//! A request's head: what a program asks the proxy for. Bytes in, one meaning out, or a refusal; no I/O.
+//!
+//! Whatever two readers could take for two things is refused, and not mended: a line that ends in a bare LF, a second
+//! `Host`, a length given twice, a body behind `CONNECT` (request smuggling, RFC 9112 section 11.2).
+
+use httparse::{Header, Request, Status};
+
+use super::authority::{Target, shown};
+
+/// Bytes of a head, at most.
+pub const HEAD_MOST: usize = 8 * 1024;
+/// Header fields of a head, at most.
+const FIELDS_MOST: usize = 100;
+
+/// What belongs to one connection and is not passed on (RFC 9110 section 7.6.1), and what is meant for us.
+const NOT_PASSED_ON: [&str; 9] = [
+    "connection",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "proxy-authenticate",
+    "te",
+    "trailer",
+    "upgrade",
+];
+
+/// What a program asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// `CONNECT`: a tunnel.
+    Tunnel(Target),
+    /// A plain request, to be passed on.
+    Forward {
+        /// To where.
+        target: Target,
+        /// The head as the server is to get it: by its path alone, with the host that was checked, and an end to the
+        /// connection behind it.
+        head: Vec<u8>,
+        /// Bytes of body that follow.
+        body: u64,
+    },
+}
+
+impl Asked {
+    /// Where to.
+    pub fn target(&self) -> &Target {
+        match self {
+            Asked::Tunnel(target) | Asked::Forward { target, .. } => target,
+        }
+    }
+}
+
+/// A head that is not taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BadHead {
+    /// The HTTP status that says so.
+    pub status: u16,
+    /// Why, in words.
+    pub why: String,
+}
+
+fn bad<T>(why: impl Into<String>) -> Result<T, BadHead> {
+    Err(BadHead { status: 400, why: why.into() })
+}
+
+/// Reads the head that `bytes` begin with. `None` while it is not whole; otherwise what is asked, and how many bytes
+/// the head has.
+///
+/// # Errors
+/// Where it is too long, or could be read in two ways, or asks for what the proxy does not do.
+pub fn parse_head(bytes: &[u8]) -> Result<Option<(Asked, usize)>, BadHead> {
+    let end = bytes.windows(4).take(HEAD_MOST - 3).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
+    let Some(head) = end.and_then(|end| bytes.get(..end)) else {
+        strict(bytes.get(..HEAD_MOST).unwrap_or(bytes))?;
+        if bytes.len() >= HEAD_MOST {
+            return Err(BadHead { status: 431, why: format!("the request's head is longer than {HEAD_MOST} bytes") });
+        }
+        return Ok(None);
+    };
+    strict(head)?;
+    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MOST];
+    let mut request = Request::new(&mut fields);
+    match request.parse(head) {
+        Ok(Status::Complete(length)) if length == head.len() => {}
+        Err(httparse::Error::TooManyHeaders) => {
+            return Err(BadHead { status: 431, why: format!("the request has more than {FIELDS_MOST} header fields") });
+        }
+        Ok(_) | Err(_) => return bad("the request is not HTTP/1.1"),
+    }
+    let (Some(method), Some(target)) = (request.method, request.path) else { return bad("the request is not HTTP/1.1") };
+    let asked = match method {
+        "CONNECT" => tunnel(target, request.headers)?,
+        "TRACE" => return Err(BadHead { status: 405, why: "this proxy does not trace".to_owned() }),
+        _ => forward(method, target, request.headers)?,
+    };
+    Ok(Some((asked, head.len())))
+}
+
+/// Refuses bytes that readers disagree on, before anything else looks at them.
+fn strict(head: &[u8]) -> Result<(), BadHead> {
+    if head.first().is_some_and(|first| !first.is_ascii_uppercase()) {
+        return bad("the request does not begin with a method in capitals: is this HTTP at all?");
+    }
+    let mut before = 0;
+    for (at, byte) in head.iter().copied().enumerate() {
+        let next = head.get(at + 1).copied();
+        let sound = match byte {
+            b'\n' => before == b'\r',
+            // The last byte so far may be the first half of a line's end.
+            b'\r' => next.is_none_or(|next| next == b'\n'),
+            b'\t' => true,
+            byte => !byte.is_ascii_control(),
+        };
+        if !sound {
+            return bad("the request's head has a control character or half a line's end in it");
+        }
+        before = byte;
+    }
+    Ok(())
+}
+
+fn tunnel(target: &str, fields: &[Header<'_>]) -> Result<Asked, BadHead> {
+    let target = Target::parse(target, None).or_else(bad)?;
+    if one(fields, "transfer-encoding")?.is_some() || one(fields, "content-length")?.is_some_and(|length| length != b"0") {
+        return bad("a CONNECT has no body");
+    }
+    same_host(fields, &target)?;
+    Ok(Asked::Tunnel(target))
+}
+
+fn forward(method: &str, url: &str, fields: &[Header<'_>]) -> Result<Asked, BadHead> {
+    let scheme = url.get(..7).unwrap_or_default();
+    if !scheme.eq_ignore_ascii_case("http://") {
+        return bad(match url.get(..8) {
+            Some(https) if https.eq_ignore_ascii_case("https://") => "for `https://` a proxy is asked by CONNECT",
+            _ => "this is a proxy: ask it by CONNECT, or for a whole `http://` URL",
+        });
+    }
+    let rest = url.get(7..).unwrap_or_default();
+    if rest.contains(['#', '\\']) || !rest.is_ascii() {
+        return bad("the URL has characters in it that can be read in two ways");
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let target = Target::parse(authority, Some(80)).or_else(bad)?;
+    same_host(fields, &target)?;
+    if one(fields, "transfer-encoding")?.is_some() {
+        let why = "a plain request says how long it is (`Content-Length`): one in pieces is not passed on".to_owned();
+        return Err(BadHead { status: 411, why });
+    }
+    let body = match one(fields, "content-length")? {
+        None => 0,
+        Some(digits) => length(digits)?,
+    };
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let host = if target.port == 80 { target.host() } else { target.to_string() };
+    let mut head = format!("{method} {slash}{path} HTTP/1.1\r\nHost: {host}\r\n").into_bytes();
+    let named = connection_options(fields);
+    for field in fields {
+        let name = field.name.to_ascii_lowercase();
+        if NOT_PASSED_ON.contains(&name.as_str()) || named.contains(&name) {
+            continue;
+        }
+        head.extend_from_slice(field.name.as_bytes());
+        head.extend_from_slice(b": ");
+        head.extend_from_slice(field.value);
+        head.extend_from_slice(b"\r\n");
+    }
+    head.extend_from_slice(b"Connection: close\r\n\r\n");
+    Ok(Asked::Forward { target, head, body })
+}
+
+/// The value of a field that may stand there once.
+fn one<'a>(fields: &[Header<'a>], name: &str) -> Result<Option<&'a [u8]>, BadHead> {
+    let mut found = fields.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+    let first = found.next().map(|field| field.value);
+    if found.next().is_some() {
+        return bad(format!("the request has more than one `{name}`"));
+    }
+    Ok(first)
+}
+
+/// What `Host` says must be where the request goes; a `Host` without a port speaks of the name alone.
+fn same_host(fields: &[Header<'_>], target: &Target) -> Result<(), BadHead> {
+    let Some(value) = one(fields, "host")? else { return Ok(()) };
+    let text = std::str::from_utf8(value).unwrap_or("\u{fffd}");
+    let named = Target::parse(text, Some(target.port)).or_else(bad)?;
+    if named != *target {
+        return bad(format!("the request goes to `{target}`, and its `Host` says `{}`", shown(text)));
+    }
+    Ok(())
+}
+
+fn length(digits: &[u8]) -> Result<u64, BadHead> {
+    let text = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    match text.and_then(|text| text.parse().ok()) {
+        Some(length) => Ok(length),
+        None => bad("the request's `Content-Length` is no number of bytes"),
+    }
+}
+
+/// Fields that the sender itself calls its own connection's, but for one that says how long the body is.
+fn connection_options(fields: &[Header<'_>]) -> Vec<String> {
+    let values = fields.iter().filter(|field| field.name.eq_ignore_ascii_case("connection"));
+    let texts = values.filter_map(|field| std::str::from_utf8(field.value).ok());
+    let names = texts.flat_map(|text| text.split(',')).map(|name| name.trim().to_ascii_lowercase());
+    names.filter(|name| name != "content-length").collect()
+}
