@@ -28,6 +28,16 @@ pub enum SandboxFault {
     /// A filter was refused.
     #[error("could not install a system call filter: {0}; see `raincoat doctor`")]
     Install(#[from] seccompiler::Error),
+    /// A program could not be enclosed. It was not started.
+    #[error("could not enclose the program: {layer}: {why}; {fix}")]
+    Enclosure {
+        /// The layer that could not be built.
+        layer: String,
+        /// What happened.
+        why: String,
+        /// What to do next.
+        fix: String,
+    },
     /// All calls succeeded, and yet what must be impossible was possible.
     #[error("the kernel accepted the confinement and does not enforce it: {0}; see `raincoat doctor`")]
     Leaks(&'static str),

@@ -1,6 +1,22 @@
 //! A program of somebody else's, enclosed: namespaces, a private root with drafts of the granted folders, Landlock, a
 //! seccomp filter, limits; and a supervisor beside it.
+//!
+//! Four processes. The keeper ([`launch`]) starts our binary again; that process ([`enclose_main`]) makes the
+//! namespaces with a first process in them and waits; the first process (init) builds the private root, gives up what
+//! it may do, and stays as the supervisor; the last one is the program. Each dies when the one before it does.
 
+mod enclose;
+mod keeper;
 mod plan;
+mod wire;
 
+pub use enclose::enclose_main;
+pub use keeper::{Event, HeldLayer, LimitKind, Program, Ready, Streams, launch, launch_with};
 pub use plan::{Folder, How, Network, Plan, ProgramLimits};
+
+/// The hidden first argument under which the binary runs [`enclose_main`].
+pub const ENCLOSE: &str = "enclose";
+
+/// The port at 127.0.0.1, inside, where the keeper's proxy listens. Nothing else is there: the network is the
+/// program's own.
+pub const PROXY_PORT: u16 = 3128;

@@ -49,8 +49,13 @@ pub enum How {
         /// The directory with `upper` and `work`, absolute.
         place: Vec<u8>,
     },
-    /// As it is, and not to be changed.
+    /// As it is, and not to be changed. A single file may be given too.
     ReadOnly,
+    /// A directory of ours, which is written as it is and outlives the run: a cache.
+    Kept {
+        /// The directory, absolute.
+        place: Vec<u8>,
+    },
     /// An empty folder that is gone when the program ends.
     Empty,
 }
