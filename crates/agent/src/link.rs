@@ -118,6 +118,7 @@ fn size_of(step: &PlanStep) -> u64 {
             to.path.0.len() + from.iter().map(|at| at.path.0.len() + AROUND).sum::<usize>()
         }
         FileChange::Revert { .. } => 0,
+        FileChange::Adopt { at, .. } => at.path.0.len() + AROUND,
         FileChange::RestoreTimes { now, then } => now.at.path.as_bytes().len() + then.at.path.as_bytes().len() + AROUND,
     };
     (change + step.why.len() + 2 * AROUND) as u64

@@ -66,6 +66,7 @@ pub(crate) fn perform(
         }
         FileChange::Revert { op, overwrite } => revert::revert(engine, ticket, op, overwrite),
         FileChange::RestoreTimes { now, then } => times::restore(engine, ticket, &now, &then),
+        FileChange::Adopt { .. } => Err(crate::commit::not_a_commit()),
     }
 }
 

@@ -8,6 +8,7 @@ mod acl;
 mod act;
 mod archive;
 mod capture;
+pub mod commit;
 mod engine;
 mod expand;
 mod failure;

@@ -213,6 +213,8 @@ impl Resolver {
                 self.one(&mut out, from, true, Role::Read)?;
                 self.one(&mut out, to, false, Role::Arrive)?;
             }
+            // Resolved where the draft is at hand.
+            FileChange::Adopt { .. } => return Err(crate::commit::not_a_commit()),
             // Resolved where the journal is at hand.
             FileChange::Revert { .. } | FileChange::RestoreTimes { .. } => {}
         }

@@ -39,6 +39,14 @@ pub trait Act: private::Sealed {
     fn person_only(&self) -> bool {
         false
     }
+    /// Whether only the run that commits a draft may propose it.
+    fn commit_only(&self) -> bool {
+        false
+    }
+    /// Whether the person named the very place, although its name is protected.
+    fn is_named(&self) -> bool {
+        false
+    }
 }
 
 mod private {
@@ -61,7 +69,13 @@ impl Act for FileChange {
         FileChange::verb(self)
     }
     fn person_only(&self) -> bool {
-        matches!(self, FileChange::Revert { .. } | FileChange::RestoreTimes { .. })
+        matches!(self, FileChange::Revert { .. } | FileChange::RestoreTimes { .. } | FileChange::Adopt { .. })
+    }
+    fn commit_only(&self) -> bool {
+        matches!(self, FileChange::Adopt { .. })
+    }
+    fn is_named(&self) -> bool {
+        matches!(self, FileChange::Adopt { named: true, .. })
     }
 }
 
@@ -90,6 +104,9 @@ pub fn decide<A: Act>(policy: &Policy, facts: &Facts, proposal: Proposal<A>) -> 
 fn allowed<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Result<(), Refusal> {
     if proposal.action.person_only() && proposal.actor != Actor::Person {
         return Err(refuse("person-only", "only the person at the terminal may do this".to_owned()));
+    }
+    if proposal.action.commit_only() && policy.commit != Some(proposal.run) {
+        return Err(refuse("commit-only", "only the commit of a draft may do this; see `raincoat commit`".to_owned()));
     }
     if proposal.action.asks_model() {
         return model_allowed(policy, facts);
@@ -133,6 +150,16 @@ fn target_allowed<A: Act>(
                     "`{path}` is protected (`{pattern}`): credentials and raincoat's own data are never read or changed by an agent"
                 ),
             ));
+        }
+        Some((_, pattern)) if changes && proposal.action.commit_only() => {
+            if !proposal.action.is_named() {
+                return Err(refuse(
+                    "protected-name",
+                    format!(
+                        "`{path}` is protected (`{pattern}`): files that start programs or judge agents are committed only by name; `--dangerous {path}` does"
+                    ),
+                ));
+            }
         }
         Some((_, pattern)) if changes => {
             return Err(refuse(

@@ -1,6 +1,6 @@
 //! What the gate reads: compiled by `policy` from what the owner said.
 
-use raincoat_types::{Actor, GrantId, Timestamp};
+use raincoat_types::{Actor, GrantId, RunId, Timestamp};
 
 /// The owner's will, compiled. The default allows nothing.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub struct Policy {
     pub providers: Vec<String>,
     /// No network but this machine's.
     pub offline: bool,
+    /// The run that commits a draft, if this is its policy.
+    pub commit: Option<RunId>,
 }
 
 /// A folder handed out.
@@ -51,7 +53,7 @@ impl Policy {
     /// A policy with these grants.
     pub fn new(mut grants: Vec<Grant>, confirm: Confirm) -> Policy {
         grants.sort_by_key(|grant| grant.id);
-        Policy { grants, confirm, providers: Vec::new(), offline: false }
+        Policy { grants, confirm, providers: Vec::new(), offline: false, commit: None }
     }
 
     /// The grants, sorted by id.

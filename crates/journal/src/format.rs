@@ -109,6 +109,8 @@ pub enum NoteKind {
     Plan,
     /// A piece of the conversation with a model.
     Transcript,
+    /// The point from which a commit is carried through, in the committer's own encoding.
+    CommitPoint,
 }
 
 /// Body of [`Kind::Note`].

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Actor, Digest, RawPath, RunId};
+use crate::{Actor, Digest, Meta, RawPath, RunId, Seen};
 
 /// A proposal: a typed action by a named actor within a run. Nothing more than a wish.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -192,6 +192,47 @@ pub enum FileChange {
         /// See `now`.
         then: crate::DirTimes,
     },
+    /// Make one name of a folder what it is in a draft. Only a commit proposes it, and the person stands behind it.
+    Adopt {
+        /// Which name. What a draft holds is named exactly: no symlink is followed.
+        at: Place,
+        /// What comes there.
+        take: Take,
+        /// What must stand there now.
+        expect: Expected,
+        /// What was seen of the draft's file when it was reviewed: it must be that still.
+        new: Option<Seen>,
+        /// Metadata to give it, where not the draft's own.
+        meta: Option<Meta>,
+        /// The person named this very path, although its name is one that starts programs or judges agents.
+        named: bool,
+    },
+}
+
+/// What a commit puts under a name.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Take {
+    /// What stands at the same path in the draft: moved into the place, or the place of what is there. A folder is
+    /// made anew; what is in it is proposed by itself.
+    FromDraft,
+    /// The content of what stands at the same path in the draft, written into the file that stands there: it has other
+    /// names, and changes under each of them.
+    Content,
+    /// The file of this number in the draft's staging directory, complete with content and metadata.
+    Staged(u64),
+    /// Nothing: what is there goes. A folder must be empty by then.
+    Nothing,
+    /// What is there, with the metadata of what stands at the same path in the draft.
+    Meta,
+}
+
+/// What a commit must find under a name.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Expected {
+    /// Nothing.
+    Absent,
+    /// This file, unchanged. Of a folder only which one it is: its times move with what is put into it.
+    Seen(Seen),
 }
 
 /// A request to a model's provider: where to, and the bytes. The key is added by the keeper, never seen here.
@@ -220,6 +261,7 @@ impl FileChange {
             FileChange::Extract { .. } => "extract",
             FileChange::Revert { .. } => "revert",
             FileChange::RestoreTimes { .. } => "restore-times",
+            FileChange::Adopt { .. } => "adopt",
         }
     }
 }

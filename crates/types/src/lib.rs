@@ -15,7 +15,9 @@ mod secret;
 mod state;
 pub mod wire;
 
-pub use action::{Action, ArchiveFormat, Expect, FileChange, FileRead, ModelRequest, Place, Proposal};
+pub use action::{
+    Action, ArchiveFormat, Expect, Expected, FileChange, FileRead, ModelRequest, Place, Proposal, Take,
+};
 pub use change::{
     Change, ChangeKind, Content, DirTimes, Image, Intent, OpRecord, OpResult, Root, RunEnd, RunHeader, RunKind,
     RunStatus,
@@ -26,4 +28,4 @@ pub use limits::Limits;
 pub use outcome::{ChangeDone, DirEntry, Failure, FailureKind, Match, Outcome, ReadDone, Refusal};
 pub use path::{PathError, RawPath, RelPath, Spot, display_bytes, display_text};
 pub use secret::Secret;
-pub use state::{Chunk, ChunkId, FileContent, FileKind, Identity, Meta, Timestamp, Xattr};
+pub use state::{Chunk, ChunkId, FileContent, FileKind, Identity, Meta, Seen, Timestamp, Xattr};

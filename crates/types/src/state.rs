@@ -48,6 +48,23 @@ pub struct Identity {
     pub born: Timestamp,
 }
 
+/// A file as it was seen at one moment, so that it can be told whether somebody has changed it since.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Seen {
+    /// Kind.
+    pub kind: FileKind,
+    /// Which inode.
+    pub identity: Identity,
+    /// Bytes of content; 0 for a directory.
+    pub size: u64,
+    /// Last change of content.
+    pub mtime: Timestamp,
+    /// Last change of anything.
+    pub ctime: Timestamp,
+    /// The content's digest, where it was read.
+    pub digest: Option<Digest>,
+}
+
 /// Everything about a file but its content.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Meta {

@@ -394,6 +394,10 @@ fn item(
         FileChange::RestoreTimes { now, .. } => {
             (format!("give `{}` its times back", now.at.path.display()), Vec::new())
         }
+        FileChange::Adopt { at, .. } => {
+            let at = places.at(0, at);
+            (format!("commit {}", last(&at)), vec![at])
+        }
     };
     let why = super::visible::single(&step.why);
     Item { text, places, mkdir, bytes, files, refused, why, more }
