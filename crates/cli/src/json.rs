@@ -15,7 +15,7 @@ use crate::view::diff;
 use crate::view::tree::{Item, Tree};
 
 /// Puts a path into an object: as text, and where it is not UTF-8 all its bytes in hex beside it.
-fn put_path(object: &mut Map<String, Value>, path: &[u8]) {
+pub(crate) fn put_path(object: &mut Map<String, Value>, path: &[u8]) {
     object.insert("path".to_owned(), String::from_utf8_lossy(path).into());
     if std::str::from_utf8(path).is_err() {
         let hex: String = path.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -16,6 +16,8 @@ mod json;
 mod out;
 mod prompt;
 mod review;
+#[allow(dead_code, reason = "the command `review` is not wired yet")]
+mod review_draft;
 mod signals;
 mod time;
 mod view;
