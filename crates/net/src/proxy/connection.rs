@@ -104,7 +104,8 @@ async fn head(client: &mut TcpStream, bytes: &mut Vec<u8>) -> Result<Option<Aske
 fn judge(rules: &ProxyRules, asked: &Asked) -> Result<(), (u16, String)> {
     let target = asked.target();
     if !rules.allows(target) {
-        let why = format!("`{target}` is not among the hosts that this run may reach: `--net {}` allows it", target.flag());
+        let why =
+            format!("`{target}` is not among the hosts that this run may reach: `--net {}` allows it", target.flag());
         return Err((403, why));
     }
     if matches!(asked, Asked::Forward { .. }) && target.port == 443 {

@@ -180,3 +180,7 @@ impl fmt::Debug for Proxy {
         f.debug_struct("Proxy").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test's own servers and clients")]
+mod tests;

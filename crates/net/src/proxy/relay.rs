@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
 use super::authority::Target;
@@ -56,7 +56,8 @@ impl Relay {
                 Err(_) => Err(End::Over),
             }
         };
-        let down = async { self.pump(from_server, &mut to_client, &self.received, u64::MAX).await.map_err(|_| End::Over) };
+        let down =
+            async { self.pump(from_server, &mut to_client, &self.received, u64::MAX).await.map_err(|_| End::Over) };
         tokio::select! {
             both = async { tokio::try_join!(up, down) } => both.map_or_else(|end| end, |_| End::Over),
             () = self.activity.idle(idle) => End::Over,
@@ -77,9 +78,12 @@ impl Relay {
             self.write(&mut to_server, first, &self.sent).await?;
             let left = body.saturating_sub(first.len() as u64);
             self.pump_some(&mut from_client, &mut to_server, &self.sent, left).await?;
-            // Nothing more is due. The end of what the program sends is no end of what it wants to read.
+            // Nothing more is due. The end of what the program sends need not be the end of what it wants to read.
             match from_client.read(&mut [0; 1]).await? {
-                0 => std::future::pending().await,
+                0 => {
+                    to_server.shutdown().await?;
+                    std::future::pending().await
+                }
                 _ => Err::<(), io::Error>(io::ErrorKind::InvalidData.into()),
             }
         };
@@ -124,7 +128,9 @@ impl Relay {
         }
         match timeout(limit, read).await {
             Ok(done) => done,
-            Err(_) => Err(End::Refused(format!("the first message of TLS did not come within {} seconds", limit.as_secs()))),
+            Err(_) => {
+                Err(End::Refused(format!("the first message of TLS did not come within {} seconds", limit.as_secs())))
+            }
         }
     }
 

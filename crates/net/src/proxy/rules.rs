@@ -81,3 +81,135 @@ impl ProxyRules {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(items: &[&str]) -> Result<ProxyRules, String> {
+        ProxyRules::parse(&items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>())
+    }
+
+    fn allows(rules: &ProxyRules, target: &str) -> bool {
+        rules.allows(&Target::parse(target, None).unwrap())
+    }
+
+    #[test]
+    fn what_is_named_is_allowed_and_nothing_beside_it() {
+        let named = [
+            "example.org",
+            "Plain.Example.org:80",
+            "*.Example.net",
+            "localhost:11434",
+            "127.0.0.1:8080",
+            "[::1]:8081",
+            "192.168.1.5",
+            "[fd00::5]:9",
+            "xn--bcher-kva.example",
+        ];
+        let rules = rules(&named).unwrap();
+        for good in [
+            "example.org:443",
+            "EXAMPLE.org:443",
+            "plain.example.org:80",
+            "a.example.net:443",
+            "a.b.example.net:443",
+            "localhost:11434",
+            "127.0.0.1:8080",
+            "[::1]:8081",
+            "192.168.1.5:443",
+            "[fd00::5]:9",
+            "xn--bcher-kva.example:443",
+        ] {
+            assert!(allows(&rules, good), "{good}");
+        }
+        for bad in [
+            "example.org:80",
+            "www.example.org:443",
+            "notexample.org:443",
+            "example.org.evil.com:443",
+            "plain.example.org:443",
+            "example.net:443",
+            "a.example.net:80",
+            "aexample.net:443",
+            "evil-example.net:443",
+            "localhost:1",
+            "localhost:443",
+            "a.localhost:11434",
+            "127.0.0.1:443",
+            "127.0.0.2:8080",
+            "[::1]:8080",
+            "[::2]:8081",
+            "192.168.1.6:443",
+            "169.254.169.254:443",
+            "169.254.169.254:80",
+        ] {
+            assert!(!allows(&rules, bad), "{bad}");
+        }
+        assert!(!rules.is_empty());
+        let none = ProxyRules::parse(&[]).unwrap();
+        assert!(none.is_empty() && !allows(&none, "example.org:443"));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_the_reason() {
+        for (item, why) in [
+            ("", "there is no host"),
+            ("localhost", "name the port as well, as in `localhost:8080`"),
+            ("127.0.0.1", "name the port as well"),
+            ("127.8.8.8", "name the port as well"),
+            ("[::1]", "name the port as well"),
+            ("https://example.org", "name its host alone"),
+            ("example.org/path", "name its host alone"),
+            ("*", "only in front"),
+            ("*.org", "names too much"),
+            ("*.127.0.0.1", "not a host"),
+            ("*.0.0.1", "not a host"),
+            ("*.*.example.org", "not a host"),
+            ("*.", "there is no host"),
+            ("a.*.example.org", "only in front"),
+            ("*example.org", "only in front"),
+            ("*..example.org", "not a host"),
+            ("*.example.org.", "ends in a dot"),
+            ("example.org.", "ends in a dot"),
+            ("user@example.org", "user name"),
+            ("exam ple.org", "space"),
+            ("example.org\0", "control character"),
+            ("example.org\n", "control character"),
+            ("example.org:", "ends in no port"),
+            ("example.org:0", "ends in no port"),
+            ("example.org:080", "ends in no port"),
+            ("example.org:70000", "ends in no port"),
+            ("example.org:https", "ends in no port"),
+            ("127.1:80", "read as `127.0.0.1`"),
+            ("0177.0.0.1:80", "read as `127.0.0.1`"),
+            ("0x7f000001:80", "read as `127.0.0.1`"),
+            ("2130706433:80", "read as `127.0.0.1`"),
+            ("1.2.3.4.5", "neither a name nor an address"),
+            ("::1", "in brackets"),
+            ("2001:db8::1", "in brackets"),
+            ("[2001:DB8:0::1]", "read as `[2001:db8::1]`"),
+            ("[::ffff:1.2.3.4]", "IPv4 address"),
+            ("[fe80::1%eth0]", "characters"),
+            ("b\u{fc}cher.example", "read as `xn--bcher-kva.example`"),
+            ("\u{430}pi.example.com", "read as `xn--"),
+            ("ex\u{ad}ample.org", "read as `example.org`"),
+            ("-example.org", "letters, digits"),
+            ("example .org", "space"),
+        ] {
+            let said = rules(&[item]).expect_err(item);
+            assert!(said.contains(why), "{item}: {said}");
+        }
+        assert!(rules(&["x"; ITEMS_MOST + 1]).is_err());
+    }
+
+    #[test]
+    fn what_is_shown_as_the_flag_is_the_rule_that_allows_it() {
+        for target in
+            ["example.org:443", "example.org:80", "localhost:443", "127.0.0.1:1", "[::1]:443", "[fd00::5]:443"]
+        {
+            let target = Target::parse(target, None).unwrap();
+            assert!(rules(&[&target.flag()]).unwrap().allows(&target), "{target}");
+        }
+    }
+}
