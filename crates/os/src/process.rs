@@ -178,6 +178,12 @@ impl Other {
     }
 }
 
+/// Bytes of memory that this machine has.
+pub fn machine_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.totalram.saturating_mul(u64::from(info.mem_unit))
+}
+
 /// Stops this process, as Ctrl-Z would; returns when it was told to go on.
 ///
 /// # Errors
