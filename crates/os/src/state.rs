@@ -82,6 +82,14 @@ pub fn stat_fd(fd: BorrowedFd<'_>) -> io::Result<Stat> {
     Ok(convert(&fs::statx(fd, c"", AtFlags::EMPTY_PATH, WANTED)?))
 }
 
+/// The number of the mount that a descriptor is on: names can move between two folders only within one.
+///
+/// # Errors
+/// The system's error.
+pub fn mount_of(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(fs::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?.stx_mnt_id)
+}
+
 /// The extended attributes of a name in a folder, sorted by name. None where the file system has none. Attributes
 /// that this process may not read (`trusted.*`, `security.*` of others) do not show.
 ///
@@ -176,7 +184,7 @@ pub fn read_at(fd: BorrowedFd<'_>, out: &mut [u8], offset: u64) -> io::Result<us
 
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
 
-fn convert(stat: &fs::Statx) -> Stat {
+pub(crate) fn convert(stat: &fs::Statx) -> Stat {
     let kind = match fs::FileType::from_raw_mode(stat.stx_mode.into()) {
         fs::FileType::RegularFile => FileKind::File,
         fs::FileType::Directory => FileKind::Dir,
