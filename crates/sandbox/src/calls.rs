@@ -31,6 +31,30 @@ pub enum When {
     OtherProcess(u8),
     /// It is not zero.
     NotNull(u8),
+    /// These bits of it (the first number) have this value (the second).
+    Masked(u8, u64, u64),
+    /// It is one of these values or between them.
+    Between(u8, u64, u64),
+}
+
+impl When {
+    /// Whether it holds for these arguments, of which, as in a filter, the lower 32 bits count, but for `NotNull`.
+    pub(crate) fn holds(&self, arguments: &[u64; 6]) -> bool {
+        const LOWER: u64 = 0xffff_ffff;
+        let whole = |argument: u8| arguments.get(usize::from(argument)).copied().unwrap_or(0);
+        let value = |argument: u8| whole(argument) & LOWER;
+        match *self {
+            When::Is(argument, is) => value(argument) == is & LOWER,
+            When::IsNot(argument, is) => value(argument) != is & LOWER,
+            When::Without(argument, bit) => value(argument) & bit == 0,
+            When::With(argument, bit) => value(argument) & bit == bit,
+            When::OwnProcess(argument) => value(argument) == u64::from(std::process::id()),
+            When::OtherProcess(argument) => value(argument) != u64::from(std::process::id()),
+            When::NotNull(argument) => whole(argument) != 0,
+            When::Masked(argument, mask, is) => value(argument) & mask == is,
+            When::Between(argument, least, most) => (least..=most).contains(&value(argument)),
+        }
+    }
 }
 
 /// The last system call that was reviewed for these tables (`mseal`, Linux 6.10). The guard answers later ones with
@@ -52,7 +76,7 @@ pub fn thread_may_not() -> impl Iterator<Item = &'static Call> {
     HOSTILE.iter().chain(HOSTILE_LEGACY).chain(THREAD).chain(THREAD_LEGACY).chain(THREAD_UNNAMED)
 }
 
-const fn call(name: &'static str, number: i64, why: &'static str) -> Call {
+pub(crate) const fn call(name: &'static str, number: i64, why: &'static str) -> Call {
     Call { name, number, when: &[], why }
 }
 

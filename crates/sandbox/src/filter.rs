@@ -56,8 +56,7 @@ fn compile<'a>(
     for call in calls {
         let mut ways = Vec::new();
         for all in call.when {
-            let conditions = all.iter().map(|when| condition(when, own_pid)).collect::<Result<Vec<_>, _>>()?;
-            ways.push(SeccompRule::new(conditions)?);
+            ways.push(rule(all, own_pid)?);
         }
         rules.insert(call.number, ways);
     }
@@ -65,21 +64,35 @@ fn compile<'a>(
     Ok(SeccompFilter::new(rules, otherwise, matched, arch)?.try_into()?)
 }
 
+/// One group of conditions, of which all must hold.
+pub(crate) fn rule(all: &[When], own_pid: u64) -> Result<SeccompRule, seccompiler::BackendError> {
+    let mut conditions = Vec::new();
+    for when in all {
+        for (argument, length, operator, value) in condition(when, own_pid) {
+            conditions.push(SeccompCondition::new(argument, length, operator, value)?);
+        }
+    }
+    SeccompRule::new(conditions)
+}
+
 /// Arguments are compared in their lower 32 bits: every one that a table looks at is an `int` or flags below that, and
 /// the kernel ignores the upper half of an `int`, which a caller could otherwise fill to slip by.
-fn condition(when: &When, own_pid: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
-    let (argument, operator, value) = match *when {
-        When::Is(argument, value) => (argument, SeccompCmpOp::Eq, value),
-        When::IsNot(argument, value) => (argument, SeccompCmpOp::Ne, value),
-        When::Without(argument, bit) => (argument, SeccompCmpOp::MaskedEq(bit), 0),
-        When::With(argument, bit) => (argument, SeccompCmpOp::MaskedEq(bit), bit),
-        When::OwnProcess(argument) => (argument, SeccompCmpOp::Eq, own_pid),
-        When::OtherProcess(argument) => (argument, SeccompCmpOp::Ne, own_pid),
-        When::NotNull(argument) => {
-            return SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0);
-        }
-    };
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
+fn condition(when: &When, own_pid: u64) -> Vec<(u8, SeccompCmpArgLen, SeccompCmpOp, u64)> {
+    let lower = |argument, operator, value| vec![(argument, SeccompCmpArgLen::Dword, operator, value)];
+    match *when {
+        When::Is(argument, value) => lower(argument, SeccompCmpOp::Eq, value),
+        When::IsNot(argument, value) => lower(argument, SeccompCmpOp::Ne, value),
+        When::Without(argument, bit) => lower(argument, SeccompCmpOp::MaskedEq(bit), 0),
+        When::With(argument, bit) => lower(argument, SeccompCmpOp::MaskedEq(bit), bit),
+        When::OwnProcess(argument) => lower(argument, SeccompCmpOp::Eq, own_pid),
+        When::OtherProcess(argument) => lower(argument, SeccompCmpOp::Ne, own_pid),
+        When::NotNull(argument) => vec![(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)],
+        When::Masked(argument, mask, value) => lower(argument, SeccompCmpOp::MaskedEq(mask), value),
+        When::Between(argument, least, most) => vec![
+            (argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Ge, least),
+            (argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Le, most),
+        ],
+    }
 }
 
 #[cfg(test)]
