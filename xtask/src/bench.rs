@@ -3,6 +3,7 @@
 mod document;
 mod machine;
 mod memory;
+mod peers;
 mod rows;
 mod served;
 
@@ -12,6 +13,8 @@ use crate::{Result, command};
 
 /// What is measured together. In each round every side has its turn, in their order.
 struct Contest {
+    /// What its rows are about, in a word; `--only` picks by it.
+    name: &'static str,
     /// Rounds that count.
     rounds: usize,
     /// Rounds before them, thrown away.
@@ -21,8 +24,13 @@ struct Contest {
     rows: Vec<Row>,
 }
 
-/// Does its work once and says what it took: seconds or bytes, as the row that reads it says.
-type Side = Box<dyn FnMut() -> Result<f64>>;
+/// One who is measured.
+enum Side {
+    /// Does its work once and says what it took: seconds or bytes, as the row that reads it says.
+    Here(Box<dyn FnMut() -> Result<f64>>),
+    /// Does not run on this machine, and why.
+    NotHere(String),
+}
 
 /// A comparison of two sides of a contest, by their medians.
 struct Row {
@@ -61,6 +69,10 @@ struct Bench<'a> {
     measure: &'a Path,
     /// An empty directory, this contest's alone.
     scratch: &'a Path,
+    /// A directory that stays from run to run, for what takes long to make.
+    kept: &'a Path,
+    /// Where `scripts/setup-bench-peers.sh` put the sandboxes of others.
+    peers: &'a Path,
 }
 
 /// A row with its medians.
@@ -68,27 +80,36 @@ struct Finished {
     row: Row,
     rounds: usize,
     ours: f64,
-    peer: f64,
+    /// Its median, or why there is none.
+    peer: std::result::Result<f64, String>,
 }
 
+/// Installs the peers.
+const SET_UP: &str = "scripts/setup-bench-peers.sh";
+
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
+    let wanted: Vec<&str> = args.iter().map(String::as_str).filter(|arg| *arg != "--only").collect();
+    command::show(root, "sh", &[SET_UP])?;
     command::show(root, "cargo", &["build", "--release", "--locked"])?;
     let raincoat = root.join("target/release/raincoat");
     let measure = build_measure(root)?;
     let scratch_root = root.join("target/bench");
+    let (kept, peers) = (scratch_root.join("kept"), root.join("target/bench-peers"));
     let mut finished = Vec::new();
     for (index, mut contest) in rows::all().into_iter().enumerate() {
-        contest.rows.retain(|row| args.is_empty() || args.iter().any(|arg| row.name.contains(arg.as_str())));
+        let picked = |row: &Row| wanted.iter().any(|name| *name == contest.name || row.name.contains(name));
+        contest.rows.retain(|row| wanted.is_empty() || picked(row));
         if contest.rows.is_empty() {
             continue;
         }
         let scratch = scratch_root.join(index.to_string());
         empty(&scratch)?;
-        let sides = (contest.prepare)(&Bench { raincoat: &raincoat, measure: &measure, scratch: &scratch })?;
+        let bench = Bench { raincoat: &raincoat, measure: &measure, scratch: &scratch, kept: &kept, peers: &peers };
+        let sides = (contest.prepare)(&bench)?;
         let medians = interleaved(contest.rounds, contest.warm, sides)?;
         for row in contest.rows {
-            let median = |side: usize| medians.get(side).copied().ok_or("a row reads a side that its contest lacks");
-            let (ours, peer) = (median(row.ours)?, median(row.peer)?);
+            let median = |side: usize| medians.get(side).cloned().ok_or("a row reads a side that its contest lacks");
+            let (ours, peer) = (median(row.ours)??, median(row.peer)?);
             let one = Finished { row, rounds: contest.rounds, ours, peer };
             println!("{}", one.markdown());
             finished.push(one);
@@ -98,7 +119,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     if finished.is_empty() {
         return Err("no benchmark has such a name; `cargo xtask bench` runs all".to_owned());
     }
-    if args.is_empty() {
+    if wanted.is_empty() {
         let text = document::write(&machine::describe(&scratch_root), &finished);
         std::fs::write(root.join("BENCHMARKS.md"), text)
             .map_err(|error| format!("cannot write BENCHMARKS.md: {error}"))?;
@@ -131,18 +152,23 @@ fn empty(dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(fail)
 }
 
-/// Every side in turn, round for round; the median of each.
-fn interleaved(rounds: usize, warm: usize, mut sides: Vec<Side>) -> Result<Vec<f64>> {
+/// Every side in turn, round for round; the median of each, or why it has none.
+fn interleaved(rounds: usize, warm: usize, mut sides: Vec<Side>) -> Result<Vec<std::result::Result<f64, String>>> {
     let mut took: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); sides.len()];
     for round in 0..warm + rounds {
         for (side, took) in sides.iter_mut().zip(&mut took) {
-            let one = side()?;
+            let Side::Here(work) = side else { continue };
+            let one = work()?;
             if round >= warm {
                 took.push(one);
             }
         }
     }
-    took.into_iter().map(median).collect()
+    let medians = sides.into_iter().zip(took).map(|(side, took)| match side {
+        Side::Here(_) => median(took).map(Ok),
+        Side::NotHere(why) => Ok(Err(why)),
+    });
+    medians.collect()
 }
 
 fn median(mut amounts: Vec<f64>) -> Result<f64> {
@@ -150,13 +176,21 @@ fn median(mut amounts: Vec<f64>) -> Result<f64> {
     amounts.get(amounts.len() / 2).copied().ok_or_else(|| "a benchmark without rounds has no median".to_owned())
 }
 
+impl Side {
+    fn here(work: impl FnMut() -> Result<f64> + 'static) -> Side {
+        Side::Here(Box::new(work))
+    }
+}
+
 impl Finished {
-    fn ratio(&self) -> f64 {
-        self.ours / self.peer
+    /// None where the peer does not run here.
+    fn ratio(&self) -> Option<f64> {
+        self.peer.as_ref().ok().map(|peer| self.ours / peer)
     }
 
+    /// A limit that could not be looked at does not hold.
     fn holds(&self) -> bool {
-        self.row.limit.ratio.is_none_or(|most| self.ratio() <= most)
+        self.row.limit.ratio.is_none_or(|most| self.ratio().is_some_and(|ratio| ratio <= most))
             && self.row.limit.most.is_none_or(|most| self.ours < most)
     }
 }
@@ -169,7 +203,7 @@ mod tests {
         let limit = Limit { ratio, most };
         let row =
             Row { name: "a write", meaning: "One.", unit: Unit::Seconds, ours: 0, peer: 1, peer_name: "bare", limit };
-        Finished { row, rounds: 3, ours, peer }
+        Finished { row, rounds: 3, ours, peer: Ok(peer) }
     }
 
     #[test]
@@ -177,13 +211,15 @@ mod tests {
         let calls = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
         let side = |letter: char, amounts: Vec<f64>| -> Side {
             let (calls, mut amounts) = (calls.clone(), amounts.into_iter());
-            Box::new(move || {
+            Side::here(move || {
                 calls.borrow_mut().push(letter);
                 Ok(amounts.next().unwrap())
             })
         };
-        let sides = vec![side('o', vec![1.0, 5.0, 9.0, 7.0]), side('p', vec![100.0, 2.0, 3.0, 1.0])];
-        assert_eq!(interleaved(3, 1, sides).unwrap(), [7.0, 2.0]);
+        let missing = Side::NotHere("no such program".to_owned());
+        let sides = vec![side('o', vec![1.0, 5.0, 9.0, 7.0]), missing, side('p', vec![100.0, 2.0, 3.0, 1.0])];
+        let medians = interleaved(3, 1, sides).unwrap();
+        assert_eq!(medians, [Ok(7.0), Err("no such program".to_owned()), Ok(2.0)]);
         assert_eq!(*calls.borrow(), "opopopop");
     }
 
@@ -193,6 +229,13 @@ mod tests {
         assert!(!finished(21.0, 10.0, Some(2.0), None).holds());
         assert!(!finished(20.0, 10.0, Some(2.0), Some(20.0)).holds());
         assert!(finished(20.0, 10.0, None, None).holds());
+    }
+
+    #[test]
+    fn a_limit_against_a_peer_that_is_not_here_does_not_hold() {
+        let alone = |ratio| Finished { peer: Err("no node".to_owned()), ..finished(1.0, 1.0, ratio, Some(2.0)) };
+        assert!(!alone(Some(4.0)).holds());
+        assert!(alone(None).holds());
     }
 
     #[test]

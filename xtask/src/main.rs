@@ -20,7 +20,9 @@ usage: cargo xtask TASK
 
   tidy           hold the house against its own rules: rooms, crates, licences, lints, words, links
   test [ARGS]    fetch what the tests need, then run all of them; ARGS go to `cargo nextest run`
-  bench [NAME]   build for release, measure against peers, write BENCHMARKS.md; NAME picks rows
+  bench [--only NAME]
+                 build for release, measure against peers, write BENCHMARKS.md; NAME picks a group or rows, and
+                 then nothing is written
 ";
 
 /// What a task ends in; the error is a sentence for the person at the terminal.

@@ -1,6 +1,8 @@
-//! What is measured, and what each may cost. The limits are issue 2's.
+//! What is measured, and what each may cost. The limits are issue 2's, for drafts issue 3's.
 
+mod drafts;
 mod folder;
+mod home;
 mod single;
 
 use super::{Contest, Limit, Row, Unit};
@@ -11,7 +13,7 @@ const PLAIN_WRITE: &str = "temporary file, fsync, rename, fsync of the folder";
 const NO_LIMIT: Limit = Limit { ratio: None, most: None };
 
 pub(super) fn all() -> Vec<Contest> {
-    vec![
+    let mut all = vec![
         single_changes(),
         changes_in_a_row(),
         records(),
@@ -20,11 +22,14 @@ pub(super) fn all() -> Vec<Contest> {
         ten_thousand(),
         twenty_thousand(),
         hundred_thousand(),
-    ]
+    ];
+    all.extend(drafts::all());
+    all
 }
 
 fn single_changes() -> Contest {
     Contest {
+        name: "changes",
         rounds: 200,
         warm: 10,
         prepare: single::changes,
@@ -77,6 +82,7 @@ fn single_changes() -> Contest {
 
 fn changes_in_a_row() -> Contest {
     Contest {
+        name: "changes-in-a-row",
         rounds: 5,
         warm: 1,
         prepare: single::rows_of_changes,
@@ -104,6 +110,7 @@ fn records() -> Contest {
         limit: NO_LIMIT,
     };
     Contest {
+        name: "records",
         rounds: 200,
         warm: 10,
         prepare: single::records,
@@ -130,6 +137,7 @@ fn decisions() -> Contest {
         limit: Limit { ratio: None, most },
     };
     Contest {
+        name: "decisions",
         rounds: 50,
         warm: 2,
         prepare: single::decisions,
@@ -161,6 +169,7 @@ fn decisions() -> Contest {
 
 fn start() -> Contest {
     Contest {
+        name: "command",
         rounds: 100,
         warm: 5,
         prepare: folder::start,
@@ -187,6 +196,7 @@ fn ten_thousand() -> Contest {
         limit: Limit { ratio, most: None },
     };
     Contest {
+        name: "moves-10000",
         rounds: 3,
         warm: 0,
         prepare: |bench| folder::moves(bench, 10_000, true),
@@ -232,6 +242,7 @@ fn ten_thousand() -> Contest {
 
 fn twenty_thousand() -> Contest {
     Contest {
+        name: "moves-20000",
         rounds: 3,
         warm: 0,
         prepare: |bench| folder::moves(bench, 20_000, false),
@@ -258,6 +269,7 @@ fn hundred_thousand() -> Contest {
         limit: Limit { ratio: None, most },
     };
     Contest {
+        name: "memory",
         rounds: 1,
         warm: 0,
         prepare: folder::memory,

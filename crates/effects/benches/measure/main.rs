@@ -4,6 +4,8 @@
 //! - `measure serve DIR` does, for each line on standard input, what the line names, once, and answers with the
 //!   nanoseconds that it took.
 //! - `measure moves FROM TO EVERY` is the plain program that a tidy is held against.
+//! - `measure fill|small|change|write ..` are plain programs that are run bare, in a draft and in other sandboxes
+//!   (`files`).
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -11,6 +13,7 @@
     reason = "a benchmark: it makes its own scratch files, reads the clock, and plays the plain program"
 )]
 
+mod files;
 mod gate;
 mod plain;
 mod protected;
@@ -22,6 +25,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use files::Tree;
+
 /// What goes wrong ends the program, with a sentence.
 type Result<T> = std::result::Result<T, String>;
 
@@ -32,6 +37,17 @@ fn main() -> ExitCode {
         ["serve", dir] => serve(Path::new(dir)),
         ["moves", from, to, every] => {
             every.parse().map_err(said).and_then(|every| plain::moves(Path::new(from), Path::new(to), every))
+        }
+        ["fill", "small", dir] => files::fill_small(Path::new(dir)),
+        ["fill", size, dir, count, folders] => fill(size, Path::new(dir), count, folders),
+        ["small", dir] => files::work_small(Path::new(dir)).map(|took| println!("{took}")),
+        ["change", dir, count, folders, changed] => Tree::new(Path::new(dir), count, folders)
+            .and_then(|tree| files::change(&tree, changed.parse().map_err(said)?)),
+        ["write", dir, count, folders] => {
+            Tree::new(Path::new(dir), count, folders).and_then(|tree| tree.write(|_| 4096))
+        }
+        ["write", "durably", dir, count, folders] => {
+            Tree::new(Path::new(dir), count, folders).and_then(|tree| files::write_durably(&tree))
         }
         // As `cargo bench` runs it.
         _ => {
@@ -46,6 +62,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Makes folders, and so many files of this size in them.
+fn fill(size: &str, dir: &Path, files: &str, folders: &str) -> Result<()> {
+    let (tree, size) = (Tree::new(dir, files, folders)?, size.parse().map_err(said)?);
+    tree.folders()?;
+    tree.write(|_| size)
 }
 
 /// Answers until standard input ends. A side sets itself up when it is first asked.

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
-use std::time::Instant;
 
 use super::super::memory::{Peaks, peaks_of};
 use super::super::{Bench, Side};
+use super::home::{Home, settle, timed};
 use crate::Result;
 
 /// After how many moves the plain program syncs, where it does not after each: as many as Raincoat has under way at once.
@@ -20,7 +20,10 @@ const NAME: &str = "raincoat";
 
 pub(super) fn start(bench: &Bench<'_>) -> Result<Vec<Side>> {
     let ground = Ground::new(bench, 0)?;
-    Ok(vec![Box::new(move || timed(&mut ground.raincoat(&["grants"]))), Box::new(|| timed(&mut Command::new("true")))])
+    Ok(vec![
+        Side::here(move || timed(&mut ground.home.raincoat(&["grants"]))),
+        Side::here(|| timed(&mut Command::new("true"))),
+    ])
 }
 
 /// Tidy, undo, then the plain program there and back: each move durable (where `each`), then in batches. Everybody finds
@@ -31,9 +34,9 @@ pub(super) fn moves(bench: &Bench<'_>, files: usize, each: bool) -> Result<Vec<S
     let folder = ground.folder();
     let side = |command: &dyn Fn(&Ground) -> Command| -> Side {
         let (ground, mut command) = (ground.clone(), command(&ground));
-        Box::new(move || {
+        Side::here(move || {
             let took = timed(&mut command)?;
-            ground.settle()?;
+            settle(&ground.scratch)?;
             Ok(took)
         })
     };
@@ -56,39 +59,36 @@ pub(super) fn memory(bench: &Bench<'_>) -> Result<Vec<Side>> {
     let seen = worker.clone();
     let (one, two, three, four) = (ground.clone(), ground.clone(), ground.clone(), ground);
     Ok(vec![
-        Box::new(move || {
+        Side::here(move || {
             let peaks = quiet_peaks(&mut one.tidy())?;
             worker.set(peaks.child as f64);
             Ok(peaks.own as f64)
         }),
-        Box::new(move || Ok(seen.get())),
-        Box::new(move || Ok(quiet_peaks(&mut two.undo())?.own as f64)),
-        Box::new(move || {
+        Side::here(move || Ok(seen.get())),
+        Side::here(move || Ok(quiet_peaks(&mut two.undo())?.own as f64)),
+        Side::here(move || {
             let peaks = three.tidy_at_a_terminal()?;
             timed(&mut three.plain(&tidied, &three.folder(), BATCH))?;
             Ok(peaks.own as f64)
         }),
-        Box::new(move || {
+        Side::here(move || {
             let (folder, elsewhere) = (four.folder(), four.folder().join("elsewhere"));
             Ok(quiet_peaks(&mut four.plain(&folder, &elsewhere, BATCH))?.own as f64)
         }),
     ])
 }
 
-/// A home of its own, away from the user's, and a granted folder of text files.
+/// A granted folder of text files.
 struct Ground {
-    raincoat: PathBuf,
+    home: Home,
     measure: PathBuf,
     scratch: PathBuf,
 }
 
 impl Ground {
     fn new(bench: &Bench<'_>, files: usize) -> Result<Ground> {
-        let ground = Ground {
-            raincoat: bench.raincoat.to_owned(),
-            measure: bench.measure.to_owned(),
-            scratch: bench.scratch.to_owned(),
-        };
+        let ground =
+            Ground { home: Home::new(bench)?, measure: bench.measure.to_owned(), scratch: bench.scratch.to_owned() };
         let folder = ground.folder();
         let fail = |error: std::io::Error| format!("cannot make a folder of {files} files: {error}");
         std::fs::create_dir(&folder).map_err(fail)?;
@@ -97,9 +97,8 @@ impl Ground {
             text.truncate(FILE_BYTES);
             std::fs::write(folder.join(format!("note-{n:06}.txt")), text).map_err(fail)?;
         }
-        timed(&mut ground.raincoat(&["init", "--no-input"]))?;
-        timed(&mut ground.raincoat(&["grant", &folder.to_string_lossy()]))?;
-        ground.settle()?;
+        timed(&mut ground.home.raincoat(&["grant", &folder.to_string_lossy()]))?;
+        settle(&ground.scratch)?;
         Ok(ground)
     }
 
@@ -119,34 +118,20 @@ impl Ground {
     }
 
     fn tidy(&self) -> Command {
-        self.raincoat(&["do", "tidy", &self.folder().to_string_lossy(), "--yes"])
+        self.home.raincoat(&["do", "tidy", &self.folder().to_string_lossy(), "--yes"])
     }
 
     fn undo(&self) -> Command {
-        self.raincoat(&["undo", "--yes"])
-    }
-
-    fn raincoat(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.raincoat);
-        command.args(args);
-        self.at_home(&mut command);
-        command
-    }
-
-    fn at_home(&self, command: &mut Command) {
-        let dirs = ["CONFIG", "DATA", "STATE", "RUNTIME", "CACHE"];
-        let home = dirs.map(|dir| (format!("XDG_{dir}_{}", if dir == "RUNTIME" { "DIR" } else { "HOME" }), dir));
-        command.env_clear().env("HOME", &self.scratch).env("PATH", "/usr/bin:/bin").env("TERM", "dumb");
-        command.envs(home.map(|(name, dir)| (name, self.scratch.join(dir.to_lowercase()))));
+        self.home.raincoat(&["undo", "--yes"])
     }
 
     /// Tidies at a terminal, which `script` lends, and says yes to the plan as soon as it is asked about. What is typed
     /// before the question is thrown away there, so it is said again until the command ends.
     fn tidy_at_a_terminal(&self) -> Result<Peaks> {
-        let line = format!("{} do tidy {}", self.raincoat.display(), self.folder().display());
+        let line = format!("{} do tidy {}", self.home.program().display(), self.folder().display());
         let mut command = Command::new("script");
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-        self.at_home(&mut command);
+        self.home.inhabit(&mut command);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut looks = 0_u32;
         peaks_of(&mut command, Some(NAME), &mut |child| {
@@ -163,11 +148,6 @@ impl Ground {
         let mut command = Command::new(&self.measure);
         command.arg("moves").arg(from).arg(to).arg(every);
         command
-    }
-
-    /// What one side left for the disk to write is not the next one's to wait for.
-    fn settle(&self) -> Result<()> {
-        timed(Command::new("sync").arg("--file-system").arg(&self.scratch)).map(drop)
     }
 }
 
@@ -186,15 +166,4 @@ fn holder_of(folder: &Path, files: usize) -> Result<PathBuf> {
 
 fn quiet_peaks(command: &mut Command) -> Result<Peaks> {
     peaks_of(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()), None, &mut |_| {})
-}
-
-fn timed(command: &mut Command) -> Result<f64> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let start = Instant::now();
-    let out = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
-    let took = start.elapsed().as_secs_f64();
-    if out.status.success() {
-        return Ok(took);
-    }
-    Err(format!("{command:?} failed: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr)))
 }

@@ -37,7 +37,7 @@ fn sides(bench: &Bench<'_>, asked: &[&'static str]) -> Result<Vec<Side>> {
     let served = Rc::new(RefCell::new(Served::start(bench.measure, bench.scratch)?));
     let side = |what: &'static str| -> Side {
         let served = served.clone();
-        Box::new(move || served.borrow_mut().ask(what))
+        Side::here(move || served.borrow_mut().ask(what))
     };
     Ok(asked.iter().copied().map(side).collect())
 }
