@@ -74,7 +74,7 @@ fn writing(abi: ABI) -> BitFlags<AccessFs> {
 }
 
 /// What an older Landlock does not see, one layer each.
-fn lacking(abi: ABI) -> impl Iterator<Item = Layer> {
+pub(crate) fn lacking(abi: ABI) -> impl Iterator<Item = Layer> {
     const LATER: [(ABI, &str, &str); 4] = [
         (ABI::V3, "landlock-truncate", "a file outside can be cut to nothing by opening it to read with `O_TRUNC`"),
         (ABI::V4, "landlock-tcp", "TCP is not restricted by Landlock; the system call filters refuse sockets"),

@@ -121,6 +121,19 @@ pub struct Program {
     init_pid: u32,
 }
 
+/// A way to send a program signals.
+#[derive(Debug)]
+pub struct ProgramSignals {
+    wire: Wire,
+}
+
+impl ProgramSignals {
+    /// As [`Program::signal`].
+    pub fn send(&self, signal: i32) {
+        let _ = self.wire.send(&Order::Signal(signal), &[]);
+    }
+}
+
 /// Starts this binary again to enclose a program ([`super::enclose_main`], under the first argument
 /// [`super::ENCLOSE`]). Returns as soon as the plan is sent; [`Program::ready`] waits for what it builds.
 ///
@@ -236,6 +249,14 @@ impl Program {
     pub fn signal(&self, signal: i32) {
         // Where the socket is gone there is nobody left to get it.
         let _ = self.wire.send(&Order::Signal(signal), &[]);
+    }
+
+    /// A way to send signals from another thread.
+    ///
+    /// # Errors
+    /// The system's: no descriptor is left.
+    pub fn signals(&self) -> io::Result<ProgramSignals> {
+        Ok(ProgramSignals { wire: Wire::new(self.wire.as_fd().try_clone_to_owned()?) })
     }
 
     /// Lets a stopped program go on.

@@ -5,13 +5,35 @@
 //! namespaces with a first process in them and waits; the first process (init) builds the private root, gives up what
 //! it may do, and stays as the supervisor; the last one is the program. Each dies when the one before it does.
 
+mod caller;
+mod calls;
+mod checks;
+mod disk;
+mod domain;
 mod enclose;
+mod fault;
+mod filter;
+mod init;
 mod keeper;
+mod masks;
+mod mounts;
+mod notify;
 mod plan;
+mod privileges;
+mod rename;
+mod root;
+mod say;
+mod setid;
+mod start;
+mod supervise;
+mod sys;
+mod tree;
+mod watch;
 mod wire;
 
+pub use checks::{Check, Ground, checks};
 pub use enclose::enclose_main;
-pub use keeper::{Event, HeldLayer, LimitKind, Program, Ready, Streams, launch, launch_with};
+pub use keeper::{Event, HeldLayer, LimitKind, Program, ProgramSignals, Ready, Streams, launch, launch_with};
 pub use plan::{Folder, How, Network, Plan, ProgramLimits};
 
 /// The hidden first argument under which the binary runs [`enclose_main`].

@@ -1,0 +1,498 @@
+//! The private root: what the program finds at `/`.
+//!
+//! Two small file systems in memory, one for the skeleton, which is read-only in the end, and one for what the program
+//! may write and nobody keeps (`/tmp`, `/var/tmp`, `/run`, `/dev/shm`, its home). Everything else is a view of
+//! something that is there: system folders, devices, the granted folders.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, openat, readlinkat, symlinkat, unlinkat};
+use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
+use rustix::process::{chdir, fchdir, geteuid, pivot_root, umask};
+
+use super::fault::{self, Or};
+use super::masks::{ETC, Finds, Mask, PROC, SYSTEM};
+use super::mounts::{self, PLAIN, READ_ONLY};
+use super::{Folder, HeldLayer, How, Plan};
+use crate::SandboxFault;
+
+const LAYER: &str = "private root";
+
+/// Bytes of the skeleton: folders, links, and empty files.
+const SKELETON: &str = "1m";
+
+/// Where the second file system stands while views of its folders are made. The program never sees it.
+const PRIVATE: &[u8] = b".private";
+
+/// What is left to hold on to, and to know.
+pub(super) struct Root {
+    /// `/proc`, with every process in it, and nowhere to be found inside.
+    pub(super) proc: OwnedFd,
+    /// The file system of what nobody keeps.
+    pub(super) private: OwnedFd,
+    /// The drafts' upper directories.
+    pub(super) uppers: Vec<OwnedFd>,
+    /// Where the program may write, as it sees it.
+    pub(super) writable: Vec<Vec<u8>>,
+    /// What could not be had.
+    pub(super) lacking: Vec<HeldLayer>,
+}
+
+/// Something of the machine's, opened before anything is mounted over anything.
+enum Source {
+    Link(Vec<u8>),
+    View(OwnedFd),
+}
+
+/// A folder's parts, opened likewise.
+enum Parts {
+    Draft { lower: Vec<OwnedFd>, upper: OwnedFd, work: OwnedFd },
+    Fixed(OwnedFd),
+    File(OwnedFd),
+    View(OwnedFd),
+    Empty,
+}
+
+/// Builds it, and makes it this process's root. The old one is gone then.
+pub(super) fn build(plan: &Plan) -> Result<Root, SandboxFault> {
+    let mask = umask(Mode::empty());
+    let built = build_all(plan);
+    umask(mask);
+    built
+}
+
+fn build_all(plan: &Plan) -> Result<Root, SandboxFault> {
+    // Nothing that is mounted here may show outside, and nothing that is mounted outside from now on may show here.
+    mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .or_else(|error| Err(fault::namespaces(error.into())))?;
+    let system = SYSTEM.iter().filter_map(|name| system_folder(name).transpose()).collect::<Result<Vec<_>, _>>()?;
+    let devices = DEVICES.iter().map(|name| device(name)).collect::<Result<Vec<_>, _>>()?;
+    let processors =
+        mounts::outside(b"/sys/devices/system/cpu").and_then(|cpu| mounts::view_with(cpu.as_fd(), READ_ONLY));
+    let parts = plan.folders.iter().map(parts).collect::<Result<Vec<_>, _>>()?;
+
+    let root = mounts::new(c"tmpfs", &[("size", Some(SKELETON)), ("mode", Some("0755"))], PLAIN).or_fault(
+        LAYER,
+        "make a file system in memory",
+        NO_FIX,
+    )?;
+    let cover =
+        mounts::outside(b"/usr").or_else(|_| mounts::outside(b"/etc")).or_fault(LAYER, "find `/usr`", NO_FIX)?;
+    mounts::put(root.as_fd(), cover.as_fd()).or_fault(LAYER, "mount it", NO_FIX)?;
+    let mut build = Build { plan, root: root.as_fd(), writable: Vec::new(), uppers: Vec::new(), lacking: Vec::new() };
+    let private = build.private()?;
+    build.system(system)?;
+    build.masks(ETC, b"")?;
+    let proc = build.proc()?;
+    build.devices(devices)?;
+    build.plain_folders()?;
+    if let Ok(processors) = processors {
+        build.put(processors, b"/sys/devices/system/cpu", 0o755)?;
+    }
+    for (folder, parts) in plan.folders.iter().zip(parts) {
+        build.folder(folder, parts)?;
+    }
+    build.hide()?;
+    build.tidy()?;
+    let Build { writable, uppers, lacking, .. } = build;
+    enter(root.as_fd())?;
+    Ok(Root { proc, private, uppers, writable, lacking })
+}
+
+const NO_FIX: &str = "run `raincoat doctor` to see what this machine allows";
+
+fn system_folder(name: &str) -> Result<Option<(String, Source)>, SandboxFault> {
+    let path = format!("/{name}");
+    let Ok(fd) = mounts::outside(path.as_bytes()) else { return Ok(None) };
+    let what = || format!("show `{path}`");
+    let source = match mounts::kind(fd.as_fd()).or_fault(LAYER, what(), NO_FIX)? {
+        FileType::Symlink => {
+            Source::Link(readlinkat(&fd, c"", Vec::new()).or_fault(LAYER, what(), NO_FIX)?.into_bytes())
+        }
+        FileType::Directory => {
+            Source::View(mounts::view_with(fd.as_fd(), READ_ONLY).or_fault(LAYER, what(), NO_FIX)?)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some((name.to_owned(), source)))
+}
+
+/// Devices without state of anybody's.
+const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
+
+fn device(name: &&'static str) -> Result<(&'static str, OwnedFd), SandboxFault> {
+    let path = format!("/dev/{name}");
+    let view = mounts::outside(path.as_bytes()).and_then(|fd| {
+        let view = mounts::view(fd.as_fd(), false)?;
+        mounts::restrict(view.as_fd(), MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
+        Ok(view)
+    });
+    Ok((name, view.or_fault(LAYER, format!("show `{path}`"), NO_FIX)?))
+}
+
+const GRANT_AGAIN: &str = "see that the folder is there and yours, and try again";
+
+fn parts(folder: &Folder) -> Result<Parts, SandboxFault> {
+    let shown = raincoat_types::display_bytes(&folder.at);
+    let clean = folder.at.first() == Some(&b'/')
+        && folder.at.len() > 1
+        && folder.at.split(|byte| *byte == b'/').all(|part| part != b"..");
+    if !clean {
+        return Err(fault::fault(LAYER, format!("`{shown}` cannot be granted"), "name a folder beneath `/`"));
+    }
+    let open = |path: &[u8]| {
+        let what = format!("open `{}`", raincoat_types::display_bytes(path));
+        mounts::outside(path).or_fault(LAYER, what, GRANT_AGAIN)
+    };
+    let dir = |of: &OwnedFd, name: &str| {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(of, name, flags, Mode::empty())
+    };
+    match &folder.how {
+        How::Draft { place } => {
+            let place = open(place)?;
+            let part = |name: &str| {
+                dir(&place, name).or_fault(LAYER, format!("open `{name}` of the draft of `{shown}`"), GRANT_AGAIN)
+            };
+            let (upper, work) = (part("upper")?, part("work")?);
+            let mut lower: Vec<OwnedFd> = dir(&place, "mask").into_iter().collect();
+            lower.push(open(&folder.at)?);
+            Ok(Parts::Draft { lower, upper, work })
+        }
+        How::ReadOnly => {
+            let it = open(&folder.at)?;
+            match mounts::kind(it.as_fd()).or_fault(LAYER, format!("look at `{shown}`"), GRANT_AGAIN)? {
+                FileType::Directory => Ok(Parts::Fixed(it)),
+                FileType::RegularFile => mounts::view_with(it.as_fd(), READ_ONLY)
+                    .or_fault(LAYER, format!("show `{shown}`"), GRANT_AGAIN)
+                    .map(Parts::File),
+                _ => Err(fault::fault(LAYER, format!("`{shown}` is no folder and no file"), "grant another")),
+            }
+        }
+        How::Kept { place } => mounts::view_with(open(place)?.as_fd(), PLAIN)
+            .or_fault(LAYER, format!("show `{shown}`"), GRANT_AGAIN)
+            .map(Parts::View),
+        How::Empty => Ok(Parts::Empty),
+    }
+}
+
+struct Build<'a> {
+    plan: &'a Plan,
+    root: BorrowedFd<'a>,
+    writable: Vec<Vec<u8>>,
+    uppers: Vec<OwnedFd>,
+    lacking: Vec<HeldLayer>,
+}
+
+impl Build<'_> {
+    /// The second file system. A little larger than the limits, so that the limit is told of before it is full.
+    fn private(&mut self) -> Result<OwnedFd, SandboxFault> {
+        const ROOM: u64 = 16 << 20;
+        let size = self.plan.limits.disk.min(self.plan.limits.memory).saturating_add(ROOM).to_string();
+        let private = mounts::new(c"tmpfs", &[("size", Some(&size)), ("mode", Some("0700"))], PLAIN).or_fault(
+            LAYER,
+            "make a file system in memory",
+            NO_FIX,
+        )?;
+        let at = mounts::folder(self.root, PRIVATE, 0o700).or_fault(LAYER, "make a folder", NO_FIX)?;
+        mounts::put(private.as_fd(), at.as_fd()).or_fault(LAYER, "mount a file system in memory", NO_FIX)?;
+        let empty = mounts::file(self.root, EMPTY_FILE, 0o000, b"").or_fault(LAYER, "make a file", NO_FIX)?;
+        drop(empty);
+        mounts::make(self.root, EMPTY_FOLDER, 0o555).or_fault(LAYER, "make a folder", NO_FIX)?;
+        Ok(private)
+    }
+
+    fn system(&self, system: Vec<(String, Source)>) -> Result<(), SandboxFault> {
+        for (name, source) in system {
+            match source {
+                Source::Link(target) => {
+                    symlinkat(target, self.root, name.as_str()).or_fault(LAYER, format!("link `/{name}`"), NO_FIX)?;
+                }
+                Source::View(view) => self.put(view, name.as_bytes(), 0o755)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn masks(&self, masks: &[Mask], beneath: &[u8]) -> Result<(), SandboxFault> {
+        for mask in masks {
+            let path = [beneath, mask.path.as_bytes()].concat();
+            if mask.path.contains('*') {
+                for path in self.matching(&path) {
+                    self.mask(&path, mask.finds)?;
+                }
+            } else {
+                self.mask(&path, mask.finds)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names that a pattern with one `*` stands for.
+    fn matching(&self, pattern: &[u8]) -> Vec<Vec<u8>> {
+        let Some(at) = pattern.iter().rposition(|byte| *byte == b'/') else { return Vec::new() };
+        let (folder, name) =
+            (pattern.get(..at).unwrap_or_default(), pattern.get(at.saturating_add(1)..).unwrap_or_default());
+        let mut ends = name.splitn(2, |byte| *byte == b'*');
+        let (first, last) = (ends.next().unwrap_or_default(), ends.next().unwrap_or_default());
+        let entries = mounts::inside(self.root, folder)
+            .and_then(|dir| mounts::readable(dir.as_fd()))
+            .and_then(|dir| Ok(rustix::fs::Dir::new(dir)?));
+        // A folder that cannot be listed cannot be listed by the program either.
+        let names =
+            entries.into_iter().flatten().filter_map(Result::ok).map(|entry| entry.file_name().to_bytes().to_vec());
+        names
+            .filter(|name| name.starts_with(first) && name.ends_with(last))
+            .map(|name| [folder, b"/", &name].concat())
+            .collect()
+    }
+
+    fn mask(&self, path: &[u8], finds: Finds) -> Result<(), SandboxFault> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(target) = openat(self.root, path, flags, Mode::empty()) else { return Ok(()) };
+        let what = || format!("mask `/{}`", raincoat_types::display_bytes(path));
+        let kind = mounts::kind(target.as_fd()).or_fault(LAYER, what(), NO_FIX)?;
+        let view = match (finds, kind) {
+            (_, FileType::Symlink) => return Ok(()),
+            (Finds::Nothing, _) if !self.may_use(path) => return Ok(()),
+            (Finds::Nothing, FileType::Directory) => self.own(EMPTY_FOLDER),
+            (Finds::Nothing, _) => self.own(EMPTY_FILE),
+            (Finds::ReadOnly, _) if path != b"proc/sys" && !self.may_use(path) => return Ok(()),
+            (Finds::ReadOnly, _) => mounts::view_with(target.as_fd(), READ_ONLY),
+            (Finds::Words(words), _) => {
+                let name = [b".", path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()].concat();
+                return mounts::file(self.root, &name, 0o444, words.as_bytes())
+                    .and_then(|_| mounts::put(self.own(&name)?.as_fd(), target.as_fd()))
+                    .and_then(|()| Ok(unlinkat(self.root, name.as_slice(), AtFlags::empty())?))
+                    .or_fault(LAYER, what(), NO_FIX);
+            }
+        };
+        view.and_then(|view| mounts::put(view.as_fd(), target.as_fd())).or_fault(LAYER, what(), NO_FIX)
+    }
+
+    /// Whether the program could read or write it. Root could anything.
+    fn may_use(&self, path: &[u8]) -> bool {
+        let may = |access| accessat(self.root, path, access, AtFlags::EACCESS).is_ok();
+        geteuid().is_root() || may(Access::READ_OK) || may(Access::WRITE_OK)
+    }
+
+    /// A view of something in the skeleton, not to be written.
+    fn own(&self, name: &[u8]) -> std::io::Result<OwnedFd> {
+        mounts::view_with(mounts::inside(self.root, name)?.as_fd(), READ_ONLY)
+    }
+
+    fn proc(&self) -> Result<OwnedFd, SandboxFault> {
+        const FIX: &str = "in a container, allow a new /proc (Docker: `--security-opt systempaths=unconfined`)";
+        let noexec = PLAIN | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        // Hidden from the program are processes that it may not look into: the supervisor. The supervisor itself needs
+        // to count those too that hide.
+        let all = mounts::new(c"proc", &[], noexec).or_fault("proc", "mount a new /proc", FIX)?;
+        // 4: what it may not trace. 2, of older kernels, makes an exception for a group that root is in.
+        let shown = mounts::new(c"proc", &[("hidepid", Some("4"))], noexec)
+            .or_else(|_| mounts::new(c"proc", &[("hidepid", Some("2"))], noexec))
+            .or_fault("proc", "mount a new /proc that hides processes", FIX)?;
+        self.put(shown, b"proc", 0o555)?;
+        self.masks(PROC, b"proc/")?;
+        Ok(all)
+    }
+
+    fn devices(&mut self, devices: Vec<(&str, OwnedFd)>) -> Result<(), SandboxFault> {
+        let dev = mounts::folder(self.root, b"dev", 0o755).or_fault(LAYER, "make `/dev`", NO_FIX)?;
+        for (name, view) in devices {
+            let what = || format!("show `/dev/{name}`");
+            let onto = mounts::file(dev.as_fd(), name.as_bytes(), 0o666, b"").or_fault(LAYER, what(), NO_FIX)?;
+            mounts::put(view.as_fd(), onto.as_fd()).or_fault(LAYER, what(), NO_FIX)?;
+        }
+        let mut options = vec![("ptmxmode", Some("0666")), ("mode", Some("0620"))];
+        if geteuid().is_root() {
+            options.push(("gid", Some("5")));
+        }
+        let noexec = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let terminals = mounts::new(c"devpts", &options, noexec).or_fault(LAYER, "mount `/dev/pts`", NO_FIX)?;
+        self.put(terminals, b"dev/pts", 0o755)?;
+        for (name, target) in [
+            ("ptmx", "pts/ptmx"),
+            ("fd", "/proc/self/fd"),
+            ("stdin", "/proc/self/fd/0"),
+            ("stdout", "/proc/self/fd/1"),
+            ("stderr", "/proc/self/fd/2"),
+        ] {
+            symlinkat(target, &dev, name).or_fault(LAYER, format!("link `/dev/{name}`"), NO_FIX)?;
+        }
+        self.plain(b"/dev/shm", b"shm", 0o1777)
+    }
+
+    fn plain_folders(&mut self) -> Result<(), SandboxFault> {
+        self.plain(b"/tmp", b"tmp", 0o1777)?;
+        self.plain(b"/var/tmp", b"var-tmp", 0o1777)?;
+        self.plain(b"/run", b"run", 0o755)?;
+        let run = format!("/run/user/{}", geteuid().as_raw());
+        mounts::folder(self.root, run.as_bytes(), 0o700).or_fault(LAYER, "make a runtime folder", NO_FIX)?;
+        let home = &self.plan.home;
+        let system = SYSTEM.iter().any(|name| {
+            let folder = mounts::relative(home).split(|byte| *byte == b'/').next().unwrap_or_default();
+            folder == name.as_bytes()
+        });
+        // A service's home may be `/`, or lie among the system folders. It is no home then.
+        if mounts::relative(home) != b"." && !system {
+            self.plain(&home.clone(), b"home", 0o700)?;
+        }
+        Ok(())
+    }
+
+    /// A folder of the program's own, gone with it.
+    fn plain(&mut self, at: &[u8], name: &[u8], mode: u32) -> Result<(), SandboxFault> {
+        let what = || format!("make `{}`", raincoat_types::display_bytes(at));
+        let path = [PRIVATE, b"/", name].concat();
+        let view = mounts::folder(self.root, &path, mode)
+            .and_then(|folder| mounts::view(folder.as_fd(), false))
+            .or_fault(LAYER, what(), NO_FIX)?;
+        self.put(view, at, 0o755)?;
+        self.writable.push(at.to_vec());
+        Ok(())
+    }
+
+    fn folder(&mut self, folder: &Folder, parts: Parts) -> Result<(), SandboxFault> {
+        let shown = raincoat_types::display_bytes(&folder.at);
+        match parts {
+            Parts::Draft { lower, upper, work } => {
+                let layers: Vec<_> = lower.iter().map(AsFd::as_fd).collect();
+                let readable = mounts::readable(upper.as_fd()).or_fault(LAYER, "open a draft", GRANT_AGAIN)?;
+                let overlay = mounts::overlay(&layers, Some((upper.as_fd(), work.as_fd())), PLAIN)
+                    .map_err(|error| no_overlay(&folder.at, error))?;
+                self.uppers.push(readable);
+                self.put(overlay, &folder.at, 0o755)?;
+                self.writable.push(folder.at.clone());
+            }
+            Parts::Fixed(it) => {
+                let empty = mounts::inside(self.root, EMPTY_FOLDER).or_fault(LAYER, "find a folder", NO_FIX)?;
+                // An overlay has sockets of its own: whoever listens at one in the folder is not reached.
+                let view = match mounts::overlay(&[it.as_fd(), empty.as_fd()], None, READ_ONLY) {
+                    Ok(overlay) => overlay,
+                    Err(error) => {
+                        self.lacking.push(HeldLayer {
+                            name: "read-only-sockets".to_owned(),
+                            enforced: false,
+                            why: format!("sockets in `{shown}` can be connected to: no overlay is possible ({error})"),
+                            fix: "grant folders that nothing is mounted in".to_owned(),
+                        });
+                        mounts::view_with(it.as_fd(), READ_ONLY).or_fault(
+                            LAYER,
+                            format!("show `{shown}`"),
+                            GRANT_AGAIN,
+                        )?
+                    }
+                };
+                self.put(view, &folder.at, 0o755)?;
+            }
+            Parts::File(view) => {
+                let path = mounts::relative(&folder.at);
+                let at = path.iter().rposition(|byte| *byte == b'/');
+                let (above, name) = at.map_or((&b"."[..], path), |at| {
+                    (path.get(..at).unwrap_or_default(), path.get(at.saturating_add(1)..).unwrap_or_default())
+                });
+                let what = || format!("show `{shown}`");
+                let onto = mounts::inside(self.root, path).or_else(|_| {
+                    let above = mounts::folder(self.root, above, 0o755)?;
+                    mounts::file(above.as_fd(), name, 0o644, b"")
+                });
+                let onto = onto.or_fault(LAYER, what(), NO_FIX)?;
+                mounts::put(view.as_fd(), onto.as_fd()).or_fault(LAYER, what(), NO_FIX)?;
+            }
+            Parts::View(view) => {
+                self.put(view, &folder.at, 0o755)?;
+                self.writable.push(folder.at.clone());
+            }
+            Parts::Empty => {
+                let name = format!("empty-{}", self.writable.len());
+                self.plain(&folder.at, name.as_bytes(), 0o700)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hide(&self) -> Result<(), SandboxFault> {
+        let within = |path: &[u8]| {
+            self.plan.folders.iter().any(|folder| {
+                path.strip_prefix(folder.at.as_slice()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            })
+        };
+        for hidden in self.plan.hidden.iter().filter(|path| within(path)) {
+            let Ok(onto) = mounts::inside(self.root, hidden) else { continue };
+            let view = self.own(EMPTY_FOLDER);
+            view.and_then(|view| mounts::put(view.as_fd(), onto.as_fd())).or_fault(
+                LAYER,
+                format!("hide `{}`", raincoat_types::display_bytes(hidden)),
+                NO_FIX,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, mount: OwnedFd, at: &[u8], mode: u32) -> Result<(), SandboxFault> {
+        let what = || format!("show `{}`", raincoat_types::display_bytes(at));
+        let onto = mounts::folder(self.root, at, mode).or_fault(LAYER, what(), NO_FIX)?;
+        mounts::put(mount.as_fd(), onto.as_fd()).or_fault(LAYER, what(), NO_FIX)
+    }
+
+    /// What was only for building goes, and the skeleton is not to be changed.
+    fn tidy(&self) -> Result<(), SandboxFault> {
+        let gone = || -> std::io::Result<()> {
+            let private = mounts::inside(self.root, PRIVATE)?;
+            let name = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&private));
+            unmount(name, UnmountFlags::DETACH)?;
+            drop(private);
+            unlinkat(self.root, PRIVATE, AtFlags::REMOVEDIR)?;
+            for (name, flags) in [(EMPTY_FILE, AtFlags::empty()), (EMPTY_FOLDER, AtFlags::REMOVEDIR)] {
+                unlinkat(self.root, name, flags)?;
+            }
+            mounts::restrict(self.root, READ_ONLY)
+        };
+        gone().or_fault(LAYER, "close it", NO_FIX)
+    }
+}
+
+const EMPTY_FILE: &[u8] = b".empty-file";
+const EMPTY_FOLDER: &[u8] = b".empty";
+
+fn no_overlay(at: &[u8], error: std::io::Error) -> SandboxFault {
+    let shown = raincoat_types::display_bytes(at);
+    let nested = mounted_within(at);
+    if let Some(first) = nested {
+        return fault::fault(
+            "draft",
+            format!("another file system is mounted in `{shown}`, at `{first}`; a draft cannot cover both"),
+            "grant folders that nothing is mounted in",
+        );
+    }
+    fault::fault(
+        "draft",
+        format!("no overlay over `{shown}`: {error}"),
+        "keep the draft on a file system such as ext4, xfs, btrfs or tmpfs; a kernel of 5.11 or newer is needed",
+    )
+}
+
+/// The first thing that is mounted beneath a folder.
+fn mounted_within(at: &[u8]) -> Option<String> {
+    let beneath = [at, b"/"].concat();
+    let table = fault::text(CWD, c"/proc/self/mountinfo")?;
+    let mut points = table.lines().filter_map(|line| line.split(' ').nth(4));
+    points
+        .find(|point| point.as_bytes().starts_with(&beneath))
+        .map(|point| raincoat_types::display_bytes(point.as_bytes()))
+}
+
+/// The new root becomes the root; the old one is detached.
+fn enter(root: BorrowedFd<'_>) -> Result<(), SandboxFault> {
+    let enter = || -> rustix::io::Result<()> {
+        fchdir(root)?;
+        pivot_root(c".", c".")?;
+        unmount(c".", UnmountFlags::DETACH)?;
+        chdir(c"/")
+    };
+    enter().map_err(std::io::Error::from).or_fault(
+        LAYER,
+        "enter the new root",
+        "raincoat cannot enclose programs from within a chroot; start it outside",
+    )
+}
