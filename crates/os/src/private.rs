@@ -159,6 +159,37 @@ impl PrivateDir {
         Ok(Some(out))
     }
 
+    /// A whole file that a person wrote here for us; `None` where there is none. It may be a symlink to a file that
+    /// they keep elsewhere, as long as nobody else could have written it.
+    ///
+    /// # Errors
+    /// The system's error; `PermissionDenied` where the file belongs to somebody else or others may write in it;
+    /// `FileTooLarge` where it has more than `max` bytes; `InvalidInput` where it is no regular file.
+    pub fn read_trusted(&self, name: &str, max: u64) -> io::Result<Option<Vec<u8>>> {
+        // A FIFO is not waited at.
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC | OFlags::RDONLY;
+        let fd = match fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let stat = fs::fstat(&fd)?;
+        if fs::FileType::from_raw_mode(stat.st_mode) != fs::FileType::RegularFile {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        let me = rustix::process::geteuid();
+        if (stat.st_uid != me.as_raw() && stat.st_uid != 0) || stat.st_mode & 0o022 != 0 {
+            let why = "it belongs to somebody else, or others may write in it";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
+        let mut out = Vec::new();
+        io::Read::read_to_end(&mut io::Read::take(std::fs::File::from(fd), max.saturating_add(1)), &mut out)?;
+        if out.len() as u64 > max {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {max} bytes")));
+        }
+        Ok(Some(out))
+    }
+
     /// Puts a file of these bytes in the place of `name`, durably and all at once: after a crash there is the old
     /// file or the new one.
     ///
