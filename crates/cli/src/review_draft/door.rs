@@ -1,7 +1,7 @@
 //! The way to the person's terminal: frames out, keys in. It is put back as it was when this goes, in a panic too.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,11 +33,6 @@ pub(crate) trait Door {
 
     /// Throws away what was typed and not taken yet.
     fn forget(&mut self);
-}
-
-/// Whether a screen can be shown: both ends are a terminal.
-pub(crate) fn at_terminal() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
 /// The process's terminal.
@@ -86,7 +81,7 @@ impl Drop for Terminal<'_> {
 
 impl Door for Terminal<'_> {
     fn size(&self) -> (u16, u16) {
-        size(io::stdout().as_fd()).map_or((80, 24), |(rows, columns)| (columns, rows))
+        size(io::stderr().as_fd()).map_or((80, 24), |(rows, columns)| (columns, rows))
     }
 
     fn show(&mut self, frame: &Buffer) -> io::Result<()> {
@@ -128,10 +123,11 @@ impl Door for Terminal<'_> {
     }
 }
 
+/// Where questions are asked: standard error. Standard output is for data.
 fn write(bytes: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()
+    let mut stderr = io::stderr().lock();
+    stderr.write_all(bytes)?;
+    stderr.flush()
 }
 
 /// What turns the frame that is shown into the next one.

@@ -2,10 +2,11 @@
 
 use raincoat_types::display_bytes;
 use ratatui_core::buffer::Buffer;
+use ratatui_core::layout::Position;
 use ratatui_core::style::{Color, Modifier, Style};
-use ratatui_core::text::Span;
 
 use super::door::area;
+use super::fit::{cut, from, padded, width, wrapped};
 use super::look::{Kind, Line, Look, hunk_taken};
 use super::model::{Choice, Entry, Mark, Resolution};
 use super::screen::{Mode, Screen};
@@ -13,31 +14,36 @@ use super::sides::{Row, Sides};
 use super::tree::Node;
 use crate::view::size;
 
-/// Columns to a tab stop.
-const TAB: usize = 4;
+/// Lines of the foot.
+const FOOT_MOST: usize = 4;
 /// Columns from which a line of the tree has its size.
 const SIZED: usize = 32;
 
 /// The keys, explained.
-pub(super) const HELP: &[&str] = &[
-    "The tree: every change of the draft, by folder.",
-    "  A created   M modified   D deleted   T another kind   m metadata only",
-    "  ! dangerous: a protected name, off until taken by itself",
-    "  C conflict: your folder changed meanwhile",
-    "  S special: a socket, device or FIFO, cannot be committed",
-    "  [x] accepted  [ ] left  [~] in part  [1] [2] [3] [4] a conflict, settled",
+const HELP: &[&str] = &[
+    "A created, M modified, D deleted, T another kind, m metadata only",
+    "! dangerous: a protected name, left until taken by itself",
+    "C conflict: your folder changed meanwhile",
+    "S special: a socket, device or FIFO; cannot be committed",
+    "[x] accepted, [ ] left, [~] in part, [1] to [4] a conflict, settled, [-] cannot be",
     "",
-    "up down j k       move               left right h l   fold, unfold",
-    "PgUp PgDn g G     further            tab              into the difference, and back",
-    "space             accept or leave a file, all in a folder, or a hunk",
-    "a / n             accept all / none (of those that the filter shows)",
-    "!                 to the next change that must be decided by itself",
-    "/                 show only paths with a text in them; escape shows all",
-    "1 2 3             a conflict: keep mine, keep theirs, keep both",
-    "4                 a conflict: both side by side, and the merge of them",
-    "enter             commit what is accepted (asks first; can be undone)",
-    "q                 leave the draft as it is",
+    "up down j k: move; PgUp PgDn g G: further",
+    "left right h l: fold, unfold; in a difference: sideways",
+    "tab: into the difference, and back",
+    "space: accept or leave a file, all in a folder, or a hunk",
+    "a, n: accept all, none (of what the filter shows)",
+    "!: to the next that must be decided by itself",
+    "/: only paths with a text in them; escape shows all",
+    "1, 2, 3: a conflict: keep mine, theirs, both",
+    "4: a conflict: both sides, and their merge",
+    "enter: commit what is accepted; asks first, can be undone",
+    "q: leave the draft as it is",
 ];
+
+/// The keys, explained, in lines that fit.
+pub(super) fn help_lines(columns: u16) -> Vec<String> {
+    HELP.iter().flat_map(|line| wrapped(line, usize::from(columns))).collect()
+}
 
 /// The styles, with or without colours.
 #[derive(Clone, Copy)]
@@ -84,11 +90,11 @@ struct Pane<'a> {
 impl Pane<'_> {
     /// One line, cut where it does not fit.
     fn line(&mut self, row: usize, text: &str, style: Style) {
-        if let Ok(row) = u16::try_from(row)
-            && row < self.height
-        {
+        let Ok(row) = u16::try_from(row) else { return };
+        let at = Position::new(self.x, self.y.saturating_add(row));
+        if row < self.height && self.buffer.area.contains(at) {
             let text = cut(text, usize::from(self.width));
-            self.buffer.set_stringn(self.x, self.y + row, text, usize::from(self.width), style);
+            self.buffer.set_stringn(at.x, at.y, text, usize::from(self.width), style);
         }
     }
 
@@ -105,22 +111,21 @@ pub(super) fn frame(screen: &Screen<'_>) -> Buffer {
     let theme = Theme { colour: screen.colour };
     let mut whole = Pane { buffer: &mut buffer, x: 0, y: 0, width, height };
     whole.bar(0, &head(screen), Style::new().add_modifier(Modifier::REVERSED));
-    let last = usize::from(height.saturating_sub(1));
-    if last > 0 {
-        let (words, style) = foot(screen, theme);
-        whole.line(last, &words, style);
-    }
     let left = if screen.is_wide() { (width * 2 / 5).min(64) } else { width };
     match &screen.mode {
         Mode::Help(top) => help(&mut inner(&mut buffer, 0, width), *top),
         Mode::Sides(sides) => draw_sides(&mut inner(&mut buffer, 0, width), sides, theme),
         _ if screen.is_wide() => {
             tree(&mut inner(&mut buffer, 0, left), screen, theme);
+            for row in 0..usize::from(height) {
+                inner(&mut buffer, left, 1).line(row, "│", theme.kind(Kind::Aside));
+            }
             look(&mut inner(&mut buffer, left + 1, width.saturating_sub(left + 1)), screen, theme);
         }
         _ if screen.inside => look(&mut inner(&mut buffer, 0, width), screen, theme),
         _ => tree(&mut inner(&mut buffer, 0, width), screen, theme),
     }
+    foot(&mut Pane { buffer: &mut buffer, x: 0, y: 0, width, height }, screen, theme);
     buffer
 }
 
@@ -150,46 +155,60 @@ fn head(screen: &Screen<'_>) -> String {
     out
 }
 
-fn foot(screen: &Screen<'_>, theme: Theme) -> (String, Style) {
+/// What can be done now, what came of the last key, or the question: as many lines from the bottom as it needs.
+fn foot(pane: &mut Pane<'_>, screen: &Screen<'_>, theme: Theme) {
     let bold = Style::new().add_modifier(Modifier::BOLD);
-    let dim = Style::new().add_modifier(Modifier::DIM);
-    match &screen.mode {
+    let (words, style) = match &screen.mode {
         Mode::Ask => (question(screen), bold),
         Mode::Filter => (format!("/{}_", display_bytes(screen.list.filter().as_bytes())), bold),
-        _ if !screen.message.is_empty() => (display_bytes(screen.message.as_bytes()), theme.fg(Color::Yellow)),
-        Mode::Help(_) => ("any key: back".to_owned(), dim),
-        Mode::Sides(sides) if sides.can_merge() => {
-            ("1 mine  2 theirs  3 both  enter merge  tab turn  esc back".to_owned(), dim)
+        // Names in it are made safe where it is put together.
+        _ if !screen.message.is_empty() => (screen.message.clone(), theme.fg(Color::Yellow)),
+        _ => {
+            let hint = hint(screen);
+            pane.bar(usize::from(pane.height).saturating_sub(1), hint, Style::new().add_modifier(Modifier::DIM));
+            return;
         }
-        Mode::Sides(_) => ("1 mine  2 theirs  3 both  esc back".to_owned(), dim),
-        Mode::Browse if screen.inside => {
-            ("space take  j/k hunk  tab back  enter commit  q leave  ? help".to_owned(), dim)
-        }
-        Mode::Browse => ("space take  tab look  / filter  enter commit  q leave  ? help".to_owned(), dim),
+    };
+    let lines = wrapped(&words, usize::from(pane.width));
+    let room = usize::from(pane.height).saturating_sub(1).min(FOOT_MOST);
+    let skip = lines.len().saturating_sub(room);
+    let from = usize::from(pane.height).saturating_sub(lines.len() - skip);
+    for (row, line) in lines.iter().skip(skip).enumerate() {
+        pane.bar(from + row, line, style);
     }
 }
 
-/// Counts, and that it can be taken back; the short form where there is no room.
+fn hint(screen: &Screen<'_>) -> &'static str {
+    let conflict = || screen.entry().and_then(|n| screen.entries.get(n)).is_some_and(|entry| entry.conflict.is_some());
+    match (&screen.mode, screen.is_wide()) {
+        (Mode::Help(_), _) => "any key: back",
+        (Mode::Sides(sides), true) if sides.can_merge() => "1 mine  2 theirs  3 both  enter merge  tab turn  esc back",
+        (Mode::Sides(sides), false) if sides.can_merge() => "1 2 3  enter merge  tab turn  esc back",
+        (Mode::Sides(_), _) => "1 mine  2 theirs  3 both  esc back",
+        (_, true) if conflict() => "1 mine  2 theirs  3 both  4 merge  enter commit  q leave  ? help",
+        (_, false) if conflict() => "1 mine  2 theirs  3 both  4 merge  ?",
+        (_, true) if screen.inside => "space take  j/k hunk  tab back  enter commit  q leave  ? help",
+        (_, false) if screen.inside => "space take  j/k hunk  tab back  ?",
+        (_, true) => "space take  tab look  / filter  enter commit  q leave  ? help",
+        (_, false) => "space tab /  enter commit  q leave  ?",
+    }
+}
+
+/// Counts, what is left out, and that it can be taken back.
 fn question(screen: &Screen<'_>) -> String {
     let total = screen.tree.total();
-    let count = size::of(total.taken as u64, "change", "changes");
-    let apart = match total.apart {
-        0 => String::new(),
-        n => format!(", {} undecided left out", size::count(n as u64)),
-    };
-    let merges = match screen.merges() {
-        0 => String::new(),
-        n => format!(", {}", size::of(n as u64, "merge", "merges")),
-    };
-    let long = format!("commit {count}{merges}{apart}? it can be undone with `raincoat undo` [y/N]");
-    if width(&long) <= usize::from(screen.size.0) {
-        return long;
+    let mut words = format!("commit {}", size::of(total.taken as u64, "change", "changes"));
+    if total.merges > 0 {
+        words.push_str(&format!(", {} of them merged", size::count(total.merges as u64)));
     }
-    format!("commit {count} (can be undone)? [y/N]")
+    if total.apart > 0 {
+        words.push_str(&format!(", {} undecided left out", size::count(total.apart as u64)));
+    }
+    words + "? it can be undone with `raincoat undo` [y/N]"
 }
 
 fn help(pane: &mut Pane<'_>, top: usize) {
-    for (row, line) in HELP.iter().skip(top).take(usize::from(pane.height)).enumerate() {
+    for (row, line) in help_lines(pane.width).iter().skip(top).take(usize::from(pane.height)).enumerate() {
         pane.line(row, line, Style::new());
     }
 }
@@ -350,61 +369,4 @@ fn side_line(row: &Row, mine: bool, theme: Theme) -> (String, Style) {
         (false, false) => '+',
     };
     (text.as_ref().map_or(String::new(), |text| format!("{sign}{text}")), theme.kind(kind))
-}
-
-fn width(text: &str) -> usize {
-    Span::raw(text).width()
-}
-
-/// The text with its tabs as spaces, from a column on.
-fn from(text: &str, column: usize) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut at = 0;
-    for c in text.chars() {
-        let mut bytes = [0; 4];
-        let (piece, wide) = match c {
-            '\t' => (" ", TAB - at % TAB),
-            c => {
-                let piece: &str = c.encode_utf8(&mut bytes);
-                (piece, width(piece))
-            }
-        };
-        let seen = (at + wide).saturating_sub(at.max(column));
-        match c {
-            '\t' => (0..seen).for_each(|_| out.push(' ')),
-            // What reaches over the edge is a space.
-            _ if seen < wide => (0..seen).for_each(|_| out.push(' ')),
-            _ if at >= column => out.push_str(piece),
-            _ => {}
-        }
-        at += wide;
-    }
-    out
-}
-
-/// As much of a text as fits, with `…` where some does not.
-fn cut(text: &str, columns: usize) -> String {
-    // A column at least to a byte of ASCII; what is longer than this cannot fit.
-    if text.len() <= columns && text.is_ascii() || width(text) <= columns {
-        return text.to_owned();
-    }
-    let mut out = String::new();
-    let mut used = 0;
-    for c in text.chars() {
-        let wide = width(c.encode_utf8(&mut [0; 4]));
-        if used + wide + 1 > columns {
-            break;
-        }
-        used += wide;
-        out.push(c);
-    }
-    if columns > 0 {
-        out.push('…');
-    }
-    out
-}
-
-fn padded(text: &str, columns: usize) -> String {
-    let missing = columns.saturating_sub(width(text));
-    format!("{text}{}", " ".repeat(missing))
 }

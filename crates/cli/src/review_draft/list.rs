@@ -28,10 +28,9 @@ impl List {
         let open = tree.nodes().iter().enumerate();
         let open = open.map(|(at, node)| node.depth == 0 || node.end - at <= OPEN_MOST).collect();
         let mut list =
-            List { rows: Vec::new(), open, cursor: 0, top: 0, height: 1, filter: String::new(), shown: None };
+            List { rows: Vec::new(), open, cursor: 0, top: 0, height: usize::MAX, filter: String::new(), shown: None };
         list.find(tree, entries);
-        // The first change, where there is one above the fold.
-        list.cursor = list.rows.iter().position(|n| tree.node(*n).is_some_and(|node| node.depth > 0)).unwrap_or(0);
+        list.find_first(tree, |_| true);
         list
     }
 
@@ -105,6 +104,17 @@ impl List {
     pub(crate) fn set_filter(&mut self, filter: String, tree: &Tree, entries: &[Entry]) {
         self.filter = filter;
         self.find(tree, entries);
+        if let Some(shown) = self.shown.take() {
+            self.find_first(tree, |n| shown.get(n) == Some(&true));
+            self.shown = Some(shown);
+        }
+    }
+
+    /// To the first visible change of which this holds; else to the top.
+    fn find_first(&mut self, tree: &Tree, holds: impl Fn(usize) -> bool) {
+        let is_it = |n: &usize| tree.node(*n).and_then(|node| node.entry).is_some_and(&holds);
+        self.cursor = self.rows.iter().position(is_it).unwrap_or(0);
+        self.follow();
     }
 
     /// To the next change, after the cursor and then from the top, of which `wanted` holds; folders around it are

@@ -2,8 +2,10 @@
 //! leaves files, folders and hunks and settles conflicts; and the same as plain text and JSON where there is no
 //! terminal. What the changes are comes from a [`Source`]; what becomes of the answers is for who asked.
 
+mod acts;
 mod door;
 mod draw;
+mod fit;
 mod keys;
 mod list;
 mod look;
@@ -13,14 +15,13 @@ mod screen;
 mod sides;
 mod tree;
 
-pub(crate) use door::at_terminal;
 pub(crate) use model::{Blob, Choice, Content, Entry, Mark, Opened, Resolution, Source};
 pub(crate) use plain::{json, print};
 
 use crate::error::{Result, system};
 use crate::signals;
 
-/// Shows the changes on the terminal and asks; where there is one ([`at_terminal`]). `None` where the person left
+/// Shows the changes on the terminal, which standard input and standard error are, and asks. `None` where the person left
 /// without committing, or the terminal went away: the draft stays as it is. Else one choice for each entry, in the
 /// source's order; a conflict that nobody settled is rejected.
 ///

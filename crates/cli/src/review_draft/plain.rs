@@ -5,29 +5,37 @@ use serde_json::{Map, Value, json as value};
 use super::look::{Kind, Look};
 use super::model::{Content, Entry, Source};
 use crate::json::put_path;
-use crate::out::Out;
+use crate::out::{Out, Style};
 use crate::view::{size, visible};
 
 /// Prints the changes as text, in the order of their paths; with their differences where `diff`.
 pub(crate) fn print(source: &mut dyn Source, out: &mut Out, diff: bool) {
-    let order = order(source.entries());
+    let style = out.style;
+    lines(source, style, diff, &mut |text| {
+        out.line(text);
+        !out.gone()
+    });
+}
+
+/// Gives the changes as lines of text, in the order of their paths; with their differences where `diff`. `line` takes
+/// each and says whether anybody still reads.
+pub(super) fn lines(source: &mut dyn Source, style: Style, diff: bool, line: &mut dyn FnMut(&str) -> bool) {
     let mut folder = None;
-    for n in &order {
-        let Some(entry) = source.entries().get(*n).cloned() else { continue };
-        if out.gone() {
-            return;
-        }
+    for n in order(source.entries()) {
+        let Some(entry) = source.entries().get(n).cloned() else { continue };
         if folder != Some(entry.folder) {
             folder = Some(entry.folder);
             let path = source.folders().get(entry.folder).map(|path| raincoat_types::display_bytes(path));
-            out.line(&out.style.bold(&format!("{}:", path.unwrap_or_default())));
+            line(&style.bold(&format!("{}:", path.unwrap_or_default())));
         }
-        out.line(&entry_line(&entry, out));
+        if !line(&entry_line(&entry, style)) {
+            return;
+        }
         if diff {
-            differences(&entry, &Look::new(&entry, &source.open(*n)), out);
+            differences(&entry, &Look::new(&entry, &source.open(n)), style, line);
         }
     }
-    out.line(&totals(source.entries()));
+    line(&totals(source.entries()));
 }
 
 fn order(entries: &[Entry]) -> Vec<usize> {
@@ -36,7 +44,7 @@ fn order(entries: &[Entry]) -> Vec<usize> {
     order
 }
 
-fn entry_line(entry: &Entry, out: &Out) -> String {
+fn entry_line(entry: &Entry, style: Style) -> String {
     let slash = if entry.is_folder || entry.was_folder { "/" } else { "" };
     let mut line = format!("  {}{} {}{slash}", entry.mark.letter(), entry.flag(), entry.path.display());
     let (before, after) = (entry.size_before.unwrap_or(0), entry.size_after.unwrap_or(0));
@@ -50,24 +58,24 @@ fn entry_line(entry: &Entry, out: &Out) -> String {
     let reasons =
         [why("special", &entry.special), why("conflict", &entry.conflict), why("dangerous", &entry.dangerous)];
     for reason in reasons.into_iter().flatten() {
-        line.push_str(&out.style.yellow(&reason));
+        line.push_str(&style.yellow(&reason));
     }
     line
 }
 
-fn differences(entry: &Entry, look: &Look, out: &mut Out) {
+fn differences(entry: &Entry, look: &Look, style: Style, out: &mut dyn FnMut(&str) -> bool) {
     let reasons = [&entry.special, &entry.conflict, &entry.dangerous].into_iter().flatten().count();
     // Why it is flagged stands in its line already.
     for line in look.lines.iter().skip(reasons) {
         let text = match line.kind {
-            Kind::Old => out.style.red(&line.text),
-            Kind::New => out.style.green(&line.text),
-            Kind::Hunk(_) => out.style.cyan(&line.text),
-            Kind::Aside => out.style.dim(&line.text),
-            Kind::Warning => out.style.yellow(&line.text),
+            Kind::Old => style.red(&line.text),
+            Kind::New => style.green(&line.text),
+            Kind::Hunk(_) => style.cyan(&line.text),
+            Kind::Aside => style.dim(&line.text),
+            Kind::Warning => style.yellow(&line.text),
             Kind::Plain => line.text.clone(),
         };
-        out.line(&text);
+        out(&text);
     }
 }
 

@@ -2,6 +2,7 @@
 //! out live here: what lies in a new folder needs the folder, and a folder only goes when all in it goes.
 
 use super::model::{Choice, Entry, Resolution};
+use crate::view::visible;
 
 /// The tree and the choices. Nodes stand in the order in which they are shown: a folder, then all in it.
 #[derive(Clone, Debug)]
@@ -10,6 +11,7 @@ pub(crate) struct Tree {
     choices: Vec<Choice>,
     /// Where each entry stands.
     node_of: Vec<usize>,
+    total: Count,
 }
 
 /// A line of the tree: a granted folder, a folder, or a change.
@@ -36,8 +38,10 @@ pub(crate) struct Count {
     pub(crate) taken: usize,
     /// Of which all is taken.
     pub(crate) whole: usize,
-    /// That are not plain, and not taken.
+    /// That could be taken, but only by a word of their own, and are not decided.
     pub(crate) apart: usize,
+    /// Conflicts to be merged.
+    pub(crate) merges: usize,
 }
 
 impl Tree {
@@ -45,7 +49,7 @@ impl Tree {
     /// is not.
     pub(crate) fn new(folders: &[Vec<u8>], entries: &[Entry]) -> Tree {
         let choices = entries.iter().map(|entry| if entry.plain() { Choice::Accept } else { Choice::Reject }).collect();
-        let mut tree = Tree { nodes: Vec::new(), choices, node_of: vec![0; entries.len()] };
+        let mut tree = Tree { nodes: Vec::new(), choices, node_of: vec![0; entries.len()], total: Count::default() };
         tree.grow(folders, entries);
         tree.settle(entries);
         tree
@@ -133,7 +137,7 @@ impl Tree {
 
     /// Everything, counted.
     pub(crate) fn total(&self) -> Count {
-        self.nodes.iter().filter(|node| node.parent.is_none()).fold(Count::default(), |sum, node| sum.plus(node.count))
+        self.total
     }
 
     /// A node's changes taken, or left where all that may be taken so already is. Of a folder those that are `shown`.
@@ -202,8 +206,10 @@ impl Tree {
             Choice::Hunks(on) if !on.contains(&true) => Choice::Reject,
             other => other,
         };
+        if choice.takes() || matches!(choice, Choice::Conflict(_)) {
+            may_be(entry, &choice)?;
+        }
         if choice.takes() {
-            may_be_taken(entry, &choice)?;
             let needed = self.needed(entries, at)?;
             for other in needed {
                 if let Some(slot) = self.choices.get_mut(other) {
@@ -282,6 +288,7 @@ impl Tree {
             }
         }
         self.nodes.iter_mut().for_each(|node| node.count = Count::default());
+        self.total = Count::default();
         for at in (0..self.nodes.len()).rev() {
             let Some(node) = self.nodes.get_mut(at) else { continue };
             if let Some((n, entry)) = node.entry.and_then(|n| Some((n, entries.get(n)?)))
@@ -294,12 +301,14 @@ impl Tree {
                     entries: 1,
                     taken: usize::from(choice.takes()),
                     whole: usize::from(choice.takes_all()),
-                    apart: usize::from(!entry.plain() && *choice == Choice::Reject),
+                    apart: usize::from(!entry.plain() && entry.special.is_none() && *choice == Choice::Reject),
+                    merges: usize::from(*choice == Choice::Conflict(Resolution::Merge)),
                 });
             }
             let (count, parent) = (node.count, node.parent);
-            if let Some(parent) = parent.and_then(|parent| self.nodes.get_mut(parent)) {
-                parent.count = parent.count.plus(count);
+            match parent.and_then(|parent| self.nodes.get_mut(parent)) {
+                Some(parent) => parent.count = parent.count.plus(count),
+                None => self.total = self.total.plus(count),
             }
         }
     }
@@ -312,14 +321,15 @@ impl Count {
             taken: self.taken + other.taken,
             whole: self.whole + other.whole,
             apart: self.apart + other.apart,
+            merges: self.merges + other.merges,
         }
     }
 }
 
-/// Whether an entry by itself may be taken so.
-fn may_be_taken(entry: &Entry, choice: &Choice) -> Result<(), String> {
-    if let Some(why) = &entry.special {
-        return Err(format!("it cannot be committed: {why}"));
+/// Whether this may be said of an entry, whatever is around it.
+fn may_be(entry: &Entry, choice: &Choice) -> Result<(), String> {
+    if let Some(why) = entry.special.as_ref().filter(|_| choice.takes()) {
+        return Err(format!("it cannot be committed: {}", visible::single(why)));
     }
     match (choice, entry.conflict.is_some()) {
         (Choice::Conflict(_), true) | (Choice::Accept | Choice::Hunks(_) | Choice::Reject, false) => {}
