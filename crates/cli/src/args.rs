@@ -54,7 +54,11 @@ pub(crate) enum Command {
     )]
     Init,
     /// Say for every layer of protection whether it is enforced here, and why
-    Doctor,
+    Doctor {
+        /// Try to break out of a real draft, technique by technique, and show that each attempt works outside of it
+        #[arg(long)]
+        prove: bool,
+    },
     /// Grant a folder to agents: nothing at all is reachable before
     #[command(after_long_help = "Examples:\n  raincoat grant ~/Downloads\n  \
         raincoat grant ~/Documents --read-only --until 2h --for agent:default\n  \
@@ -69,6 +73,45 @@ pub(crate) enum Command {
     },
     /// Do a task: a recipe by name, or a task in words for the agent with a model
     Do(Do),
+    /// Run a program or another agent on a private copy of your folders; keep all, some or none of what it did
+    #[command(after_long_help = EXEC_HELP)]
+    Exec(Exec),
+    /// An interactive shell in a draft
+    #[command(after_long_help = "Example:\n  raincoat shell --in ~/Projects/site")]
+    Shell(Enclosed),
+    /// List the open drafts
+    Drafts,
+    /// Look through what a draft would change, and choose
+    #[command(after_long_help = "At a terminal it is a screen: arrows move, space accepts or rejects a file or a hunk, \
+        enter commits, q leaves the draft as it is. Elsewhere, or with --plain, it prints the list and the diffs.")]
+    Review {
+        /// The run's id or its beginning; the newest draft where none is given
+        run: Option<String>,
+        /// Print instead of showing a screen
+        #[arg(long)]
+        plain: bool,
+    },
+    /// Put what a draft changed in its place: all of what was chosen, or nothing; undo takes it back
+    #[command(after_long_help = COMMIT_HELP)]
+    Commit(Commit),
+    /// Throw a draft away
+    Discard {
+        /// The run's id or its beginning
+        #[arg(required_unless_present = "all")]
+        run: Option<String>,
+        /// Every draft whose program has ended
+        #[arg(long, conflicts_with = "run")]
+        all: bool,
+    },
+    /// Stop a run, or all of them, at once: the kill switch, from any terminal
+    Stop {
+        /// The run's id or its beginning
+        #[arg(required_unless_present = "all")]
+        run: Option<String>,
+        /// Every run under way
+        #[arg(long, conflicts_with = "run")]
+        all: bool,
+    },
     /// Undo a run, or one operation of it; an undo is a run too, so it can be undone
     #[command(after_long_help = "What somebody changed since is left as it is and listed (exit code 5); --overwrite \
         puts it back all the same, and keeps what it replaces in the journal.\n\nExamples:\n  raincoat undo\n  \
@@ -105,6 +148,13 @@ pub(crate) enum Command {
     /// Keys of providers
     #[command(subcommand)]
     Key(Key),
+    /// List the profiles (what known programs need in a draft), or show one
+    #[command(after_long_help = "One of your own is a file NAME.toml in profiles/ beside config.toml, writable by you \
+        alone; it wins over one that came with raincoat.\n\nExamples:\n  raincoat profiles\n  raincoat profiles claude-code")]
+    Profiles {
+        /// Which one to show
+        name: Option<String>,
+    },
     /// Set or change the passphrase
     Passphrase,
     /// Forget the cached unlock: the next command asks for the passphrase
@@ -175,6 +225,107 @@ pub(crate) struct Do {
     /// Show the plan, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+const EXEC_HELP: &str = "The program sees the folders as they are, writes into a draft of them, and nothing of yours \
+changes until the draft is committed. Its exit code is passed on.\n\nExamples:\n  raincoat exec -- make\n  \
+raincoat exec --profile claude-code -- claude\n  \
+raincoat exec --in ~/Projects/site --net registry.npmjs.org --commit success -- npm ci\n  \
+raincoat exec --read ~/Photos --in ~/Albums --limit mem=2G,time=10m -- ./sort.py";
+
+const COMMIT_HELP: &str = "What changed in the folder meanwhile is a conflict, and nothing is committed until you say \
+what becomes of it: --conflict keep-mine leaves your file, keep-theirs takes the draft's, keep-both puts the draft's \
+beside yours, merge merges text three ways. Protected names (hooks, shell start-up files, editor and agent \
+configuration) are left out unless named with --dangerous.\n\nExamples:\n  raincoat commit 01KA8Z3W\n  \
+raincoat commit 01KA8Z3W --only 'src/**' --except '*.lock'";
+
+/// What a program is enclosed in.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Enclosed {
+    /// A folder that it works on, in a draft; the current one where none is given. May be given several times
+    #[arg(long = "in", value_name = "DIR")]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// A folder that it may read, as it is; may be given several times
+    #[arg(long = "read", value_name = "DIR")]
+    pub(crate) reads: Vec<PathBuf>,
+    /// What it may reach of the network: none, or hosts (HOST, HOST:PORT, *.HOST) joined by commas
+    #[arg(long, value_name = "none|HOST,...", value_delimiter = ',')]
+    pub(crate) net: Vec<String>,
+    /// What it may use up: cpu=SECS, mem=SIZE, procs=N, disk=SIZE, time=SPAN, files=N, joined by commas
+    #[arg(long, value_name = "LIMIT=..", value_delimiter = ',')]
+    pub(crate) limit: Vec<String>,
+    /// What becomes of the draft at the end: ask, commit after success, commit always, or never (it stays open)
+    #[arg(long, value_name = "WHEN", default_value = "ask")]
+    pub(crate) commit: When,
+    /// A profile: what a known agent or tool needs (`raincoat profiles` lists them)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// A variable that it gets from your environment, or NAME=VALUE; may be given several times
+    #[arg(long = "env", value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<OsString>,
+    /// Run nothing where a layer of protection is missing, or a check of the enclosure fails
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// A program to run in a draft.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Exec {
+    #[command(flatten)]
+    pub(crate) enclosed: Enclosed,
+    /// The command and its arguments, after `--`
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// When a draft is committed by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum When {
+    /// Ask at the end; where nobody can be asked, leave it open
+    Ask,
+    /// If the program ended with 0
+    Success,
+    /// However it ended
+    Always,
+    /// Leave it open
+    Never,
+}
+
+/// What of a draft is to be committed.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Commit {
+    /// The run's id or its beginning; the newest draft where none is given
+    pub(crate) run: Option<String>,
+    /// Only what matches; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+    /// Not what matches; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) except: Vec<String>,
+    /// A changed file with a protected name that is to be committed all the same; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) dangerous: Vec<PathBuf>,
+    /// What becomes of files that were changed in the folder meanwhile
+    #[arg(long, value_name = "HOW", default_value = "refuse")]
+    pub(crate) conflict: OnConflict,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What becomes of a conflict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum OnConflict {
+    /// Commit nothing
+    Refuse,
+    /// Your file stays as it is
+    KeepMine,
+    /// The draft's file takes its place (yours can be had back by undo)
+    KeepTheirs,
+    /// The draft's file is put beside yours
+    KeepBoth,
+    /// Text is merged three ways; what cannot be is refused
+    Merge,
 }
 
 /// What to take back.

@@ -60,6 +60,11 @@ const LIMITS: &[Number] = numbers! {
     symlinks: u32, 0, 40, "symlinks followed in one path";
     worker_memory: u64, 256 << 20, 1 << 46, "bytes of address space of a worker";
     worker_cpu_secs: u32, 10, 31_536_000, "seconds of processor time of a worker";
+    program_memory: u64, 16 << 20, 1 << 46, "bytes of memory of a program in a draft, within three quarters of all";
+    program_processes: u32, 1, 1 << 22, "processes and threads of a program in a draft";
+    program_disk: u64, 1 << 20, 1 << 46, "bytes that a program may write into its draft";
+    program_files: u32, 16, 1 << 20, "open descriptors of each process of a program in a draft";
+    program_refusals: u32, 1, 1 << 20, "refusals of one program that are told apart";
 };
 
 /// The file as it is first written: every setting with its default, commented out.

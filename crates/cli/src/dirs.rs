@@ -24,6 +24,10 @@ pub(crate) struct Env {
     pub(crate) plain: bool,
     /// `TMPDIR`, for the demo's scratch home.
     pub(crate) temp: PathBuf,
+    /// `SHELL`, for `raincoat shell`.
+    pub(crate) shell: Option<OsString>,
+    /// All of it, of which a program in a draft gets what is on a list.
+    pub(crate) all: Vec<(OsString, OsString)>,
 }
 
 /// Each variable and what it does, for the man page.
@@ -47,7 +51,18 @@ impl Env {
             passphrase_file: get("RAINCOAT_PASSPHRASE_FILE").map(PathBuf::from),
             plain: get("NO_COLOR").is_some() || get("TERM").is_some_and(|term| term == "dumb"),
             temp: get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from),
+            shell: get("SHELL"),
+            all: std::env::vars_os().collect(),
         }
+    }
+
+    /// The person's home directory.
+    ///
+    /// # Errors
+    /// Where `HOME` is no absolute path.
+    pub(crate) fn home_dir(&self) -> Result<PathBuf> {
+        let home = self.home.as_ref().map(PathBuf::from).filter(|home| home.is_absolute());
+        home.ok_or_else(|| system("find your home directory", "HOME is not set to an absolute path; set it"))
     }
 
     /// Our directories.

@@ -27,6 +27,8 @@ pub(crate) enum Exit {
     Bug,
     /// The person stopped it.
     Stopped,
+    /// As a program in a draft ended.
+    Program(u8),
 }
 
 /// Each exit code and what it means.
@@ -47,7 +49,10 @@ pub(crate) const TABLE: &[(Exit, u8, &str)] = &[
 impl Exit {
     /// The number that the shell sees.
     pub(crate) fn code(self) -> u8 {
-        TABLE.iter().find(|(exit, _, _)| *exit == self).map_or(70, |(_, code, _)| *code)
+        match self {
+            Exit::Program(code) => code,
+            _ => TABLE.iter().find(|(exit, _, _)| *exit == self).map_or(70, |(_, code, _)| *code),
+        }
     }
 
     /// The code for an error of this class.
@@ -73,6 +78,7 @@ pub(crate) fn table() -> String {
     for (_, code, meaning) in TABLE {
         text.push_str(&format!("  {code:>3}  {meaning}\n"));
     }
+    text.push_str("`exec` and `shell` end as the program did: with its code, or 128 and the number of the signal.\n");
     text
 }
 
@@ -88,6 +94,6 @@ mod tests {
         assert!(codes.is_sorted());
         assert_eq!(Exit::of(Class::Locked).code(), 4);
         assert_eq!(Exit::Stopped.code(), 130);
-        assert_eq!(table().lines().count(), TABLE.len() + 1);
+        assert_eq!(table().lines().count(), TABLE.len() + 2);
     }
 }

@@ -2,11 +2,12 @@
 //! them, and a test holds the two together.
 
 use raincoat_runtime::{
-    AuditLine, AuditReport, Check, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView,
-    ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, UndoReport,
+    AuditLine, AuditReport, Check, CommitReport, DraftLine, DraftState, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView,
+    ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped,
+    UndoReport,
 };
 use raincoat_types::wire::PlanStep;
-use raincoat_types::{Digest, RunStatus, Timestamp, display_bytes};
+use raincoat_types::{Digest, RunId, RunStatus, Timestamp, display_bytes};
 use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
@@ -48,6 +49,61 @@ pub(crate) fn grant(grant: &GrantRecord, now: Timestamp) -> Value {
 /// A layer of protection.
 pub(crate) fn check(check: &Check) -> Value {
     json!({ "name": check.name, "state": state(check.state), "why": check.why, "fix": check.fix })
+}
+
+/// A run that was stopped.
+pub(crate) fn stopped(stopped: &Stopped) -> Value {
+    json!({ "type": "stopped", "run": stopped.run.to_string(), "in_good_order": stopped.in_good_order })
+}
+
+/// A draft that was thrown away.
+pub(crate) fn discarded(run: RunId) -> Value {
+    json!({ "type": "discarded", "run": run.to_string() })
+}
+
+/// An open draft.
+pub(crate) fn draft(line: &DraftLine) -> Value {
+    let (state, code, why) = match &line.state {
+        DraftState::Live => ("running", None, None),
+        DraftState::Ended(code) => ("ended", Some(*code), None),
+        DraftState::Interrupted => ("interrupted", None, None),
+        DraftState::Damaged(why) => ("damaged", None, Some(why.clone())),
+    };
+    let folder = |path: &Vec<u8>| {
+        let mut out = Map::new();
+        put_path(&mut out, path);
+        Value::Object(out)
+    };
+    json!({
+        "type": "draft",
+        "run": line.run.to_string(),
+        "command": line.command,
+        "began": line.began.map(rfc3339),
+        "state": state,
+        "code": code,
+        "why": why,
+        "entries": line.entries,
+        "bytes": line.bytes,
+        "counted_all": line.counted_all,
+        "folders": line.folders.iter().map(folder).collect::<Vec<_>>(),
+    })
+}
+
+/// A commit of a draft.
+pub(crate) fn committed(report: &CommitReport, exit: Exit) -> Value {
+    let told = |all: &[(String, String)]| -> Vec<Value> {
+        all.iter().map(|(path, why)| json!({ "path": path, "why": why })).collect()
+    };
+    json!({
+        "type": "commit",
+        "run": report.run.to_string(),
+        "status": status(report.status),
+        "changes": report.changes,
+        "refused": told(&report.refused),
+        "conflicts": told(&report.conflicts),
+        "summary": report.summary,
+        "exit": exit.code(),
+    })
 }
 
 /// The word for a layer's state.

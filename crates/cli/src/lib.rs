@@ -10,13 +10,16 @@ mod config;
 mod console;
 mod demo;
 mod dirs;
+mod enclosed;
 mod error;
 mod exit;
+mod globs;
 mod json;
 mod out;
+mod passage;
+mod profiles;
 mod prompt;
 mod review;
-#[allow(dead_code, reason = "the command `review` is not wired yet")]
 mod review_draft;
 mod signals;
 mod time;
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
             return code(raincoat_runtime::worker_main(&rest));
         }
         Some("probe") => return code(raincoat_runtime::probe_main()),
+        Some(raincoat_runtime::ENCLOSE) => return code(raincoat_runtime::enclose_main()),
         _ => {}
     }
     for missing in raincoat_runtime::harden() {

@@ -4,17 +4,21 @@
 //!
 //! A command makes a [`Keeper`], asks it for what it needs, and gives it a [`Console`] to speak to the person by.
 
+mod commit;
 mod config;
 mod console;
 mod converse;
 mod doctor;
+mod drafts;
 mod error;
+mod exec;
 mod folders;
 mod grants;
 mod home;
 mod inspect;
 mod judge;
 mod keeper;
+mod live;
 mod plan;
 mod providers;
 mod recovery;
@@ -23,15 +27,19 @@ mod session;
 mod undo;
 mod worker;
 
+pub use commit::{Adoption, CommitAsk, CommitReport, DraftSource};
 pub use config::Config;
 pub use console::{Answer, Console, PlanView, StepFact};
 pub use doctor::{Check, Report};
+pub use drafts::{DraftChange, DraftLine, DraftMark, DraftState, OpenDraft, Pick, Sides};
 pub use error::{Class, Error};
+pub use exec::{ExecAsk, ExecReport, Passage, Refused, Signals};
 pub use folders::FolderAsk;
 pub use grants::GrantAsk;
 pub use home::Home;
 pub use inspect::{AuditLine, AuditReport, FileDiff, OpLine, RunDetails, RunLine};
 pub use keeper::{Ask, Keeper, Opened, Unlocker};
+pub use live::{Stopped, stop};
 pub use providers::{KeyLine, ProviderTest};
 pub use recovery::Recovered;
 pub use run::{RunAsk, RunReport};
@@ -39,7 +47,11 @@ pub use undo::{UndoAsk, UndoReport, UndoStepView};
 pub use worker::{harden, probe_main, worker_main};
 
 pub use raincoat_agent::recipes::{OptionInfo, RECIPES, RecipeInfo, Values, check_options};
+pub use raincoat_draft::text;
 pub use raincoat_model::{NativeTools, ProviderConfig};
+pub use raincoat_net::proxy::ProxyRules;
 pub use raincoat_os::{PrivateDir, SystemClock, absolute, scratch, snapshot, terminal};
 pub use raincoat_policy::GrantRecord;
+pub use raincoat_os::process::{machine_memory, stop_here};
+pub use raincoat_sandbox::program::{ENCLOSE, ProgramLimits, enclose_main};
 pub use raincoat_sandbox::{Layer, LayerState};

@@ -1,18 +1,23 @@
 //! After a crash: every run whose keeper died is looked at, its pending operations finished or rolled back, and the
 //! person told.
 
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use raincoat_audit::Event;
 use raincoat_effects::Start;
+use raincoat_effects::commit::{Begin, CarriedThrough, Lying, Point, Source};
 use raincoat_effects::thread::EffectsThread;
-use raincoat_journal::{Interrupted, Order};
-use raincoat_types::{OpRecord, OpResult, RunEnd, RunId, RunStatus};
+use raincoat_journal::{Interrupted, NoteKind, Order};
+use raincoat_os::Root;
+use raincoat_types::{OpRecord, OpResult, RunEnd, RunId, RunKind, RunStatus};
 
 use crate::session::Session;
-use crate::{Error, Keeper};
+use crate::{Class, Error, Keeper};
 
 /// An interrupted run that was settled.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,6 +37,9 @@ pub struct Recovered {
 impl Keeper {
     pub(crate) fn recover(&self, session: &Session, interrupted: Interrupted) -> Result<Recovered, Error> {
         let run = interrupted.header.run;
+        if let RunKind::Commit { .. } = interrupted.header.kind {
+            return self.recover_commit(session, interrupted);
+        }
         let (mut finished, mut rolled_back) = (0, 0);
         let mut words = String::new();
         if !interrupted.pending.is_empty() || !interrupted.header.roots.is_empty() {
@@ -68,6 +76,82 @@ impl Keeper {
         session.recorder.log(vec![Event::Recovered { run, what: words.clone() }]).map_err(Error::store)?;
         session.recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
         Ok(Recovered { run, goal: interrupted.header.goal, finished, rolled_back, words })
+    }
+
+    /// A commit is carried through, or all of it is taken back: never a part.
+    fn recover_commit(&self, session: &Session, interrupted: Interrupted) -> Result<Recovered, Error> {
+        let (run, goal) = (interrupted.header.run, interrupted.header.goal.clone());
+        let (words, status, finished, rolled_back) = match self.carry_through(session, &interrupted) {
+            Ok(through) => {
+                let count = u32::try_from(through.results.len()).unwrap_or(u32::MAX);
+                let results = through.results;
+                session
+                    .recorder
+                    .journal(move |journal| journal.settle_all(&results))
+                    .map_err(Error::store)?
+                    .map_err(Error::store)?;
+                let mut words = match (through.forward, count) {
+                    (true, _) => format!("the commit {run} (`{goal}`) was interrupted and has been carried through; take it back with: raincoat undo {run}"),
+                    (false, 0) => format!("the commit {run} (`{goal}`) was interrupted before anything was changed; commit again"),
+                    (false, _) => format!("the commit {run} (`{goal}`) was interrupted; nothing of it stands; commit again"),
+                };
+                for more in through.words {
+                    words.push_str("; ");
+                    words.push_str(&more);
+                }
+                if through.forward { (words, RunStatus::Done, count, 0) } else { (words, RunStatus::Interrupted, 0, count) }
+            }
+            // A folder is away, or the disk fails: the commit stays as it is until that is mended.
+            Err(error) => {
+                let words = format!("the commit {run} (`{goal}`) was interrupted and cannot be settled yet; {error}");
+                return Ok(Recovered { run, goal, finished: 0, rolled_back: 0, words });
+            }
+        };
+        let end = RunEnd { run, at: self.clock.now(), status, summary: words.clone() };
+        session.recorder.log(vec![Event::Recovered { run, what: words.clone() }]).map_err(Error::store)?;
+        session.recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
+        Ok(Recovered { run, goal, finished, rolled_back, words })
+    }
+
+    fn carry_through(&self, session: &Session, interrupted: &Interrupted) -> Result<CarriedThrough, Error> {
+        let run = interrupted.header.run;
+        let (point, records) = session
+            .recorder
+            .journal(move |journal| {
+                let mut point: Option<Vec<u8>> = None;
+                journal.for_each_note(run, NoteKind::CommitPoint, |bytes| point = Some(bytes.to_vec()))?;
+                let mut records: Vec<OpRecord> = Vec::new();
+                journal.for_each_op(run, Order::Forward, |record| {
+                    records.push(record);
+                    ControlFlow::Continue(())
+                })?;
+                Ok::<_, raincoat_journal::JournalError>((point, records))
+            })
+            .map_err(Error::store)?
+            .map_err(Error::store)?;
+        let point = match point {
+            Some(bytes) => Some(Point::read(&bytes).ok_or_else(|| {
+                Error::new(Class::Damaged, "its commit point is of another version of raincoat; settle it with that one")
+            })?),
+            None => None,
+        };
+        let folders = self.recorded_folders(&interrupted.header.roots)?;
+        let sources = point.as_ref().map_or_else(Vec::new, |point| point.sources().iter().map(|at| found(at.as_ref())).collect());
+        let stays = point.as_ref().is_some_and(Point::stays);
+        let start = Start {
+            run,
+            folders: folders.folders,
+            names: Box::new(folders.names),
+            limits: self.config.limits.clone(),
+            recorder: session.recorder.clone(),
+            clock: self.clock.clone(),
+            stop: Arc::new(AtomicBool::new(false)),
+        };
+        let thread = EffectsThread::for_commit(start, &folders.writable, Begin { sources, stays }).map_err(Error::store)?;
+        thread
+            .call(move |effects| effects.recover_commit(point.as_ref(), &records))
+            .map_err(Error::store)?
+            .map_err(|failure| Error::new(Class::Conflict, failure.message))
     }
 
     /// On a confined thread, as when the run itself worked.
@@ -112,4 +196,17 @@ impl Keeper {
             .map_err(Error::store)?;
         Ok(results)
     }
+}
+
+/// One folder's part of the draft, if it is where it was, and the same.
+fn found(lying: Option<&Lying>) -> Option<Source> {
+    let lying = lying?;
+    let open = |path: &[u8], identity| {
+        Root::open(Path::new(OsStr::from_bytes(path))).ok().filter(|root| root.identity() == identity)
+    };
+    Some(Source {
+        upper: open(&lying.upper, lying.upper_identity)?,
+        stage: open(&lying.stage, lying.stage_identity)?,
+        ended: lying.ended,
+    })
 }

@@ -19,6 +19,7 @@ use crate::console::Console;
 use crate::converse::Conversation;
 use crate::folders::{FolderAsk, RunFolders, with_provider};
 use crate::judge::Judge;
+use crate::live::Live;
 use crate::plan::Hands;
 use crate::session::Session;
 use crate::{Class, Error, Keeper, worker};
@@ -85,6 +86,7 @@ impl Keeper {
         folders.compiled = Arc::new(folders.compiled.with_policy(policy));
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
+        let _live = Live::begin(&self.state, run)?;
         let recorder = session.recorder.speaking_for(About::run(run, actor.clone()));
         let door = match &provider {
             Some((config, key)) => {

@@ -60,8 +60,13 @@ impl Keeper {
 
     /// Appends events outside any run.
     pub(crate) fn log_alone(&self, events: Vec<Event>) -> Result<(), Error> {
+        self.log_about(&About::NOTHING, events)
+    }
+
+    /// Appends events about a run that is over.
+    pub(crate) fn log_about(&self, about: &About, events: Vec<Event>) -> Result<(), Error> {
         let mut audit = self.open_audit()?;
-        audit.append(&About::NOTHING, &events).map_err(Error::store)?;
+        audit.append(about, &events).map_err(Error::store)?;
         audit.close().map_err(Error::store)?;
         Ok(())
     }

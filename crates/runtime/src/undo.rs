@@ -16,6 +16,7 @@ use raincoat_types::{
 use crate::console::Console;
 use crate::error::Fault;
 use crate::judge::Judge;
+use crate::live::Live;
 use crate::session::Session;
 use crate::{Class, Error, Keeper};
 
@@ -135,6 +136,7 @@ impl Keeper {
             Err(_) if only_times => return Ok(report),
             other => other?,
         };
+        let _live = Live::begin(&self.state, run)?;
         let recorder = session.recorder.speaking_for(About::run(run, Actor::Person));
         let (kind, dirs) = match &selection {
             Selection::Run(of) => (RunKind::Undo { of: *of, ops: Vec::new() }, plan.dirs),

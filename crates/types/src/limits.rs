@@ -53,6 +53,16 @@ pub struct Limits {
     pub worker_memory: u64,
     /// Seconds of processor time of a worker.
     pub worker_cpu_secs: u32,
+    /// Bytes of memory of a program in a draft and all that it starts; never more than three quarters of the machine's.
+    pub program_memory: u64,
+    /// Processes and threads of a program in a draft.
+    pub program_processes: u32,
+    /// Bytes that a program may write into its draft and its private folders.
+    pub program_disk: u64,
+    /// Open descriptors of each process of a program in a draft.
+    pub program_files: u32,
+    /// Refusals of one program that are told apart; more are only counted.
+    pub program_refusals: u32,
 }
 
 impl Default for Limits {
@@ -82,6 +92,11 @@ impl Default for Limits {
             symlinks: 40,
             worker_memory: 4 << 30,
             worker_cpu_secs: 3600,
+            program_memory: 64 << 30,
+            program_processes: 4096,
+            program_disk: 64 << 30,
+            program_files: 65_536,
+            program_refusals: 1000,
         }
     }
 }

@@ -3,11 +3,15 @@
 mod audit;
 mod do_task;
 mod docs;
+mod drafts;
+mod exec;
 mod grant;
 mod inspect;
 mod keys;
+mod profiles;
 mod provider;
 mod setup;
+mod stop;
 mod undo;
 
 use crate::app::App;
@@ -20,7 +24,14 @@ use crate::exit::Exit;
 pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
     match parsed.cli.command {
         Command::Init => setup::init(app),
-        Command::Doctor => setup::doctor(app),
+        Command::Doctor { prove } => setup::doctor(app, prove),
+        Command::Exec(args) => exec::exec(app, args),
+        Command::Shell(args) => exec::shell(app, args),
+        Command::Drafts => drafts::drafts(app),
+        Command::Review { run, plain } => drafts::review(app, run.as_deref(), plain),
+        Command::Commit(args) => drafts::commit(app, &args),
+        Command::Discard { run, .. } => drafts::discard(app, run.as_deref()),
+        Command::Stop { run, .. } => stop::stop(app, run.as_deref()),
         Command::Passphrase => setup::passphrase(app),
         Command::Lock => setup::lock(app),
         Command::Grant(args) => grant::grant(app, args),
@@ -34,6 +45,7 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Audit(what) => audit::audit(app, &what),
         Command::Provider(what) => provider::provider(app, what),
         Command::Key(what) => keys::key(app, what),
+        Command::Profiles { name } => profiles::profiles(app, name.as_deref()),
         Command::Demo(args) => demo::demo(app, args),
         Command::Completions { shell } => Ok(docs::completions(app, shell)),
         Command::Man { command } => docs::man(app, &command),

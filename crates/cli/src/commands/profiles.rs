@@ -79,7 +79,11 @@ fn as_json(profile: &Profile) -> Value {
         Source::File(path) => path.display().to_string().into(),
     };
     let pairs = |pairs: &[(String, String)]| -> Value {
-        pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<serde_json::Map<_, _>>().into()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
     };
     let mounts: Vec<Value> = profile
         .mounts

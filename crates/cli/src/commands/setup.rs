@@ -69,7 +69,7 @@ fn first_passphrase(app: &mut App) -> Result<Option<raincoat_types::Secret<Strin
 }
 
 /// `raincoat doctor`.
-pub(crate) fn doctor(app: &mut App) -> Result<Exit> {
+pub(crate) fn doctor(app: &mut App, _prove: bool) -> Result<Exit> {
     let keeper = app.keeper()?;
     let checks = keeper.doctor()?.checks;
     if app.out.json {

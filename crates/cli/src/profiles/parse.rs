@@ -249,5 +249,7 @@ fn how_of(text: &str) -> std::result::Result<How, String> {
 
 fn is_amount(text: &str) -> bool {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()) && text.len() - digits.len() <= 3
+    (1..=15).contains(&digits.len())
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && text.len() - digits.len() <= 3
 }

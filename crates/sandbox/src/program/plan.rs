@@ -26,6 +26,8 @@ pub struct Plan {
     pub terminal: [bool; 3],
     /// Rows and columns of that terminal.
     pub size: (u16, u16),
+    /// The mode bits that what it makes does not get, unless it says so itself: the person's own `umask`.
+    pub umask: u32,
     /// It may make user namespaces of its own (a profile said so).
     pub may_nest: bool,
     /// Anything that this kernel lacks is an error.

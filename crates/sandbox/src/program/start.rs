@@ -81,6 +81,7 @@ fn prepare(plan: &Plan, wire: &Wire, terminal: Option<OwnedFd>, ground: &Ground)
     sys::new_session_keyring().or_else(keyring_missing).or_fault("keyring", "leave the session's keys", REPORT)?;
     sys::reset_signals();
     sys::set_dumpable(true).or_fault("program", "let it be debugged", REPORT)?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(plan.umask));
     let notices = filter::install(plan.may_nest)?;
     wire.send(&Said::Filtered, &[notices.as_fd()]).or_fault("program-filter", "hand over its notices", REPORT)?;
     drop(notices);
