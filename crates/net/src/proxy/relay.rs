@@ -46,9 +46,7 @@ impl Relay {
         let ((from_client, mut to_client), (from_server, mut to_server)) = (client.split(), server.split());
         let up = async {
             let (mut from_client, mut first) = (from_client, first);
-            if let Err(end) = self.greeting(&mut from_client, &mut first, target, head).await {
-                return Err(end);
-            }
+            self.greeting(&mut from_client, &mut first, target, head).await?;
             let written = self.write(&mut to_server, &first, &self.sent).await;
             drop(first);
             match written {
