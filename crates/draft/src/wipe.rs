@@ -1,10 +1,12 @@
 //! Taking a draft away, whatever a program left in it.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use raincoat_os::overlay::Listed;
 use raincoat_os::{Root, fill_random, mutate, overlay};
 use raincoat_types::{RunId, display_bytes};
 
@@ -74,107 +76,107 @@ pub(crate) fn remove_place(place: &Place, run: RunId) -> Result<(), WipeError> {
     }
 }
 
+/// A directory that is being emptied.
+struct Level {
+    dir: OwnedFd,
+    name: Vec<u8>,
+    /// Names listed and not tried yet.
+    listed: Vec<Listed>,
+    /// Names that stay, whatever is tried.
+    stuck: HashSet<Vec<u8>>,
+}
+
 /// Takes everything out of a directory. At most [`LEVELS`] directories are open at a time.
 fn empty(top: BorrowedFd<'_>) -> Result<(), WipeError> {
     let mut first_fault = None;
-    // Names that stay, whatever is tried, so that the walk ends.
-    let mut stuck: std::collections::HashSet<(usize, Vec<u8>)> = std::collections::HashSet::new();
-    let mut stack: Vec<(OwnedFd, Vec<u8>)> = vec![(top.try_clone_to_owned().map_err(|e| fault(b"", e))?, Vec::new())];
-    while let Some((dir, _)) = stack.last() {
-        let depth = stack.len();
-        match clear_files(dir.as_fd(), top, depth, &mut stuck, &mut first_fault) {
-            Some((child, name)) => stack.push((child, name)),
-            None => {
-                let Some((_, name)) = stack.pop() else { break };
-                let Some((above, _)) = stack.last() else { break };
-                if let Err(error) = remove_dir(above.as_fd(), &name) {
-                    stuck.insert((stack.len(), name.clone()));
-                    first_fault.get_or_insert(fault(&name, error));
-                }
-                // Names of a directory that is left are names of another one next time.
-                stuck.retain(|(level, _)| *level <= stack.len());
-            }
+    let mut stack = vec![Level::new(top.try_clone_to_owned().map_err(|e| fault(b"", e))?, Vec::new())];
+    loop {
+        let may_enter = stack.len() < LEVELS;
+        let Some(level) = stack.last_mut() else { break };
+        if let Some((dir, name)) = level.clear(top, may_enter, &mut first_fault) {
+            stack.push(Level::new(dir, name));
+            continue;
+        }
+        let Some(done) = stack.pop() else { break };
+        let Some(above) = stack.last_mut() else { break };
+        if let Err(error) = remove_dir(above.dir.as_fd(), &done.name) {
+            first_fault.get_or_insert(fault(&done.name, error));
+            above.stuck.insert(done.name);
         }
     }
     first_fault.map_or(Ok(()), Err)
 }
 
-/// Takes away what is in a directory, until a subdirectory must be gone into: that one is given back, open.
-fn clear_files(
-    dir: BorrowedFd<'_>,
-    top: BorrowedFd<'_>,
-    depth: usize,
-    stuck: &mut std::collections::HashSet<(usize, Vec<u8>)>,
-    first_fault: &mut Option<WipeError>,
-) -> Option<(OwnedFd, Vec<u8>)> {
-    loop {
-        // More than the stuck ones, so that there is always something new to try.
-        let some = match overlay::list_some(dir, BATCH + stuck.len()) {
-            Ok(some) => some,
-            Err(error) => {
-                first_fault.get_or_insert(fault(b"", error));
+impl Level {
+    fn new(dir: OwnedFd, name: Vec<u8>) -> Level {
+        Level { dir, name, listed: Vec::new(), stuck: HashSet::new() }
+    }
+
+    /// Takes away what is in the directory, until a subdirectory must be gone into: that one is given back, open.
+    fn clear(
+        &mut self,
+        top: BorrowedFd<'_>,
+        may_enter: bool,
+        first_fault: &mut Option<WipeError>,
+    ) -> Option<(OwnedFd, Vec<u8>)> {
+        loop {
+            let Some(entry) = self.listed.pop() else {
+                if self.list(first_fault) {
+                    continue;
+                }
                 return None;
-            }
-        };
-        let mut tried = false;
-        for entry in some {
-            if stuck.contains(&(depth, entry.name.clone())) {
-                continue;
-            }
-            tried = true;
-            if entry.is_dir != Some(true)
-                && remove_file(dir, &entry.name, entry.is_dir.is_some(), first_fault, || {
-                    stuck.insert((depth, entry.name.clone()));
-                })
-            {
-                continue;
-            }
-            match open(dir, &entry.name) {
-                Ok(child) if depth < LEVELS => return Some((child, entry.name)),
-                Ok(_) => {
-                    if let Err(error) = move_up(dir, &entry.name, top) {
-                        stuck.insert((depth, entry.name.clone()));
-                        first_fault.get_or_insert(fault(&entry.name, error));
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    stuck.insert((depth, entry.name.clone()));
-                    first_fault.get_or_insert(fault(&entry.name, error));
-                }
+            };
+            let done = match entry.is_dir {
+                Some(true) => Ok(false),
+                _ => remove_file(self.dir.as_fd(), &entry.name, entry.is_dir.is_some()),
+            };
+            let result = match done {
+                Ok(true) => Ok(()),
+                Ok(false) => match open(self.dir.as_fd(), &entry.name) {
+                    Ok(child) if may_enter => return Some((child, entry.name)),
+                    Ok(_) => move_up(self.dir.as_fd(), &entry.name, top),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                    Err(error) => Err(error),
+                },
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
+                first_fault.get_or_insert(fault(&entry.name, error));
+                self.stuck.insert(entry.name);
             }
         }
-        if !tried {
-            return None;
+    }
+
+    /// Lists what is there still, but for what stays. `false`: nothing else is.
+    fn list(&mut self, first_fault: &mut Option<WipeError>) -> bool {
+        // More than the stuck ones, so that there is always something new among them.
+        match overlay::list_some(self.dir.as_fd(), BATCH + self.stuck.len()) {
+            Ok(mut some) => {
+                some.retain(|entry| !self.stuck.contains(&entry.name));
+                self.listed = some;
+            }
+            Err(error) => {
+                first_fault.get_or_insert(fault(&self.name, error));
+            }
         }
+        !self.listed.is_empty()
     }
 }
 
 /// Takes away what is no directory. `false`: it is one.
-fn remove_file(
-    dir: BorrowedFd<'_>,
-    name: &[u8],
-    surely_no_dir: bool,
-    first_fault: &mut Option<WipeError>,
-    mut stays: impl FnMut(),
-) -> bool {
-    let refused = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+fn remove_file(dir: BorrowedFd<'_>, name: &[u8], surely_no_dir: bool) -> io::Result<bool> {
     let mut result = mutate::unlink(dir, name);
-    if result.as_ref().is_err_and(refused) {
+    if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
         // `chattr +i`, on the file or on the folder.
         let _ = overlay::clear_protection(dir, name);
         let _ = overlay::clear_protection(dir, b"");
         result = mutate::unlink(dir, name);
     }
     match result {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory && !surely_no_dir => false,
-        Err(error) => {
-            stays();
-            first_fault.get_or_insert(fault(name, error));
-            true
-        }
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory && !surely_no_dir => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -189,11 +191,9 @@ fn move_up(dir: BorrowedFd<'_>, name: &[u8], top: BorrowedFd<'_>) -> io::Result<
 fn open(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let held = overlay::folder_at(parent, name)?;
     let stat = raincoat_os::state::stat_fd(held.as_fd())?;
-    if stat.mode & 0o700 != 0o700 {
-        if overlay::set_mode(held.as_fd(), 0o700).is_err() {
-            let _ = overlay::clear_protection(parent, name);
-            overlay::set_mode(held.as_fd(), 0o700)?;
-        }
+    if stat.mode & 0o700 != 0o700 && overlay::set_mode(held.as_fd(), 0o700).is_err() {
+        let _ = overlay::clear_protection(parent, name);
+        overlay::set_mode(held.as_fd(), 0o700)?;
     }
     overlay::folder_to_list(held.as_fd(), b"")
 }

@@ -238,6 +238,19 @@ for n in range(3000):
 }
 
 #[test]
+fn immutable_files_are_wiped_where_we_may() {
+    let home = Home::new();
+    let made = home.draft(&[]);
+    std::fs::create_dir(made.place.join("upper/d")).unwrap();
+    std::fs::write(made.place.join("upper/d/f"), "f").unwrap();
+    // Only root may set the flag, and then a program of root's may have.
+    let set = Command::new("chattr").args(["+i"]).args(["d/f", "d"]).current_dir(made.place.join("upper")).status();
+    assert!(set.expect("`chattr` of e2fsprogs must be installed").success() || raincoat_os::mutate::me().0 != 0);
+    home.drafts().wipe_draft(made.draft).unwrap();
+    assert_eq!(drafts_in(&home), Vec::<String>::new());
+}
+
+#[test]
 fn ten_thousand_levels_are_wiped_with_few_descriptors() {
     let home = Home::new();
     let made = home.draft(&[]);
