@@ -25,8 +25,8 @@ pub(crate) trait Door {
     /// Columns and rows, now.
     fn size(&self) -> (u16, u16);
 
-    /// Shows a frame.
-    fn show(&mut self, frame: &Buffer) -> io::Result<()>;
+    /// Shows a frame; all of it anew where `whole`, for a terminal on which others wrote.
+    fn show(&mut self, frame: &Buffer, whole: bool) -> io::Result<()>;
 
     /// The next key. `wait`: for a while, where there is none yet.
     fn press(&mut self, wait: bool) -> Press;
@@ -84,9 +84,9 @@ impl Door for Terminal<'_> {
         size(io::stderr().as_fd()).map_or((80, 24), |(rows, columns)| (columns, rows))
     }
 
-    fn show(&mut self, frame: &Buffer) -> io::Result<()> {
+    fn show(&mut self, frame: &Buffer, whole: bool) -> io::Result<()> {
         let mut out = Vec::new();
-        if self.shown.area != frame.area {
+        if whole || self.shown.area != frame.area {
             out.extend_from_slice(b"\x1b[0m\x1b[2J");
             self.shown = Buffer::empty(frame.area);
         }

@@ -6,7 +6,7 @@ use ratatui_core::layout::Position;
 use ratatui_core::style::{Color, Modifier, Style};
 
 use super::door::area;
-use super::fit::{cut, from, padded, width, wrapped};
+use super::fit::{cut, cut_front, from, padded, width, wrapped};
 use super::look::{Kind, Line, Look, hunk_taken};
 use super::model::{Choice, Entry, Mark, Resolution};
 use super::screen::{Mode, Screen};
@@ -296,8 +296,9 @@ fn look(pane: &mut Pane<'_>, screen: &Screen<'_>, theme: Theme) {
         return;
     };
     let Some(entry) = screen.entries.get(*n) else { return };
-    let words = format!(" {} {}", entry.mark.word(), entry.path.display());
-    pane.bar(0, &words, bold);
+    let mark = format!(" {} ", entry.mark.word());
+    let path = cut_front(&entry.path.display(), usize::from(pane.width).saturating_sub(width(&mark)));
+    pane.bar(0, &format!("{mark}{path}"), bold);
     let choice = screen.tree.choice(*n);
     let rows = usize::from(pane.height).saturating_sub(1);
     for (row, line) in look.lines.iter().skip(screen.look_top).take(rows).enumerate() {

@@ -58,6 +58,20 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// As much of a text's end as fits, with `…` before it where some does not: of a path the end says most.
+pub(super) fn cut_front(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let fits = |c: &char| {
+        used += width(c.encode_utf8(&mut [0; 4]));
+        used <= columns
+    };
+    let end: Vec<char> = text.chars().rev().take_while(fits).collect();
+    if columns == 0 { String::new() } else { std::iter::once('…').chain(end.into_iter().rev()).collect() }
+}
+
 /// Spaces at its end, up to so many columns.
 pub(super) fn padded(text: &str, columns: usize) -> String {
     let missing = columns.saturating_sub(width(text));
@@ -92,6 +106,9 @@ mod tests {
         assert_eq!(cut("hello", 4), "hel…");
         assert_eq!(cut("日本語", 5), "日本…");
         assert_eq!(cut("x", 0), "");
+        assert_eq!(cut_front("src/main.rs", 8), "…main.rs");
+        assert_eq!(cut_front("日本語", 4), "…語");
+        assert_eq!(cut_front("x", 0), "");
         assert_eq!(from("a\tb", 0), "a   b");
         assert_eq!(from("a\tb", 2), "  b");
         assert_eq!(from("日本", 1), " 本");
@@ -103,6 +120,7 @@ mod tests {
         #[test]
         fn nothing_whatever_is_wider_than_its_room(text in "\\PC{0,40}", columns in 0_usize..30, column in 0_usize..30) {
             prop_assert!(width(&cut(&text, columns)) <= columns);
+            prop_assert!(width(&cut_front(&text, columns)) <= columns);
             prop_assert!(from(&text, column).chars().all(|c| c != '\t'));
         }
     }

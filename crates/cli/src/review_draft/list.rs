@@ -187,3 +187,66 @@ impl List {
 fn has(path: &[u8], lower: &[u8]) -> bool {
     lower.is_empty() || path.windows(lower.len()).any(|window| window.eq_ignore_ascii_case(lower))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::review_draft::model::Mark;
+    use crate::review_draft::tests::entry;
+
+    fn many() -> (Vec<Entry>, Tree, List) {
+        let names =
+            (0..OPEN_MOST + 10).map(|n| format!("big/{n:05}")).chain(["small/a".to_owned(), "small/B".to_owned()]);
+        let entries: Vec<Entry> = names.map(|name| entry(name.as_bytes(), Mark::Modified)).collect();
+        let tree = Tree::new(&[b"/f".to_vec()], &entries);
+        let list = List::new(&tree, &entries);
+        (entries, tree, list)
+    }
+
+    #[test]
+    fn a_large_folder_is_folded_until_it_is_opened() {
+        let (entries, tree, mut list) = many();
+        assert_eq!(list.place().0, 5, "the folder, big, small, and two in it");
+        list.go(isize::MIN);
+        list.go(1);
+        assert!(list.fold(&tree, &entries, true));
+        assert_eq!(list.place().0, OPEN_MOST + 15);
+        assert!(list.fold(&tree, &entries, false));
+        assert_eq!(list.place(), (5, 1));
+    }
+
+    #[test]
+    fn a_filter_shows_what_it_names_and_the_folders_around_it() {
+        let (entries, tree, mut list) = many();
+        list.set_filter("/0050".to_owned(), &tree, &entries);
+        assert_eq!(list.place(), (12, 2), "ten of them, and the cursor on the first");
+        list.set_filter("L/b".to_owned(), &tree, &entries);
+        assert_eq!(list.place(), (3, 2), "whatever the case");
+        list.set_filter(String::new(), &tree, &entries);
+        assert_eq!(list.at(), Some(tree.nodes().len() - 2), "the cursor stays where it was");
+        list.set_filter("nowhere".to_owned(), &tree, &entries);
+        assert_eq!((list.place(), list.at()), ((0, 0), None));
+    }
+
+    #[test]
+    fn the_next_of_a_kind_is_found_in_a_folded_folder() {
+        let (entries, tree, mut list) = many();
+        assert!(list.next(&tree, &entries, |n| n == 505));
+        assert_eq!(list.at().and_then(|at| tree.node(at)).and_then(|node| node.entry), Some(505));
+        assert!(!list.next(&tree, &entries, |_| false));
+    }
+
+    #[test]
+    fn the_cursor_is_always_in_the_window() {
+        let (entries, tree, mut list) = many();
+        list.set_filter("big".to_owned(), &tree, &entries);
+        list.fit(7);
+        for by in [isize::MAX, -3, isize::MIN, 100, -1, 6] {
+            list.go(by);
+            assert_eq!(list.window().filter(|(_, here)| *here).count(), 1);
+            assert_eq!(list.window().count(), 7);
+        }
+        list.fit(2);
+        assert!(list.window().any(|(_, here)| here));
+    }
+}

@@ -144,3 +144,47 @@ pub(crate) fn shown(line: &[u8], differs: bool) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::review_draft::tests::entry;
+
+    fn lines(entry: &Entry, before: &[u8], after: &[u8]) -> Vec<String> {
+        let content = Content::Text { before: before.to_vec(), after: after.to_vec(), base: None };
+        let look = Look::new(entry, &Opened { words: vec!["mode 0644, then 0755".to_owned()], content });
+        look.lines.into_iter().map(|line| line.text).collect()
+    }
+
+    #[test]
+    fn line_ends_that_differ_are_seen() {
+        let lines = lines(&entry(b"a", Mark::Modified), b"a\nb\r\nc", b"a\r\nb\r\nc\n");
+        assert_eq!(
+            lines,
+            [
+                "mode 0644, then 0755",
+                "@@ -1,3 +1,3 @@",
+                "-a",
+                "+a\\r",
+                " b",
+                "-c",
+                "\\ No newline at end of file",
+                "+c"
+            ]
+        );
+    }
+
+    #[test]
+    fn only_a_plain_modified_text_is_taken_in_parts() {
+        let (before, after) = (b"a\n1\n2\n3\n4\n5\n6\n7\nb\n", b"A\n1\n2\n3\n4\n5\n6\n7\nB\n");
+        let in_parts = |entry: &Entry| {
+            let content = Content::Text { before: before.to_vec(), after: after.to_vec(), base: None };
+            Look::new(entry, &Opened { words: Vec::new(), content }).in_parts
+        };
+        let plain = entry(b"a", Mark::Modified);
+        assert!(in_parts(&plain));
+        assert!(!in_parts(&Entry { conflict: Some("c".to_owned()), ..plain.clone() }));
+        assert!(!in_parts(&Entry { dangerous: Some("d".to_owned()), ..plain }));
+        assert!(!in_parts(&entry(b"a", Mark::Kind)));
+    }
+}

@@ -21,8 +21,8 @@ pub(crate) use plain::{json, print};
 use crate::error::{Result, system};
 use crate::signals;
 
-/// Shows the changes on the terminal, which standard input and standard error are, and asks. `None` where the person left
-/// without committing, or the terminal went away: the draft stays as it is. Else one choice for each entry, in the
+/// Shows the changes on the terminal, which standard input and standard error are, and asks. `None` where the person
+/// left without committing, or the terminal went away: the draft stays as it is. Else one choice for each entry, in the
 /// source's order; a conflict that nobody settled is rejected.
 ///
 /// # Errors

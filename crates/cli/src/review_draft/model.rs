@@ -91,7 +91,7 @@ pub(crate) enum Choice {
     Reject,
     /// The draft's state is taken over.
     Accept,
-    /// Of a modified text these hunks, as `text::hunks` finds them: neither all nor none.
+    /// Of a modified text these hunks, as `text::hunks` finds them, and what else changed of it: neither all nor none.
     Hunks(Vec<bool>),
     /// A conflict, settled.
     Conflict(Resolution),

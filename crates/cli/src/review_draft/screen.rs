@@ -90,16 +90,17 @@ impl<'a> Screen<'a> {
     /// # Errors
     /// The system's, of the terminal.
     pub(super) fn run(&mut self, door: &mut dyn Door) -> io::Result<Option<Vec<Choice>>> {
-        let mut fresh = true;
+        let (mut fresh, mut whole) = (true, true);
         loop {
             let size = door.size();
             if fresh || size != self.size {
                 self.fit(size);
                 self.open();
-                door.show(&draw::frame(self))?;
+                door.show(&draw::frame(self), whole)?;
             }
             let mut press = door.press(true);
             fresh = press != Press::Idle;
+            whole = press == Press::Ctrl('l');
             while press != Press::Idle {
                 match self.take(press) {
                     Next::Stay => {}
@@ -107,7 +108,7 @@ impl<'a> Screen<'a> {
                     Next::Commit => return Ok(Some(self.tree.choices().to_vec())),
                     Next::Asked => {
                         self.open();
-                        door.show(&draw::frame(self))?;
+                        door.show(&draw::frame(self), false)?;
                         door.forget();
                         break;
                     }

@@ -115,7 +115,7 @@ impl Door for Script {
         self.sizes.get(self.frames.len()).copied().unwrap_or(self.size)
     }
 
-    fn show(&mut self, frame: &Buffer) -> io::Result<()> {
+    fn show(&mut self, frame: &Buffer, _whole: bool) -> io::Result<()> {
         self.frames.push(frame.clone());
         Ok(())
     }
