@@ -198,7 +198,6 @@ impl Done {
     }
 }
 
-
 fn root() -> bool {
     std::fs::metadata("/proc/self").unwrap().uid() == 0
 }
@@ -239,7 +238,8 @@ fn streams_pass_through_and_end_with_the_program() {
 
 #[test]
 fn what_is_written_lands_in_the_draft_and_the_folder_is_untouched() {
-    let scene = Scene::sh("echo after > there && echo new > fresh && mkdir sub && rm -f gone && cat there fresh && pwd");
+    let scene =
+        Scene::sh("echo after > there && echo new > fresh && mkdir sub && rm -f gone && cat there fresh && pwd");
     std::fs::write(scene.folder("gone"), "x").unwrap();
     let done = scene.run();
     let folder = scene.folder("").display().to_string();
@@ -276,7 +276,18 @@ fn a_draft_goes_on_where_it_was() {
 
 #[test]
 fn names_of_any_kind_are_granted_as_they_are() {
-    for name in ["a,b", "a:b", "a\\b", "a\\:b,c=d", "new\nline", "lowerdir=x,upperdir=y", " blank ", "ünïcode", "a'b\"c", "%s$HOME"] {
+    for name in [
+        "a,b",
+        "a:b",
+        "a\\b",
+        "a\\:b,c=d",
+        "new\nline",
+        "lowerdir=x,upperdir=y",
+        " blank ",
+        "ünïcode",
+        "a'b\"c",
+        "%s$HOME",
+    ] {
         let scene = Scene::named(name, &["sh", "-c", "echo it > is && cat there && basename \"$PWD\""]);
         assert_eq!(scene.run().well(), format!("before\n{name}\n"));
         assert_eq!(std::fs::read_to_string(scene.upper("is")).unwrap(), "it\n");
@@ -338,7 +349,9 @@ fn devices_and_temporary_folders_work() {
 #[test]
 fn it_is_the_same_user_inside_and_sees_only_itself() {
     let uid = std::fs::metadata("/proc/self").unwrap().uid();
-    let done = Scene::sh("id -u; ls /proc | grep -c '^[0-9]'; grep -E 'CapEff|CapBnd|NoNewPrivs|Seccomp:' /proc/self/status").run();
+    let done =
+        Scene::sh("id -u; ls /proc | grep -c '^[0-9]'; grep -E 'CapEff|CapBnd|NoNewPrivs|Seccomp:' /proc/self/status")
+            .run();
     let said = done.well().replace('\t', " ");
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines[0], uid.to_string());
@@ -386,7 +399,10 @@ fn a_read_only_folder_is_read_and_not_written_and_its_sockets_reach_nobody() {
     let done = scene.run();
     assert!(done.well().starts_with("read me\none file\n"), "{done:?}");
     assert!(["written", "made", "connected"].iter().all(|word| !done.said.contains(word)), "{done:?}");
-    assert!(done.said.contains("refused") || done.said.contains("Permission denied"), "python3 must be installed: {done:?}");
+    assert!(
+        done.said.contains("refused") || done.said.contains("Permission denied"),
+        "python3 must be installed: {done:?}"
+    );
 }
 
 #[test]
@@ -395,7 +411,8 @@ fn masked_names_hidden_folders_empty_and_kept_ones() {
     std::fs::create_dir(scene.path("draft/mask")).unwrap();
     std::fs::write(scene.folder(".env"), "KEY=1").unwrap();
     let c = std::ffi::CString::new(bytes(scene.path("draft/mask/.env"))).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, &c, rustix::fs::FileType::CharacterDevice, rustix::fs::Mode::empty(), 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &c, rustix::fs::FileType::CharacterDevice, rustix::fs::Mode::empty(), 0)
+        .unwrap();
     let ours = scene.folder("ours");
     std::fs::create_dir(&ours).unwrap();
     std::fs::write(ours.join("keys"), "ours").unwrap();
@@ -419,7 +436,9 @@ fn masked_names_hidden_folders_empty_and_kept_ones() {
 
 #[test]
 fn a_program_with_a_terminal_leads_it() {
-    let mut scene = Scene::sh("test -t 0 && test -t 1 && test -t 2 && tty && stty size && echo typed: $(head -n1); ps -o tty= -p $$");
+    let mut scene = Scene::sh(
+        "test -t 0 && test -t 1 && test -t 2 && tty && stty size && echo typed: $(head -n1); ps -o tty= -p $$",
+    );
     scene.plan.terminal = [true; 3];
     scene.plan.size = (30, 100);
     let mut running = scene.start();
@@ -440,7 +459,8 @@ fn a_program_with_a_terminal_leads_it() {
 
 #[test]
 fn keys_of_the_terminal_stop_continue_and_interrupt_the_program() {
-    let mut scene = Scene::sh("trap 'echo interrupted; exit 3' INT; echo ready; while :; do read line && echo got $line; done");
+    let mut scene =
+        Scene::sh("trap 'echo interrupted; exit 3' INT; echo ready; while :; do read line && echo got $line; done");
     scene.plan.terminal = [true; 3];
     let mut running = scene.start();
     let mut master = std::fs::File::from(running.ready.terminal.take().unwrap());
@@ -480,7 +500,8 @@ fn signals_of_the_keeper_reach_the_program() {
 #[test]
 fn ignored_signals_are_not_passed_on_and_no_descriptor_is() {
     let _open = std::fs::File::open("/etc/passwd").unwrap();
-    let done = Scene::sh("ls /proc/self/fd | tr '\\n' ' '; grep -E 'SigIgn|SigBlk' /proc/self/status; ulimit -c; umask").run();
+    let done =
+        Scene::sh("ls /proc/self/fd | tr '\\n' ' '; grep -E 'SigIgn|SigBlk' /proc/self/status; ulimit -c; umask").run();
     let said = done.well().replace('\t', " ");
     // 3 is the listing itself.
     assert!(said.starts_with("0 1 2 3 SigBlk: 0000000000000000\nSigIgn: 0000000000000000\n0\n"), "{said}");
@@ -498,7 +519,7 @@ fn what_is_left_running_is_ended_with_the_program() {
 
 #[test]
 fn a_fork_bomb_ends_with_a_word() {
-    let mut scene = Scene::sh("b() { b | b & }; b; sleep 100");
+    let mut scene = Scene::sh("python3 -c 'import os\nwhile True:\n  try: os.fork()\n  except OSError: pass'");
     scene.plan.limits.processes = 64;
     let done = scene.run();
     assert_eq!(done.limit(), Some(LimitKind::Processes), "{done:?}");
@@ -517,7 +538,9 @@ fn a_memory_hog_ends_with_a_word() {
         assert_eq!(done.limit(), Some(LimitKind::Memory), "{hog}: {done:?}");
     }
     // What is shared is counted once.
-    let mut scene = Scene::sh("python3 -c 'import os,time\na=bytearray(80<<20)\nfor i in range(4):\n  if os.fork()==0: time.sleep(0.5); os._exit(0)\ntime.sleep(0.7)'");
+    let mut scene = Scene::sh(
+        "python3 -c 'import os,time\na=bytearray(80<<20)\nfor i in range(4):\n  if os.fork()==0: time.sleep(0.5); os._exit(0)\ntime.sleep(0.7)'",
+    );
     scene.plan.limits.memory = 128 << 20;
     assert_eq!(scene.run().code(), Some(0));
 }
@@ -541,7 +564,8 @@ fn processor_time_and_time_are_bounded() {
     let mut scene = Scene::sh("trap 'echo told; exit 9' TERM; while :; do sleep 0.01; done");
     scene.plan.limits.wall_secs = Some(1);
     let done = scene.run();
-    assert_eq!((done.limit(), done.code(), done.said.as_str()), (Some(LimitKind::Wall), Some(9), "told\n"));
+    assert_eq!((done.limit(), done.code()), (Some(LimitKind::Wall), Some(9)));
+    assert!(done.said.contains("told\n"), "{done:?}");
     let mut scene = Scene::sh("trap '' TERM; while :; do sleep 0.01; done");
     scene.plan.limits.wall_secs = Some(1);
     assert!(matches!(scene.run().last(), Event::Ended { signal: Some(9), .. }));

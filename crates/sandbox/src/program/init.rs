@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Signal, ioctl_tiocsctty, set_parent_process_death_signal, setsid};
+use rustix::process::{Signal, geteuid, ioctl_tiocsctty, set_parent_process_death_signal, setsid};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
@@ -53,23 +53,24 @@ fn inside(plan: &Plan, wire: &mut Wire, wait: &OwnedFd, ground: &Ground) -> Resu
     setsid().or_fault("session", "start a session", REPORT)?;
     rustix::system::sethostname(b"localhost").or_fault("namespaces", "name the machine inside", REPORT)?;
     let built = root::build(plan)?;
-    let bounded = bound_processes(plan);
+    let bounded = bound_processes(plan, &built.proc);
     let listener = network(plan)?;
     let terminal = terminal(plan)?;
     let mut layers = vec![
         held("namespaces", "user, mount, pid, net, ipc, uts and cgroup namespaces of its own"),
         held("private-root", format!("{} folders granted, nothing else of the user's", plan.folders.len())),
-        held(
-            "program-limits",
-            if bounded {
-                "resource limits, a bound of process numbers, and a look 20 times a second"
-            } else {
-                "resource limits and a look 20 times a second"
-            },
-        ),
+        held("program-limits", "resource limits, and a look 20 times a second at what all processes use together"),
         held("program-filter", "reviewed system calls only"),
         held("program-privileges", "no capabilities, no new privileges"),
     ];
+    if !bounded && geteuid().is_root() {
+        layers.push(HeldLayer {
+            name: "program-processes".to_owned(),
+            enforced: false,
+            why: "nothing but the supervisor's looks bounds how many processes root starts".to_owned(),
+            fix: "use a kernel of 6.14 or newer, or run raincoat as an ordinary user".to_owned(),
+        });
+    }
     layers.extend(built.lacking.iter().cloned());
     privileges::drop_all()?;
     layers.extend(domain::restrict(plan, &built)?);
@@ -120,11 +121,15 @@ fn silence() -> rustix::io::Result<()> {
     rustix::stdio::dup2_stderr(&null)
 }
 
-/// From kernel 6.14 on, process numbers are counted for each namespace: a bound that holds for root too, at once, and
-/// whatever the supervisor is doing. It cannot be less than 301.
-fn bound_processes(plan: &Plan) -> bool {
+/// From kernel 6.14 on, process numbers are counted for each namespace: a bound that holds at once, whatever the
+/// supervisor is doing, and for root too, whom resource limits do not count. It cannot be less than 301, and the first
+/// 300 numbers are given out once only.
+fn bound_processes(plan: &Plan, proc: &OwnedFd) -> bool {
     let most = plan.limits.processes.saturating_add(300).max(301).to_string();
-    write(c"/proc/sys/kernel/pid_max", most.as_bytes()).is_ok()
+    openat(proc, c"sys/kernel/pid_max", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .and_then(|file| rustix::io::write(&file, most.as_bytes()))
+        .is_ok()
+        && fault::text(proc, c"sys/kernel/pid_max").is_some_and(|text| text.trim() == most)
 }
 
 /// The program's network: nothing, or one listener on a loopback interface of its own.

@@ -55,18 +55,18 @@ enum Came {
 pub(super) fn until_checked(child: &mut Wire) -> Result<Supervisor, SandboxFault> {
     use fault::Or;
     const LAYER: &str = "program-filter";
-    let mut notices: Option<Supervisor> = None;
+    let mut notices: Option<(Supervisor, OwnedFd)> = None;
     loop {
         if !child.has_more() {
             let mut fds = vec![PollFd::from_borrowed_fd(child.as_fd(), PollFlags::IN)];
-            fds.extend(notices.as_ref().map(|notices| PollFd::from_borrowed_fd(notices.as_fd(), PollFlags::IN)));
+            fds.extend(notices.as_ref().map(|(notices, _)| PollFd::from_borrowed_fd(notices.as_fd(), PollFlags::IN)));
             match poll(&mut fds, None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error).or_fault(LAYER, "wait for the program", super::enclose::REPORT),
             }
             let [said, asked] = [0, 1].map(|at| fds.get(at).is_some_and(|fd| !fd.revents().is_empty()));
             drop(fds);
-            if asked && let Some(notices) = &mut notices {
+            if asked && let Some((notices, _)) = &mut notices {
                 // What the checks try is refused on purpose, and told to nobody.
                 let _ = notices.serve_one();
             }
@@ -77,11 +77,16 @@ pub(super) fn until_checked(child: &mut Wire) -> Result<Supervisor, SandboxFault
         match child.receive(None).or_fault(LAYER, "hear of the program", super::enclose::REPORT)? {
             Some(Said::Filtered) => {
                 let listener = child.descriptor().or_fault(LAYER, "take over its notices", super::enclose::REPORT)?;
-                notices = Some(Supervisor::new(listener));
+                let again = listener.try_clone().or_fault(LAYER, "keep its notices", super::enclose::REPORT)?;
+                notices = Some((Supervisor::new(listener), again));
             }
             Some(Said::Fault { layer, why, fix }) => return Err(fault::fault(&layer, why, &fix)),
             Some(Said::Checked) => {
-                return notices.ok_or_else(|| fault::fault(LAYER, "there is no filter", super::enclose::REPORT));
+                // A new one: what the checks tried counts as told to nobody.
+                let listener = notices.map(|(_, listener)| listener);
+                return listener
+                    .map(Supervisor::new)
+                    .ok_or_else(|| fault::fault(LAYER, "there is no filter", super::enclose::REPORT));
             }
             Some(Said::NotStarted(..)) | None => {
                 return Err(fault::fault("program", "it ended before it was checked", super::enclose::REPORT));
@@ -102,7 +107,7 @@ impl Supervise {
             match self.step(wire) {
                 Ok(Came::Nothing) => {}
                 Ok(Came::Ended(status)) => {
-                    self.limit_that_the_kernel_kept(wire, status);
+                    self.limit_at_the_end(wire, status);
                     let left_running = self.end_the_rest();
                     let (code, signal) = (status.exit_status(), status.terminating_signal());
                     let ended = Event::Ended { code, signal, left_running };
@@ -267,17 +272,19 @@ impl Supervise {
         wire.send(&Report::Event(Event::Limit { which, words }), &[])
     }
 
-    /// A single process met a limit that the kernel keeps, before it was looked at.
-    fn limit_that_the_kernel_kept(&mut self, wire: &Wire, status: WaitStatus) {
+    /// It met a limit that the kernel keeps, or came to one since the last look.
+    fn limit_at_the_end(&mut self, wire: &Wire, status: WaitStatus) {
+        if self.limited {
+            return;
+        }
         let met = match status.terminating_signal() {
-            Some(libc::SIGXCPU) => (LimitKind::Cpu, "processor time is used up"),
-            Some(libc::SIGXFSZ) => (LimitKind::Disk, "a file grew beyond what may be written"),
-            _ => return,
+            Some(libc::SIGXCPU) => Some((LimitKind::Cpu, "processor time is used up".to_owned())),
+            Some(libc::SIGXFSZ) => Some((LimitKind::Disk, "a file grew beyond what may be written".to_owned())),
+            _ => self.inside.watch.last_look(),
         };
-        if !self.limited {
+        if let Some((which, words)) = met {
             self.limited = true;
-            let event = Event::Limit { which: met.0, words: met.1.to_owned() };
-            let _ = wire.send(&Report::Event(event), &[]);
+            let _ = wire.send(&Report::Event(Event::Limit { which, words }), &[]);
         }
     }
 

@@ -118,10 +118,13 @@ pub(super) fn child_signals() -> io::Result<OwnedFd> {
 /// Every signal does what it does by default: what the keeper, or whoever started it, ignores must not be ignored by
 /// the program.
 pub(super) fn reset_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: the default action takes no handler. `SIGKILL`, `SIGSTOP` and what the library keeps for itself
-        // refuse, and are at their default.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // The kernel's own structure: handler, flags, restorer, mask. All zero: the default action.
+    let default = [0_u64; 4];
+    for signal in 1..=64 {
+        // Not the library's call: that keeps two of them for itself, and they may be ignored too.
+        // SAFETY: the structure outlives the call, the old action is not asked for, the mask has 8 bytes. `SIGKILL` and
+        // `SIGSTOP` refuse, and are at their default.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null_mut::<u64>(), 8) };
     }
 }
 

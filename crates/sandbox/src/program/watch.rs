@@ -89,11 +89,17 @@ impl Watch {
         if self.due.is_none_or(|due| due > at) {
             return None;
         }
-        let mut used = self.processes(false);
+        // Counted first, by their names alone: there may be more of them every moment.
+        let ids = self.ids();
+        let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+        if let Some(too_many) = self.too_many(count) {
+            return Some(too_many);
+        }
+        let mut used = self.processes(&ids, false);
         let private = self.disk.private();
         if used.memory.saturating_add(private) > self.limits.memory {
             // What several processes share was counted for each of them.
-            used = self.processes(true);
+            used = self.processes(&ids, true);
         }
         let reached = self.reached(used, private).or_else(|| self.disk.look(at));
         let cost = now().saturating_sub(at);
@@ -103,11 +109,16 @@ impl Watch {
         reached
     }
 
+    fn too_many(&self, threads: u64) -> Option<(LimitKind, String)> {
+        let most = self.limits.processes;
+        (threads > u64::from(most))
+            .then(|| (LimitKind::Processes, format!("{threads} processes and threads, of {most} at most")))
+    }
+
     fn reached(&self, used: Use, private: u64) -> Option<(LimitKind, String)> {
         let limits = &self.limits;
-        if used.threads > u64::from(limits.processes) {
-            let words = format!("{} processes and threads, of {} at most", used.threads, limits.processes);
-            return Some((LimitKind::Processes, words));
+        if let Some(too_many) = self.too_many(used.threads) {
+            return Some(too_many);
         }
         let memory = used.memory.saturating_add(private);
         if memory > limits.memory {
@@ -147,6 +158,11 @@ impl Watch {
         (of("MemAvailable").unwrap_or(u64::MAX), of("Shmem").unwrap_or(0), of("MemTotal").unwrap_or(u64::MAX))
     }
 
+    /// What was written since the last look. One call for each file system, unless their figures are suspicious.
+    pub(super) fn last_look(&mut self) -> Option<(LimitKind, String)> {
+        self.disk.look(now())
+    }
+
     /// Processes other than the supervisor.
     pub(super) fn others(&self) -> u32 {
         u32::try_from(self.ids().len()).unwrap_or(u32::MAX)
@@ -160,9 +176,9 @@ impl Watch {
     }
 
     /// Adds up what processes use; `fair` divides what several share among them, which takes longer.
-    fn processes(&self, fair: bool) -> Use {
+    fn processes(&self, ids: &[u32], fair: bool) -> Use {
         let mut all = Use { ticks: self.reaped(), ..Use::default() };
-        for id in self.ids() {
+        for id in ids.iter().copied() {
             let Some(one) = self.process(id) else { continue };
             all.threads = all.threads.saturating_add(one.threads);
             all.ticks = all.ticks.saturating_add(one.ticks);
