@@ -95,9 +95,16 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     let measure = build_measure(root)?;
     let scratch_root = root.join("target/bench");
     let (kept, peers) = (scratch_root.join("kept"), root.join("target/bench-peers"));
+    let contests = rows::all();
+    let groups: Vec<&str> = contests.iter().map(|contest| contest.name).collect();
     let mut finished = Vec::new();
-    for (index, mut contest) in rows::all().into_iter().enumerate() {
-        let picked = |row: &Row| wanted.iter().any(|name| *name == contest.name || row.name.contains(name));
+    for (index, mut contest) in contests.into_iter().enumerate() {
+        let picked = |row: &Row| {
+            wanted.iter().any(|name| match groups.contains(name) {
+                true => *name == contest.name,
+                false => row.name.contains(name),
+            })
+        };
         contest.rows.retain(|row| wanted.is_empty() || picked(row));
         if contest.rows.is_empty() {
             continue;

@@ -67,6 +67,7 @@ impl Finished {
 
 fn words(amount: f64, unit: Unit) -> String {
     match unit {
+        Unit::Bytes if amount < 1e6 => format!("{:.1} kB", amount / 1e3),
         Unit::Bytes => format!("{:.1} MB", amount / 1e6),
         Unit::Seconds => match amount {
             ..1e-6 => format!("{:.0} ns", amount * 1e9),
@@ -95,6 +96,7 @@ mod tests {
         let alone = Finished { peer: Err("no node".to_owned()), ..finished(3.0, 1.0, None, None) };
         assert_eq!(alone.markdown(), "| a write | 3.00 s | bare | not run here: no node |  |  |  |");
         assert_eq!(words(4_200_000.0, Unit::Bytes), "4.2 MB");
+        assert_eq!(words(42_100.0, Unit::Bytes), "42.1 kB");
         assert_eq!(words(80e-9, Unit::Seconds), "80 ns");
     }
 

@@ -14,7 +14,16 @@ use crate::Result;
 const BARE: &str = "the same program, bare";
 
 pub(super) fn all() -> Vec<Contest> {
-    vec![start(), small(), protection(), commit_of_a_thousand(), commit_of_ten_thousand(), jobs()]
+    vec![
+        start(),
+        start_among_a_million(),
+        start_beside_others(),
+        small(),
+        protection(),
+        commit_of_a_thousand(),
+        commit_of_ten_thousand(),
+        jobs(),
+    ]
 }
 
 const fn times(ratio: f64) -> Limit {
@@ -32,12 +41,11 @@ fn row(
 }
 
 fn start() -> Contest {
-    let beside = |name, meaning, peer, peer_name| row((name, meaning), SECONDS, (0, peer), peer_name, NO_LIMIT);
     Contest {
         name: "start",
-        rounds: 40,
-        warm: 3,
-        prepare: start::sides,
+        rounds: 100,
+        warm: 5,
+        prepare: start::fast,
         rows: vec![
             row(
                 (
@@ -54,38 +62,65 @@ fn start() -> Contest {
                 Limit { ratio: Some(4.0), most: Some(10e-3) },
             ),
             row(
-                (
-                    "`true` in a draft of 1,000,000 files",
-                    "The same in a granted folder of a million empty files in a thousand folders.",
-                ),
+                ("`true` in a draft, beside bare", "The same times, against nothing around it."),
                 SECONDS,
-                (7, 0),
-                "`true` in a draft of ten files",
-                times(1.1),
+                (0, 2),
+                "`true`, bare",
+                NO_LIMIT,
             ),
-            beside("`true` in a draft, beside bare", "The same times, against nothing around it.", 2, "`true`, bare"),
+        ],
+    }
+}
+
+fn start_among_a_million() -> Contest {
+    Contest {
+        name: "start-million",
+        rounds: 60,
+        warm: 5,
+        prepare: start::million,
+        rows: vec![row(
+            (
+                "`true` in a draft of 1,000,000 files",
+                "The same in a granted folder of a million empty files in a thousand folders.",
+            ),
+            SECONDS,
+            (1, 0),
+            "`true` in a draft of ten files",
+            times(1.1),
+        )],
+    }
+}
+
+fn start_beside_others() -> Contest {
+    let beside = |name, meaning, peer, peer_name| row((name, meaning), SECONDS, (0, peer), peer_name, NO_LIMIT);
+    Contest {
+        name: "start-others",
+        rounds: 20,
+        warm: 2,
+        prepare: start::slow,
+        rows: vec![
             beside(
                 "`true` in a draft, beside srt",
-                "Against `@anthropic-ai/sandbox-runtime`: its program `srt`, the folder writable.",
-                3,
+                "As the first, against `@anthropic-ai/sandbox-runtime`: its program `srt`, the folder writable.",
+                1,
                 "`srt true`",
             ),
             beside(
                 "`true` in a draft, beside codex",
                 "Against `@openai/codex`: its native program without the wrapper in JavaScript, workspace-write.",
-                4,
+                2,
                 "`codex sandbox -- true`",
             ),
             beside(
                 "`true` in a draft, beside nono run",
                 "Against nono-cli with its supervisor, the folder writable.",
-                5,
+                3,
                 "`nono run --allow FOLDER -- true`",
             ),
             beside(
                 "`true` in a draft, beside nono wrap",
                 "Against nono-cli without its supervisor, the folder writable.",
-                6,
+                4,
                 "`nono wrap --allow FOLDER -- true`",
             ),
         ],
@@ -157,7 +192,7 @@ fn protection() -> Contest {
     let first = "git, the first time";
     Contest {
         name: "protection",
-        rounds: 7,
+        rounds: 5,
         warm: 1,
         prepare: protect::sides,
         rows: vec![
@@ -211,7 +246,7 @@ const WRITER: &str = "the files written in one batch, one `syncfs`";
 fn commit_of_a_thousand() -> Contest {
     commits(
         "commit-1000",
-        7,
+        (5, 1),
         |bench| commit::sides(bench, 1_000),
         [
             (
@@ -233,7 +268,7 @@ fn commit_of_a_thousand() -> Contest {
 fn commit_of_ten_thousand() -> Contest {
     commits(
         "commit-10000",
-        3,
+        (3, 0),
         |bench| commit::sides(bench, 10_000),
         [("commit of 10,000 modified files", "As with 1,000."), ("commit of 10,000 created files", "As with 1,000.")],
     )
@@ -241,13 +276,13 @@ fn commit_of_ten_thousand() -> Contest {
 
 fn commits(
     name: &'static str,
-    rounds: usize,
+    (rounds, warm): (usize, usize),
     prepare: fn(&Bench<'_>) -> Result<Vec<Side>>,
     rows: [(&'static str, &'static str); 2],
 ) -> Contest {
     let mut sides = [(0, 1), (2, 3)].into_iter();
     let rows = rows.map(|words| row(words, SECONDS, sides.next().unwrap_or_default(), WRITER, times(1.5)));
-    Contest { name, rounds, warm: 1, prepare, rows: rows.into() }
+    Contest { name, rounds, warm, prepare, rows: rows.into() }
 }
 
 fn jobs() -> Contest {
@@ -264,8 +299,8 @@ fn jobs() -> Contest {
                  its exit: all is in the folder, durable, and can be undone. Bare, nothing is synced.",
                 0,
             ),
-            job("`git clone` of 3,000 files in a draft, committed", "As above, from a repository beside it.", 2),
-            job("`tar` of 3,000 files unpacked in a draft, committed", "As above, of files of 1 to 4 KiB.", 4),
+            job("`git checkout` of 3,000 files in a draft, committed", "As above, of files of 1 to 4 KiB.", 2),
+            job("`tar` of 3,000 files unpacked in a draft, committed", "As above, of such files.", 4),
         ],
     }
 }

@@ -25,7 +25,7 @@ const JOBS: [Job; 3] = [
     Job { prepare: c_program, program: &["make", "--silent", "--jobs=2"], result: "program" },
     Job {
         prepare: repository,
-        program: &["git", "clone", "--quiet", "there.git", "tree"],
+        program: &["git", "-C", "tree", "checkout", "--quiet", "HEAD", "--", "."],
         result: "tree/old/folder-0000/file-0000000",
     },
     Job {
@@ -86,20 +86,20 @@ fn c_program(_: &Ground, folder: &Path) -> Result<()> {
     )
 }
 
+/// A repository with 3,000 files in its newest commit and none in its tree.
 fn repository(ground: &Ground, folder: &Path) -> Result<()> {
-    let tree = folder.join("made");
+    let tree = folder.join("tree");
     timed(&mut ground.bare(&["fill", "small", &tree.to_string_lossy()]))?;
-    let git = |dir: &Path, args: &[&str]| {
+    let git = |args: &[&str]| {
         let mut command = Command::new("git");
         ground.home.inhabit(&mut command);
         command.args(["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "gc.auto=0"]);
-        timed(command.args(args).current_dir(dir)).map(drop)
+        timed(command.args(args).current_dir(&tree)).map(drop)
     };
-    git(&tree, &["init", "--quiet"])?;
-    git(&tree, &["add", "--all"])?;
-    git(&tree, &["commit", "--quiet", "--message", "all"])?;
-    git(folder, &["clone", "--quiet", "--bare", "made", "there.git"])?;
-    std::fs::remove_dir_all(&tree).map_err(|error| format!("cannot remove `{}`: {error}", tree.display()))
+    git(&["init", "--quiet"])?;
+    git(&["add", "--all"])?;
+    git(&["commit", "--quiet", "--message", "all"])?;
+    git(&["rm", "--quiet", "-r", "old"])
 }
 
 fn archive(ground: &Ground, folder: &Path) -> Result<()> {
