@@ -141,4 +141,3 @@ impl Entry {
         [&self.name, slash].concat()
     }
 }
-

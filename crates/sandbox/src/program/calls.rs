@@ -31,13 +31,6 @@ pub(crate) enum Answer {
     SetId,
 }
 
-impl Answer {
-    /// The supervisor is asked.
-    pub(crate) fn is_notified(self) -> bool {
-        matches!(self, Answer::Told(_) | Answer::Rename | Answer::SetId)
-    }
-}
-
 /// A use of a system call, and what becomes of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule {
@@ -92,11 +85,8 @@ mod tests {
     /// Every number that this architecture has, up to the last that was reviewed. Numbers from 424 on are the same
     /// everywhere; those between are not in use.
     fn numbers() -> impl Iterator<Item = i64> {
-        let own: Vec<i64> = if cfg!(target_arch = "x86_64") {
-            (0..=335).collect()
-        } else {
-            (0..=243).chain(260..=294).collect()
-        };
+        let own: Vec<i64> =
+            if cfg!(target_arch = "x86_64") { (0..=335).collect() } else { (0..=243).chain(260..=294).collect() };
         own.into_iter().chain(424..=i64::from(LAST_REVIEWED))
     }
 
@@ -143,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_program_that_may_nest_gets_namespaces_and_nothing_else() {
-        let more: Vec<_> = rules(true).zip(rules(false)).filter(|(a, b)| a.answer != b.answer).map(|(a, _)| a.call.name).collect();
+        let more: Vec<_> =
+            rules(true).zip(rules(false)).filter(|(a, b)| a.answer != b.answer).map(|(a, _)| a.call.name).collect();
         assert_eq!(more, ["clone", "unshare", "chroot", "setns"]);
     }
 

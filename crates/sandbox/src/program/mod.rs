@@ -28,6 +28,8 @@ mod start;
 mod supervise;
 mod sys;
 mod tree;
+#[cfg(test)]
+mod trial;
 mod watch;
 mod wire;
 

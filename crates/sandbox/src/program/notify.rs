@@ -12,8 +12,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::calls::{Answer, rule_for};
 use super::caller::Caller;
+use super::calls::{Answer, rule_for};
 use super::rename::Mover;
 use super::{say, setid};
 

@@ -2,8 +2,8 @@
 //! with `EXDEV`, unprivileged as it is. Programs do not expect that: `mv` copies, others fail.
 //!
 //! Here the directory is rebuilt beside its new place under a hidden name: its directories are made anew, with
-//! everything that they carry; its files are linked, so that they stay the files that they are, with their numbers,
-//! links and open descriptors. One rename then puts the whole in place, and what is left under the old name is taken
+//! everything that they carry; its files are linked, so that they stay the files that they are, with their links and
+//! open descriptors. One rename then puts the whole in place, and what is left under the old name is taken
 //! away. Until that rename nothing has changed, and a failure leaves nothing behind.
 //!
 //! What differs from a rename on a plain file system:
@@ -13,9 +13,13 @@
 //! - The directories are others: their numbers change, and a working directory, an open directory or a watch within
 //!   stays with the removed one. The kernel has no way to hand a process another working directory. (A shell that
 //!   stands in a directory which somebody else moves sees it as deleted, and goes on after `cd`.)
+//! - The kernel gives an index to overlays only where an administrator mounts them (`index=on` falls back to `off`, said
+//!   in its log alone). Without, a file shows another number once it was copied, here or by any other change; and names
+//!   outside the directory of a file that is moved with it become files of their own.
 //! - It costs a copy of every file of the folder's own within: overlayfs copies a file when it is linked, and knows no
 //!   cheaper way (nothing can be linked across its layers). Time and space grow with the directory.
-//! - A directory that holds something mounted, or files of others, cannot be moved: `EXDEV` stays.
+//! - A directory that holds something mounted, files of others, or an ACL that names others (whom the namespace does not
+//!   know), cannot be moved: `EXDEV` stays. So it does below 400 levels of directories.
 
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +31,7 @@ use rustix::io::Errno;
 
 use super::caller::{Caller, Entry};
 use super::notify::Reply;
-use super::tree::{self, Opened};
+use super::tree;
 
 /// Moves directories, one at a time, in children of this process.
 #[derive(Debug)]
@@ -154,12 +158,12 @@ impl Rename {
         if replaced.is_some() && !tree::is_empty(&new.dir, &new.name) {
             return Err(Errno::NOTEMPTY);
         }
-        let built = Built::beside(&new.dir, old)?;
+        let built = Hidden::beside(&new.dir, old)?;
         if let Err(errno) = renameat_with(&new.dir, &built.name, &new.dir, new.as_asked(), self.flags) {
             built.remove(&new.dir);
             return Err(errno);
         }
-        if let Err(errno) = tree::clear(&old.dir, &old.name, built.root.as_ref()) {
+        if let Err(errno) = tree::clear(&old.dir, &old.name, &built.tree) {
             // Gives back to the original what was taken away from it.
             let _ = tree::build(&new.dir, &new.name, &old.dir, &old.name);
             let _ = tree::remove(&new.dir, &new.name);
@@ -173,11 +177,11 @@ impl Rename {
 
     fn exchange(&self) -> Result<(), Errno> {
         let (old, new) = (&self.old, &self.new);
-        let first = Built::beside(&new.dir, old)?;
-        let second = Built::beside(&old.dir, new).inspect_err(|_| first.remove(&new.dir))?;
+        let first = Hidden::beside(&new.dir, old)?;
+        let second = Hidden::beside(&old.dir, new).inspect_err(|_| first.remove(&new.dir))?;
         // Both are whole, hidden, and can be moved at will; now one after the other takes its place.
         let whole = RenameFlags::NOREPLACE;
-        let placed = tree::clear(&old.dir, &old.name, first.root.as_ref())
+        let placed = tree::clear(&old.dir, &old.name, &first.tree)
             .and_then(|()| renameat_with(&old.dir, &second.name, &old.dir, &old.name, whole));
         if let Err(errno) = placed {
             let _ = tree::build(&new.dir, &first.name, &old.dir, &old.name);
@@ -185,7 +189,7 @@ impl Rename {
             second.remove(&old.dir);
             return Err(left(errno));
         }
-        let placed = tree::clear(&new.dir, &new.name, second.root.as_ref())
+        let placed = tree::clear(&new.dir, &new.name, &second.tree)
             .and_then(|()| renameat_with(&new.dir, &first.name, &new.dir, &new.name, whole));
         if let Err(errno) = placed {
             let _ = tree::build(&old.dir, &old.name, &new.dir, &new.name);
@@ -203,18 +207,18 @@ fn is_dir(entry: &Entry) -> bool {
 
 /// The same tree again under a hidden name, of directories that the overlay can move.
 #[derive(Debug)]
-struct Built {
+struct Hidden {
     name: Vec<u8>,
-    root: Option<Opened>,
+    tree: tree::Built,
 }
 
-impl Built {
-    fn beside(place: &OwnedFd, original: &Entry) -> Result<Built, Errno> {
+impl Hidden {
+    fn beside(place: &OwnedFd, original: &Entry) -> Result<Hidden, Errno> {
         let mut random = [0_u8; 8];
         fill_random(&mut random).map_err(|_| Errno::XDEV)?;
         let name = format!(".raincoat-move-{:016x}", u64::from_ne_bytes(random)).into_bytes();
         match tree::build(&original.dir, &original.name, place, &name) {
-            Ok(root) => Ok(Built { name, root }),
+            Ok(tree) => Ok(Hidden { name, tree }),
             Err(errno) => {
                 let _ = tree::remove(place, &name);
                 Err(left(errno))

@@ -19,7 +19,9 @@ pub(crate) fn refusal(rule: &Rule, arguments: &[u64; 6], caller: &Caller<'_>) ->
         "ioctl" => format!("{why}: {}", terminal(second)),
         "open" => with_path(&format!("{why} (mode {:o})", third & 0o7777), caller.path(first)),
         "creat" | "mknod" => with_path(&format!("{why} (mode {:o})", second & 0o177_777), caller.path(first)),
-        "openat" => with_path(&format!("{why} (mode {:o})", arguments.get(3).unwrap_or(&0) & 0o7777), caller.path(second)),
+        "openat" => {
+            with_path(&format!("{why} (mode {:o})", arguments.get(3).unwrap_or(&0) & 0o7777), caller.path(second))
+        }
         "mknodat" => with_path(&format!("{why} (mode {:o})", third & 0o177_777), caller.path(second)),
         "umount2" | "chroot" | "pivot_root" | "swapon" | "swapoff" => with_path(why, caller.path(first)),
         "mount" | "open_tree" => with_path(why, caller.path(second)),

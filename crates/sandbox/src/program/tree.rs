@@ -1,6 +1,7 @@
 //! A directory's tree beneath descriptors: built again from links, cleared away. Nothing is followed, nothing mounted is
 //! entered.
 
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
@@ -39,10 +40,42 @@ pub(super) fn is_empty(dir: &OwnedFd, name: &[u8]) -> bool {
     opened.and_then(names).is_ok_and(|names| names.is_empty()) || stat(dir, name).is_err()
 }
 
-/// Builds the entry again under another name: its directories anew, its files as links. What is there already stays. The
-/// new directory, if it is one. On an error a part is left there.
-pub(super) fn build(from: &OwnedFd, name: &[u8], to: &OwnedFd, new: &[u8]) -> Result<Option<Opened>, Errno> {
-    grow(from.as_fd(), name, to.as_fd(), new, 0)
+/// A tree that was built again.
+#[derive(Debug, Default)]
+pub(super) struct Built {
+    /// The new directory, if it is one.
+    root: Option<Opened>,
+    /// Files under both names. An overlay that a user mounts may show two numbers for one file: the one that the folder
+    /// has, and that of its copy.
+    twins: HashSet<(Id, Id)>,
+    /// Files with several names, and a path to the new name of each, from where the tree is built. Such an overlay would
+    /// copy each name to a file of its own.
+    linked: HashMap<Id, Vec<u8>>,
+}
+
+type Id = (u64, u64);
+
+fn id(stat: &Stat) -> Id {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// Builds the entry again under another name: its directories anew, its files as links. What is there already stays. On
+/// an error a part is left there.
+pub(super) fn build(from: &OwnedFd, name: &[u8], to: &OwnedFd, new: &[u8]) -> Result<Built, Errno> {
+    let mut built = Built::default();
+    stat(from, name)?;
+    built.root =
+        grow(from.as_fd(), name, to.as_fd(), new, &mut Growing { built: &mut built, top: to.as_fd(), at: Vec::new() })?;
+    Ok(built)
+}
+
+/// Where the building is.
+struct Growing<'b> {
+    built: &'b mut Built,
+    /// What `at` and the paths of linked files begin at.
+    top: BorrowedFd<'b>,
+    /// The names of the directories down to here.
+    at: Vec<Vec<u8>>,
 }
 
 fn grow(
@@ -50,21 +83,17 @@ fn grow(
     name: &[u8],
     to: BorrowedFd<'_>,
     new: &[u8],
-    depth: usize,
+    growing: &mut Growing<'_>,
 ) -> Result<Option<Opened>, Errno> {
     let original = match stat(from, name) {
         // Removed since it was listed.
-        Err(Errno::NOENT) if depth > 0 => return Ok(None),
+        Err(Errno::NOENT) => return Ok(None),
         stat => stat?,
     };
     if !is_dir(&original) {
-        return match fs::linkat(from, name, to, new, AtFlags::empty()) {
-            Ok(()) | Err(Errno::EXIST) => Ok(None),
-            Err(Errno::NOENT) if depth > 0 => Ok(None),
-            Err(errno) => Err(errno),
-        };
+        return link(from, name, to, new, &original, growing).map(|()| None);
     }
-    if depth > DEPTH {
+    if growing.at.len() > DEPTH {
         return Err(Errno::LOOP);
     }
     match fs::mkdirat(to, new, Mode::RWXU) {
@@ -73,27 +102,59 @@ fn grow(
     }
     let source = Opened::open(from, name)?;
     let copy = Opened::open(to, new)?;
+    growing.at.push(new.to_vec());
     for name in names(&source.fd)? {
-        grow(source.fd.as_fd(), &name, copy.fd.as_fd(), &name, depth + 1)?;
+        grow(source.fd.as_fd(), &name, copy.fd.as_fd(), &name, growing)?;
     }
+    growing.at.pop();
     dress(&source.fd, &copy.fd, &original)?;
     Ok(Some(copy))
 }
 
-/// Takes an entry away that was built again, with all that is in it: `copy` is the new directory, if it is one. What was
-/// put into the old one since is moved to the new one.
-pub(super) fn clear(dir: &OwnedFd, name: &[u8], copy: Option<&Opened>) -> Result<(), Errno> {
-    match copy {
+fn link(
+    from: BorrowedFd<'_>,
+    name: &[u8],
+    to: BorrowedFd<'_>,
+    new: &[u8],
+    original: &Stat,
+    growing: &mut Growing<'_>,
+) -> Result<(), Errno> {
+    let linked = match growing.built.linked.get(&id(original)) {
+        Some(first) => fs::linkat(growing.top, first.as_slice(), to, new, AtFlags::empty()),
+        None => fs::linkat(from, name, to, new, AtFlags::empty()),
+    };
+    match linked {
+        // Removed since it was listed.
+        Err(Errno::NOENT) => return Ok(()),
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    if original.st_nlink > 1 {
+        let path = || growing.at.iter().map(Vec::as_slice).chain([new]).collect::<Vec<_>>().join(&b'/');
+        growing.built.linked.entry(id(original)).or_insert_with(path);
+    }
+    let copy = stat(to, new)?;
+    // What it was, and what it is now that the overlay has copied it.
+    growing.built.twins.insert((id(original), id(&copy)));
+    if let Ok(now) = stat(from, name) {
+        growing.built.twins.insert((id(&now), id(&copy)));
+    }
+    Ok(())
+}
+
+/// Takes an entry away that was built again, with all that is in it. What was put into it since is moved to the new one.
+pub(super) fn clear(dir: &OwnedFd, name: &[u8], built: &Built) -> Result<(), Errno> {
+    match &built.root {
         None => fs::unlinkat(dir, name, AtFlags::empty()),
-        Some(copy) => clear_dir(dir.as_fd(), name, copy),
+        Some(copy) => clear_dir(dir.as_fd(), name, copy, built),
     }
 }
 
-fn clear_dir(dir: BorrowedFd<'_>, name: &[u8], copy: &Opened) -> Result<(), Errno> {
+fn clear_dir(dir: BorrowedFd<'_>, name: &[u8], copy: &Opened, built: &Built) -> Result<(), Errno> {
     let old = Opened::open(dir, name)?;
     for _ in 0..ATTEMPTS {
         for name in names(&old.fd)? {
-            match clear_entry(&old, &name, copy) {
+            match clear_entry(&old, &name, copy, built) {
                 // Removed since it was listed.
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(errno) => return Err(errno),
@@ -107,18 +168,23 @@ fn clear_dir(dir: BorrowedFd<'_>, name: &[u8], copy: &Opened) -> Result<(), Errn
     Err(Errno::NOTEMPTY)
 }
 
-fn clear_entry(old: &Opened, name: &[u8], copy: &Opened) -> Result<(), Errno> {
+fn clear_entry(old: &Opened, name: &[u8], copy: &Opened, built: &Built) -> Result<(), Errno> {
     let (old, new) = (old.fd.as_fd(), copy.fd.as_fd());
     let there = stat(old, name)?;
     if is_dir(&there) {
-        let copy = match Opened::open(new, name) {
-            Err(Errno::NOENT) => grow(old, name, new, name, 1)?.ok_or(Errno::NOENT)?,
-            opened => opened?,
+        return match Opened::open(new, name) {
+            // Made since the tree was built.
+            Err(Errno::NOENT) => {
+                let mut late = Built::default();
+                let mut growing = Growing { built: &mut late, top: new, at: Vec::new() };
+                let copy = grow(old, name, new, name, &mut growing)?.ok_or(Errno::NOENT)?;
+                clear_dir(old, name, &copy, &late)
+            }
+            opened => clear_dir(old, name, &opened?, built),
         };
-        return clear_dir(old, name, &copy);
     }
     match stat(new, name) {
-        Ok(same) if (same.st_dev, same.st_ino) == (there.st_dev, there.st_ino) => {
+        Ok(copy) if id(&copy) == id(&there) || built.twins.contains(&(id(&there), id(&copy))) => {
             fs::unlinkat(old, name, AtFlags::empty())
         }
         _ => fs::renameat(old, name, new, name),

@@ -14,7 +14,13 @@ pub(super) fn tables() -> impl Iterator<Item = Rule> {
 /// What a program that may make namespaces of its own is allowed besides. Landlock still refuses every mount.
 pub(super) const NESTING: &[i64] = &[libc::SYS_clone, libc::SYS_unshare, libc::SYS_setns, libc::SYS_chroot];
 
-const fn rule(name: &'static str, number: i64, when: &'static [&'static [When]], answer: Answer, why: &'static str) -> Rule {
+const fn rule(
+    name: &'static str,
+    number: i64,
+    when: &'static [&'static [When]],
+    answer: Answer,
+    why: &'static str,
+) -> Rule {
     Rule { call: Call { name, number, when, why }, answer }
 }
 
@@ -63,7 +69,8 @@ const NO_SETID: &str = "a file that runs as its owner, whoever starts it";
 const MODES: &str = "chmod, git, tar, cp: modes; a shared folder's set-group-id bit";
 const DEVICES: &str = "a device or a file that runs as its owner";
 const FIFOS: &str = "mkfifo, tar, sockets: FIFOs and plain files";
-const MOVES: &str = "mv, git, every program that replaces a file; the overlay cannot move a directory of the folder's own";
+const MOVES: &str =
+    "mv, git, every program that replaces a file; the overlay cannot move a directory of the folder's own";
 const OPENS: &str = "every program";
 
 const CHECKED: &[Rule] = &[
