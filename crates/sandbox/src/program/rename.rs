@@ -142,7 +142,7 @@ impl Rename {
         let mount = |dir: &OwnedFd| {
             let kind = fstatfs(dir).ok()?.f_type;
             let about = statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok()?;
-            (i64::from(kind) == OVERLAYFS).then_some(about.stx_mnt_id)
+            (kind == OVERLAYFS).then_some(about.stx_mnt_id)
         };
         mount(&self.old.dir).is_some_and(|old| mount(&self.new.dir) == Some(old))
     }

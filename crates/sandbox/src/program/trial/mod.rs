@@ -51,7 +51,7 @@ fn trial(lay_out: fn(&Path), program: fn(), check: fn(&[String], &Path)) {
             }
             lay_out(&place.join("lower"));
             enter_namespaces(user, place);
-            code_of(fork(|| serve(&back, place, program)))
+            code_of(fork(|| serve(&back, program)))
         });
         drop(back);
         let mut said = String::new();
@@ -59,7 +59,6 @@ fn trial(lay_out: fn(&Path), program: fn(), check: fn(&[String], &Path)) {
         let refused: Vec<_> = said.lines().map(str::to_owned).collect();
         assert_eq!(code_of(first), 0, "as {user}: {refused:#?}");
         check(&refused, place);
-        // What an ordinary user may not list, root may remove.
         eprintln!("as {user}: {refused:#?}");
     }
 }
@@ -113,7 +112,7 @@ fn enter_namespaces(user: u32, place: &Path) {
             path("work")
         );
         let options = std::ffi::CString::new(options).unwrap();
-        mount("overlay", &place.join(at), "overlay", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
+        mount("overlay", place.join(at), "overlay", MountFlags::NOSUID | MountFlags::NODEV, options.as_c_str())
             .unwrap();
     }
     let here = place.join("merged/mounted/here");
@@ -124,13 +123,12 @@ fn enter_namespaces(user: u32, place: &Path) {
 }
 
 /// The first process: starts the program, serves it, reaps.
-fn serve(back: &OwnedFd, place: &Path, program: fn()) -> i32 {
+fn serve(back: &OwnedFd, program: fn()) -> i32 {
     mount("proc", "/proc", "proc", MountFlags::empty(), None).unwrap();
     let none = CapabilitySet::empty();
     set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none }).unwrap();
     let (number, tell) = rustix::pipe::pipe().unwrap();
     let (go, let_go) = rustix::pipe::pipe().unwrap();
-    let _ = place;
     let child = fork(|| {
         let listener = filter::install(false).unwrap();
         use std::os::fd::AsRawFd;
@@ -149,9 +147,8 @@ fn serve(back: &OwnedFd, place: &Path, program: fn()) -> i32 {
     rustix::io::write(&let_go, b"!").unwrap();
     let mut back = std::fs::File::from(back.try_clone().unwrap());
     loop {
-        let mut at = [PollFd::new(&supervisor, PollFlags::IN)];
-        poll(&mut at, Some(&Timespec { tv_sec: 0, tv_nsec: 20_000_000 })).unwrap();
-        drop(at);
+        let soon = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+        poll(&mut [PollFd::new(&supervisor, PollFlags::IN)], Some(&soon)).unwrap();
         match supervisor.serve_one() {
             Ok(Some(refused)) => writeln!(back, "{}: {}", refused.call, refused.detail).unwrap(),
             Ok(None) => {}
