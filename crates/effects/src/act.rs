@@ -272,7 +272,7 @@ fn changed_and(found: &Found, words: &str) -> Unmade {
 
 /// A file with several names keeps its inode: the new bytes go into it, while nobody else can open it. The intent has
 /// the old bytes; a crash in between is rolled back from them.
-fn write_in_place(recorder: &Recorder, step: &Step, before: &Image, after: &Image) -> Result<(), Unmade> {
+pub(crate) fn write_in_place(recorder: &Recorder, step: &Step, before: &Image, after: &Image) -> Result<(), Unmade> {
     let found = &step.at.1;
     let fail = |e| at_path(e, &found.path);
     let fd = mutate::open_file_for_writing(found.folder(), &found.name, &before.meta.identity).map_err(fail)?;

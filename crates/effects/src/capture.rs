@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use raincoat_os::{Found, Stat, beneath, state};
-use raincoat_types::{Chunk, Content, Digest, Failure, FailureKind, FileContent, FileKind, Image, Meta};
+use raincoat_types::{Chunk, Content, Digest, Failure, FailureKind, FileContent, FileKind, Image, Meta, RelPath};
 
 use crate::failure::{at_path, broken};
 use crate::recorder::Recorder;
@@ -130,8 +130,12 @@ pub(crate) enum ContentError {
 
 impl ContentError {
     pub(crate) fn at(self, found: &Found) -> Failure {
+        self.at_path(&found.path)
+    }
+
+    pub(crate) fn at_path(self, path: &RelPath) -> Failure {
         match self {
-            ContentError::File(error) => at_path(error, &found.path),
+            ContentError::File(error) => at_path(error, path),
             ContentError::Store(words) => broken(&words),
         }
     }
@@ -168,7 +172,7 @@ pub(crate) fn read_content(
     Ok(FileContent { digest: Digest(*hasher.finalize().as_bytes()), chunks, stored: true })
 }
 
-fn hash_zeroes(hasher: &mut blake3::Hasher, mut len: u64) {
+pub(crate) fn hash_zeroes(hasher: &mut blake3::Hasher, mut len: u64) {
     static ZEROES: [u8; 65536] = [0; 65536];
     while len > 0 {
         let part = usize::try_from(len.min(65536)).unwrap_or(65536);

@@ -61,6 +61,7 @@ pub fn read_beneath(root: &raincoat_types::Root, path: &raincoat_types::RelPath,
 pub struct Effects {
     engine: Engine,
     paging: Option<read::Paging>,
+    commit: Option<commit::Commit>,
 }
 
 /// What a run brings along.
@@ -95,7 +96,7 @@ impl Effects {
     pub fn new(start: Start) -> Effects {
         let resolver = Resolver::new(start.folders, start.names, start.limits);
         let engine = Engine::new(resolver, start.recorder, start.clock, start.run, start.stop);
-        Effects { engine, paging: None }
+        Effects { engine, paging: None, commit: None }
     }
 
     /// Finds what a look would look at, for the gate.
@@ -126,6 +127,9 @@ impl Effects {
     pub fn resolve_change(&mut self, action: &FileChange) -> Result<Resolved, Failure> {
         if let FileChange::Revert { op, .. } = action {
             return self.resolve_revert(action, *op);
+        }
+        if let FileChange::Adopt { .. } = action {
+            return self.resolve_adoption(action);
         }
         if let FileChange::RestoreTimes { now, .. } = action {
             return self.resolve_spots(action, std::slice::from_ref(&now.at));
@@ -176,11 +180,14 @@ impl Effects {
             });
         }
         let digest = resolve::digest(action, &targets);
-        Ok(Resolved { targets, digest, found: Vec::new(), below: Vec::new() })
+        Ok(Resolved { targets, digest, found: Vec::new(), below: Vec::new(), adopting: None })
     }
 
     /// Makes a change ready, and makes it together with others: at the latest when [`Effects::settle`] is called.
-    pub fn change(&mut self, permit: Permit<FileChange>, resolved: Resolved) {
+    pub fn change(&mut self, permit: Permit<FileChange>, mut resolved: Resolved) {
+        if let Some(looked) = resolved.adopting.take() {
+            return self.adopt(permit, resolved.digest, *looked);
+        }
         let ticket = self.engine.open_ticket();
         if let Err(failure) = expand::perform(&mut self.engine, ticket, permit, resolved) {
             self.engine.fail(ticket, failure);

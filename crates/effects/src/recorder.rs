@@ -143,6 +143,31 @@ impl Recorder {
         self.journal(move |journal| journal.put_chunk(&bytes))?.map_err(|e| e.to_string())
     }
 
+    /// Puts pieces of content into the store. The answer is waited for when it is needed.
+    pub(crate) fn put_chunks(&self, pieces: Vec<Vec<u8>>) -> Answer<Vec<ChunkId>> {
+        Answer(request(&self.journal, move |journal: &mut Journal| journal.put_chunks(&pieces)))
+    }
+
+    /// Has the journal and the log take up what a commit is about to do. Durable with [`Recorder::commit_point`].
+    pub(crate) fn intend_later(&self, intents: Vec<Intent>) -> Answer<()> {
+        self.log_lazily(intents.iter().map(intended).collect());
+        Answer(request(&self.journal, move |journal: &mut Journal| journal.intend_later(&intents)))
+    }
+
+    /// Makes what a commit is about to do durable, in the journal and in the log, with the point from which it is
+    /// carried through.
+    ///
+    /// # Errors
+    /// In words. Nothing may be changed then.
+    pub(crate) fn commit_point(&self, run: RunId, point: Vec<u8>) -> Result<(), String> {
+        let about = self.about.clone();
+        let logged = self.ask_log(move |audit| audit.append(&about, &[]));
+        let kept = request(&self.journal, move |journal: &mut Journal| journal.commit_point(run, &point));
+        let kept = wait(&kept)?.map_err(|e| e.to_string());
+        wait(&logged)?.map_err(|e| e.to_string())?;
+        kept
+    }
+
     /// A chunk of content out of the store.
     ///
     /// # Errors
@@ -216,6 +241,19 @@ impl Recorder {
             })
         })?
         .map_err(|e: JournalError| e.to_string())
+    }
+}
+
+/// What the journal will say.
+pub(crate) struct Answer<T>(Receiver<Result<T, JournalError>>);
+
+impl<T> Answer<T> {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn wait(self) -> Result<T, String> {
+        wait(&self.0)?.map_err(|e| e.to_string())
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Resolved {
     pub(crate) found: Vec<(usize, Found)>,
     /// Everything below a named tree, where the action goes through it: parents before their children.
     pub(crate) below: Vec<Below>,
+    /// For a commit: what was found on both sides.
+    pub(crate) adopting: Option<Box<crate::commit::Looked>>,
 }
 
 impl Resolved {
@@ -131,7 +133,13 @@ impl Resolver {
         Ok(target)
     }
 
-    fn target_of(&mut self, n: usize, path: &RelPath, stat: Option<&Stat>, role: Role) -> Result<Target, Failure> {
+    pub(crate) fn target_of(
+        &mut self,
+        n: usize,
+        path: &RelPath,
+        stat: Option<&Stat>,
+        role: Role,
+    ) -> Result<Target, Failure> {
         let folder = self.folder(n)?;
         let grant = folder.grant;
         let base = std::os::unix::ffi::OsStrExt::as_bytes(folder.root.path().as_os_str()).to_vec();
@@ -173,12 +181,18 @@ impl Resolver {
         let (n, found) = self.find(action.place(), follow)?;
         let targets = vec![self.target(n, &found, role)?];
         let digest = digest(action, &targets);
-        Ok(Resolved { targets, digest, found: vec![(n, found)], below: Vec::new() })
+        Ok(Resolved { targets, digest, found: vec![(n, found)], below: Vec::new(), adopting: None })
     }
 
     /// Resolves a change. What it would find is checked again when it acts.
     pub(crate) fn change(&mut self, action: &FileChange) -> Result<Resolved, Failure> {
-        let mut out = Resolved { targets: Vec::new(), digest: Digest::default(), found: Vec::new(), below: Vec::new() };
+        let mut out = Resolved {
+            targets: Vec::new(),
+            digest: Digest::default(),
+            found: Vec::new(),
+            below: Vec::new(),
+            adopting: None,
+        };
         match action {
             FileChange::Write { at, .. } | FileChange::Edit { at, .. } => self.one(&mut out, at, true, Role::Write)?,
             FileChange::Mkdir { at, parents } => self.mkdir(&mut out, at, *parents)?,
@@ -394,7 +408,7 @@ impl Resolver {
 }
 
 /// Whether a name is one that changes under way use (see `engine`).
-fn is_temporary(name: &[u8]) -> bool {
+pub(crate) fn is_temporary(name: &[u8]) -> bool {
     name.starts_with(b".raincoat-") && name.ends_with(b".tmp")
 }
 

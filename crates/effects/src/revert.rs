@@ -205,9 +205,12 @@ impl Reverting<'_> {
         let same = Meta { mtime: expected.mtime, ..meta.clone() }.same_as(expected);
         if meta.mtime != expected.mtime && meta.kind == FileKind::Dir && same {
             // A folder whose entries changed since keeps its times, which is no loss: where that was this undo's own
-            // doing, they come at its end. It is noted all the same, so that the operation counts as taken back.
-            let stays = Change::SetMeta { at: spot.clone(), before: meta.clone(), after: meta };
-            return self.push(stays, at, None, Payload::None);
+            // doing, they come at its end. Where nothing else is to change, it is noted all the same, so that the
+            // operation counts as taken back.
+            let (mtime, atime, identity, nlink) = (meta.mtime, meta.atime, meta.identity, meta.nlink);
+            let after = Meta { mtime, atime, identity, nlink, size: meta.size, ..then };
+            let kept = Change::SetMeta { at: spot.clone(), before: meta, after };
+            return self.push(kept, at, None, Payload::None);
         }
         if !same && !self.overwrite {
             return Err(drift(&at.1, "has other permissions or attributes now"));

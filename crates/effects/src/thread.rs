@@ -7,6 +7,7 @@ use std::thread;
 use raincoat_sandbox::Layer;
 use raincoat_sandbox::thread::{ThreadRules, confine};
 
+use crate::commit::Begin;
 use crate::{Effects, Start};
 
 type Job = Box<dyn FnOnce(&mut Effects) + Send>;
@@ -24,6 +25,18 @@ impl EffectsThread {
     /// # Errors
     /// In words, where a layer that this kernel has could not be put in force.
     pub fn start(start: Start, writable: &[bool]) -> Result<EffectsThread, String> {
+        EffectsThread::start_with(start, writable, None)
+    }
+
+    /// The same for a commit: the draft's directories may change as well.
+    ///
+    /// # Errors
+    /// As [`EffectsThread::start`].
+    pub fn for_commit(start: Start, writable: &[bool], begin: Begin) -> Result<EffectsThread, String> {
+        EffectsThread::start_with(start, writable, Some(begin))
+    }
+
+    fn start_with(start: Start, writable: &[bool], begin: Option<Begin>) -> Result<EffectsThread, String> {
         let writable = writable.to_vec();
         let (jobs, inbox) = channel::<Job>();
         let (told, hear) = channel();
@@ -38,6 +51,9 @@ impl EffectsThread {
                     };
                     list.push(folder.root.as_fd());
                 }
+                for source in begin.iter().flat_map(|begin| &begin.sources).flatten() {
+                    rules.writable.extend([source.upper.as_fd(), source.stage.as_fd()]);
+                }
                 confine(&rules)
             };
             let layers = match confined {
@@ -48,6 +64,9 @@ impl EffectsThread {
                 }
             };
             let mut effects = Effects::new(start);
+            if let Some(begin) = begin {
+                effects.begin_commit(begin);
+            }
             let _ = told.send(Ok(layers));
             for job in inbox {
                 job(&mut effects);

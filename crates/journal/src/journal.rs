@@ -110,6 +110,14 @@ impl Journal {
         Ok(id)
     }
 
+    /// Stores several pieces: see [`Journal::put_chunk`].
+    ///
+    /// # Errors
+    /// As [`Journal::put_chunk`]; none of them counts then.
+    pub fn put_chunks(&mut self, pieces: &[Vec<u8>]) -> Result<Vec<ChunkId>, JournalError> {
+        pieces.iter().map(|piece| self.put_chunk(piece)).collect()
+    }
+
     /// Remembers that content with this digest is in the store, so that [`Journal::lookup`] finds it. Contents that
     /// intents and outcomes carry are remembered by themselves.
     pub fn remember(&mut self, content: &FileContent) {
@@ -143,6 +151,34 @@ impl Journal {
     /// [`JournalError::Poisoned`], or the system's. On any error none of the intents counts, nothing may be
     /// done, and content stored since the last intent is to be stored again.
     pub fn intend(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
+        self.mean(intents)?;
+        self.sync()?;
+        if self.facts.count >= self.next_flush {
+            self.flush(SegmentState::Open);
+        }
+        Ok(())
+    }
+
+    /// Records what a commit is about to do, a part at a time. Nothing may be touched until [`Journal::commit_point`].
+    ///
+    /// # Errors
+    /// As [`Journal::intend`].
+    pub fn intend_later(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
+        self.mean(intents)
+    }
+
+    /// Records the point from which a commit is carried through. When this returns, it and all that was recorded before
+    /// are durable: an interrupted run has either all of a commit's intents and its point, or no point.
+    ///
+    /// # Errors
+    /// As [`Journal::note`].
+    pub fn commit_point(&mut self, run: RunId, bytes: &[u8]) -> Result<(), JournalError> {
+        self.note(run, NoteKind::CommitPoint, bytes)?;
+        self.sync()
+    }
+
+    /// Checks and appends intents.
+    fn mean(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
         self.check_poison()?;
         let mut undo = false;
         let mut next: HashMap<RunId, u32> = HashMap::new();
@@ -165,16 +201,12 @@ impl Journal {
             records.push((Kind::Intent, encode(intent)?));
         }
         let places = self.append(undo, &records)?;
-        self.sync()?;
         for (intent, at) in intents.iter().zip(places) {
             self.facts.intent(&self.keys, intent, at);
             if let Some(run) = self.runs.get_mut(&intent.op.run) {
                 run.ops = intent.op.seq;
                 run.pending.insert(intent.op.seq);
             }
-        }
-        if self.facts.count >= self.next_flush {
-            self.flush(SegmentState::Open);
         }
         Ok(())
     }
@@ -195,6 +227,14 @@ impl Journal {
     /// As [`Journal::conclude`].
     pub fn settle(&mut self, op: OpId, result: OpResult) -> Result<(), JournalError> {
         self.outcomes(Kind::Settle, &[(op, result)])
+    }
+
+    /// Records what recovery made of many operations, all in one write.
+    ///
+    /// # Errors
+    /// As [`Journal::conclude`].
+    pub fn settle_all(&mut self, outcomes: &[(OpId, OpResult)]) -> Result<(), JournalError> {
+        self.outcomes(Kind::Settle, outcomes)
     }
 
     fn outcomes(&mut self, kind: Kind, outcomes: &[(OpId, OpResult)]) -> Result<(), JournalError> {

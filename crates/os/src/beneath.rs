@@ -332,6 +332,18 @@ pub fn open_dir_for_reading(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<O
     }
 }
 
+/// Whether this user may make and take away names in a folder.
+///
+/// # Errors
+/// The system's error, other than a no.
+pub fn may_be_changed(dir: BorrowedFd<'_>) -> io::Result<bool> {
+    match fs::accessat(dir, c".", fs::Access::WRITE_OK | fs::Access::EXEC_OK, fs::AtFlags::EACCESS) {
+        Ok(()) => Ok(true),
+        Err(Errno::ACCESS) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The names in an open folder, sorted, without `.` and `..`.
 ///
 /// # Errors

@@ -125,6 +125,32 @@ pub fn exchange(parent: BorrowedFd<'_>, one: &[u8], other: &[u8]) -> io::Result<
     Ok(fs::renameat_with(parent, one, parent, other, RenameFlags::EXCHANGE)?)
 }
 
+/// Swaps two names of two folders on one mount, all at once.
+///
+/// # Errors
+/// As [`exchange`]; `CrossesDevices` where the folders are on different mounts.
+pub fn exchange_between(from: BorrowedFd<'_>, one: &[u8], to: BorrowedFd<'_>, other: &[u8]) -> io::Result<()> {
+    fault::point("renameat2 exchange")?;
+    Ok(fs::renameat_with(from, one, to, other, RenameFlags::EXCHANGE)?)
+}
+
+/// Takes extended attributes away from what a descriptor leads to (an `O_PATH` one will do). One that is not there is
+/// no error.
+///
+/// # Errors
+/// The system's error.
+pub fn remove_xattrs<'a>(fd: BorrowedFd<'_>, names: impl IntoIterator<Item = &'a [u8]>) -> io::Result<()> {
+    fault::point("removexattr")?;
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    for name in names {
+        match fs::removexattr(path.as_str(), name) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
 /// Takes a file's or symlink's name away.
 ///
 /// # Errors

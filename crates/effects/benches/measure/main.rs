@@ -13,6 +13,7 @@
     reason = "a benchmark: it makes its own scratch files, reads the clock, and plays the plain program"
 )]
 
+mod commit;
 mod files;
 mod gate;
 mod plain;
@@ -76,18 +77,21 @@ fn serve(dir: &Path) -> Result<()> {
     let mut protected = None;
     let mut plain = None;
     let mut gate = None;
+    let mut commit = None;
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(said)?;
         let words: Vec<&str> = line.split(' ').collect();
         let took = match words.as_slice() {
             ["gate", what] => lazily(&mut gate, || gate::Bench::new(dir))?.measure(what)?,
             ["protected", rest @ ..] => lazily(&mut protected, || protected::Bench::new(dir))?.measure(rest)?,
+            ["batch", rest @ ..] => lazily(&mut commit, || commit::Bench::new(dir))?.measure(rest)?,
             ["plain", rest @ ..] => lazily(&mut plain, || plain::Bench::new(dir))?.measure(rest)?,
             _ => return Err(unknown(&line)),
         };
         println!("{}", took.as_nanos());
         std::io::stdout().flush().map_err(said)?;
     }
+    commit.map_or(Ok(()), commit::Bench::end)?;
     protected.map_or(Ok(()), protected::Bench::end)
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Bench {
     intents: u32,
 }
 
-struct PolicyNames(Arc<Compiled>);
+pub(crate) struct PolicyNames(pub(crate) Arc<Compiled>);
 
 impl Names for PolicyNames {
     fn protection(&self, folder: &[u8], path: &RelPath, tree: bool) -> Option<(Protection, String)> {
@@ -223,7 +223,7 @@ impl Bench {
 }
 
 /// Journal and log, as the keeper opens them.
-fn store(dir: &Path) -> Result<(Recorder, Remembering)> {
+pub(crate) fn store(dir: &Path) -> Result<(Recorder, Remembering)> {
     let key = SealKey::from_bytes([7; 32]);
     let keys = JournalKeys::new(&key.derive("journal"), &key.derive("index"));
     let ours = PrivateDir::open_or_create(&dir.join("store")).map_err(said)?;

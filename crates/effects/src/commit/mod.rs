@@ -1,9 +1,39 @@
 //! Committing a draft: many changes, all of them or none. Everything is checked and sealed first, then one point is
 //! made durable from which the commit is carried through whatever happens, then each path is swapped, then all of it is
 //! made durable.
+//!
+//! The order, and why a crash at any moment leaves all of it or nothing:
+//!
+//! 1. [`look`]: what stands on both sides is found, and compared with what was reviewed. [`prepare`]: what will go out
+//!    of the folder is sealed in the store; what cannot be moved is copied beside. No name of the folder has changed: a
+//!    crash leaves nothing to do but to clear up.
+//! 2. [`carry`]: the draft's content is made durable, then the intents and the commit point.
+//! 3. Each path is swapped in one call that the file system makes atomic. What comes out lies in the draft. A crash
+//!    leaves some paths swapped; which ones shows in the inodes that stand on the two sides, and recovery goes on.
+//! 4. Folders get their metadata and times; all is made durable; then the outcomes are written.
+//!
+//! Where a path turns out to have been changed by somebody in between, all that was swapped is swapped back.
 
+mod act;
+mod carry;
+mod dirs;
+mod look;
+mod point;
+mod prepare;
+mod recover;
+mod stage;
+
+use raincoat_gate::Permit;
 use raincoat_os::Root;
-use raincoat_types::{Failure, FailureKind, Spot};
+use raincoat_types::{Digest, Failure, FailureKind, FileChange, OpId, OpRecord, OpResult, Spot};
+
+use crate::failure::broken;
+use crate::{Effects, Resolved};
+
+pub(crate) use look::Looked;
+pub use point::{Lying, Point};
+
+use prepare::Prepared;
 
 /// One folder's part of a draft, open.
 #[derive(Debug)]
@@ -37,6 +67,77 @@ pub struct Applied {
     /// What else kept the commit from being made. Nothing was committed then, or (`Broken`) the next start carries it
     /// through or takes it back.
     pub failure: Option<Failure>,
+}
+
+/// What recovery made of an interrupted commit.
+#[derive(Clone, Debug)]
+pub struct CarriedThrough {
+    /// How the operations came out that had no outcome yet.
+    pub results: Vec<(OpId, OpResult)>,
+    /// All of it was committed; else all of it was taken back.
+    pub forward: bool,
+    /// What the person should know beside, in words: what somebody changed meanwhile and was left alone.
+    pub words: Vec<String>,
+}
+
+/// A commit that is being prepared.
+pub(crate) struct Commit {
+    begin: Begin,
+    prepared: Prepared,
+}
+
+impl Effects {
+    /// From now on adoptions are taken in, until [`Effects::apply`].
+    pub fn begin_commit(&mut self, begin: Begin) {
+        self.commit = Some(Commit { begin, prepared: Prepared::default() });
+    }
+
+    /// Finds what an adoption is about, on both sides.
+    pub(crate) fn resolve_adoption(&mut self, action: &FileChange) -> Result<Resolved, Failure> {
+        let Some(commit) = &mut self.commit else { return Err(not_a_commit()) };
+        look::look(&mut self.engine.resolver, &commit.begin, &mut commit.prepared, action)
+    }
+
+    /// Seals what a permitted adoption will take out of the folder. Nothing is changed.
+    pub(crate) fn adopt(&mut self, permit: Permit<FileChange>, digest: Digest, looked: Looked) {
+        let run = self.engine.run;
+        let Some(commit) = &mut self.commit else { return };
+        let spot = looked.spot.clone();
+        let taken = if permit.run() == run && permit.digest() == digest {
+            prepare::take_in(&self.engine, &commit.begin, &mut commit.prepared, looked)
+        } else {
+            Err(Failure::new(FailureKind::Invalid, "the permit is for another action; propose it again"))
+        };
+        if let Err(failure) = taken {
+            commit.prepared.fail(spot, failure);
+        }
+    }
+
+    /// Commits all that was taken in, or nothing.
+    pub fn apply(&mut self) -> Applied {
+        let Some(Commit { begin, prepared }) = self.commit.take() else {
+            return Applied { failure: Some(not_a_commit()), ..Applied::default() };
+        };
+        carry::apply(&self.engine, &begin, prepared)
+    }
+
+    /// Lets go of all that was taken in: nothing is committed, and what was put beside is cleared away.
+    pub fn abandon(&mut self) {
+        if let Some(Commit { begin, mut prepared }) = self.commit.take() {
+            prepared.failure = Some(Failure::new(FailureKind::Stopped, "nothing was committed"));
+            carry::apply(&self.engine, &begin, prepared);
+        }
+    }
+
+    /// Carries an interrupted commit through from its point, or takes it back where that cannot be. `ops` are all
+    /// operations of the run, in order. Where it had not come to its point, nothing of the folders was changed.
+    ///
+    /// # Errors
+    /// Where the disk fails: the run stays as it is, for the next start.
+    pub fn recover_commit(&mut self, point: Option<&Point>, ops: &[OpRecord]) -> Result<CarriedThrough, Failure> {
+        let Some(Commit { begin, .. }) = self.commit.take() else { return Err(not_a_commit()) };
+        recover::recover(&self.engine, &begin, point, ops).map_err(|stopped| broken(&stopped))
+    }
 }
 
 /// An adoption outside a commit.

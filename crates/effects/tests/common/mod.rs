@@ -11,6 +11,8 @@
     reason = "tests"
 )]
 
+pub mod draft;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
