@@ -161,8 +161,10 @@ impl Keeper {
             let (deciding, dangerous, mut out) = (judge.clone(), ask.dangerous.clone(), std::mem::take(&mut left_out));
             let (said, out) = thread
                 .call(move |effects| {
-                    let said: Vec<Said> =
-                        slice.into_iter().filter_map(|one| take_in(effects, &deciding, &dangerous, &mut out, one)).collect();
+                    let said: Vec<Said> = slice
+                        .into_iter()
+                        .filter_map(|one| take_in(effects, &deciding, &dangerous, &mut out, one))
+                        .collect();
                     (said, out)
                 })
                 .map_err(Error::store)?;

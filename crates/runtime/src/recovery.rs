@@ -91,15 +91,25 @@ impl Keeper {
                     .map_err(Error::store)?
                     .map_err(Error::store)?;
                 let mut words = match (through.forward, count) {
-                    (true, _) => format!("the commit {run} (`{goal}`) was interrupted and has been carried through; take it back with: raincoat undo {run}"),
-                    (false, 0) => format!("the commit {run} (`{goal}`) was interrupted before anything was changed; commit again"),
-                    (false, _) => format!("the commit {run} (`{goal}`) was interrupted; nothing of it stands; commit again"),
+                    (true, _) => format!(
+                        "the commit {run} (`{goal}`) was interrupted and has been carried through; take it back with: raincoat undo {run}"
+                    ),
+                    (false, 0) => {
+                        format!("the commit {run} (`{goal}`) was interrupted before anything was changed; commit again")
+                    }
+                    (false, _) => {
+                        format!("the commit {run} (`{goal}`) was interrupted; nothing of it stands; commit again")
+                    }
                 };
                 for more in through.words {
                     words.push_str("; ");
                     words.push_str(&more);
                 }
-                if through.forward { (words, RunStatus::Done, count, 0) } else { (words, RunStatus::Interrupted, 0, count) }
+                if through.forward {
+                    (words, RunStatus::Done, count, 0)
+                } else {
+                    (words, RunStatus::Interrupted, 0, count)
+                }
             }
             // A folder is away, or the disk fails: the commit stays as it is until that is mended.
             Err(error) => {
@@ -131,12 +141,16 @@ impl Keeper {
             .map_err(Error::store)?;
         let point = match point {
             Some(bytes) => Some(Point::read(&bytes).ok_or_else(|| {
-                Error::new(Class::Damaged, "its commit point is of another version of raincoat; settle it with that one")
+                Error::new(
+                    Class::Damaged,
+                    "its commit point is of another version of raincoat; settle it with that one",
+                )
             })?),
             None => None,
         };
         let folders = self.recorded_folders(&interrupted.header.roots)?;
-        let sources = point.as_ref().map_or_else(Vec::new, |point| point.sources().iter().map(|at| found(at.as_ref())).collect());
+        let sources =
+            point.as_ref().map_or_else(Vec::new, |point| point.sources().iter().map(|at| found(at.as_ref())).collect());
         let stays = point.as_ref().is_some_and(Point::stays);
         let start = Start {
             run,
@@ -147,7 +161,8 @@ impl Keeper {
             clock: self.clock.clone(),
             stop: Arc::new(AtomicBool::new(false)),
         };
-        let thread = EffectsThread::for_commit(start, &folders.writable, Begin { sources, stays }).map_err(Error::store)?;
+        let thread =
+            EffectsThread::for_commit(start, &folders.writable, Begin { sources, stays }).map_err(Error::store)?;
         thread
             .call(move |effects| effects.recover_commit(point.as_ref(), &records))
             .map_err(Error::store)?
