@@ -226,3 +226,39 @@ fn damaged_states_are_said_and_times_judge_instead() {
     assert_eq!(found.troubles.len(), 1);
     assert_eq!(item(&found, "f").drift, Some(Drift::Changed));
 }
+
+// A kernel that may note which inode it copied (outside a user namespace, or a later one) is taken at its word.
+#[test]
+fn a_noted_origin_decides_which_inode_it_was() {
+    let home = Home::new();
+    home.put("f", "f");
+    home.put("g", "g");
+    home.put("d/x", "x");
+    home.put("e/x", "x");
+    wait();
+    let made = home.draft(&[]);
+    let upper = made.place.join("upper");
+    let root = raincoat_os::Root::open(&home.folder()).unwrap();
+    let note = |on: &str, of: &str| {
+        let handle = raincoat_os::overlay::handle_of(std::os::fd::AsFd::as_fd(&root), of.as_bytes()).unwrap();
+        let handle = handle.expect("a file system with file handles");
+        let len = 21 + handle.bytes.len() as u8;
+        let value = [&[0, 0xfb, len, 0, handle.kind], [0; 16].as_slice(), &handle.bytes].concat();
+        raincoat_os::scratch::set_xattr(&upper.join(on), "user.overlay.origin", &value).unwrap();
+    };
+    for (file, origin) in [("f", "f"), ("g", "f")] {
+        std::fs::write(upper.join(file), "changed").unwrap();
+        note(file, origin);
+    }
+    for (folder, origin) in [("d", "d"), ("e", "d")] {
+        std::fs::create_dir(upper.join(folder)).unwrap();
+        std::fs::write(upper.join(folder).join("x"), "changed").unwrap();
+        note(folder, origin);
+    }
+    std::fs::hard_link(home.at("f"), home.dir.path().join("other name")).unwrap();
+    let found = scan(&made.draft);
+    let drift = |path| item(&found, path).drift;
+    assert_eq!(drift("g"), Some(Drift::Replaced));
+    assert_eq!([drift("d/x"), drift("e/x")], [None, Some(Drift::FolderReplaced)]);
+    assert!(item(&found, "f").links.unwrap().same_inode);
+}

@@ -76,7 +76,7 @@ fn operation() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_shrink_iters: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
     #[test]
     fn items_applied_in_their_order_are_what_the_program_did(
@@ -101,9 +101,9 @@ proptest! {
         let found = scan(&made.draft);
         prop_assert_eq!(&found.troubles, &[]);
         apply(&made, &found, &tree);
-        prop_assert_eq!(differences(&merged, &tree, &[]), Vec::<String>::new());
-        // The two ran at different times.
-        prop_assert_eq!(differences(&plain, &tree, &[Aspect::ModificationTime]), Vec::<String>::new());
+        prop_assert_eq!(differences(&merged, &tree, &[Aspect::Holes]), Vec::<String>::new());
+        // The two ran at different times; and where a copy has holes is up to who copies.
+        prop_assert_eq!(differences(&plain, &tree, &[Aspect::ModificationTime, Aspect::Holes]), Vec::<String>::new());
         // Each item says a change that there was; nothing drifted, for nobody else was here.
         for item in &found.items {
             prop_assert!(item.drift.is_none(), "{:?}", item);
