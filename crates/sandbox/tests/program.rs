@@ -660,3 +660,31 @@ fn an_ordinary_user_can_do_all_this() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// Not a check: says how long it takes, for `cargo test --release -- --ignored --nocapture how_long`.
+#[test]
+#[ignore = "measures"]
+fn how_long_it_takes() {
+    let rounds = 200;
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    for _ in 0..rounds {
+        let scene = Scene::new(&["/bin/true"]);
+        let (from, stdout) = std::io::pipe().unwrap();
+        let start = Instant::now();
+        let mut program =
+            launch_with(&scene.plan, Streams { stdout: Some(stdout.into()), ..Streams::default() }).unwrap();
+        times[0].push(start.elapsed());
+        program.ready().unwrap();
+        times[1].push(start.elapsed());
+        program.go().unwrap();
+        while !matches!(program.next(LONG).unwrap().unwrap(), Event::Ended { .. }) {}
+        times[2].push(start.elapsed());
+        drop(program);
+        times[3].push(start.elapsed());
+        drop(from);
+    }
+    for (what, mut times) in ["launched", "ready", "ended", "dropped"].into_iter().zip(times) {
+        times.sort();
+        eprintln!("{what}: median {:?}, least {:?}, 9 in 10 {:?}", times[rounds / 2], times[0], times[rounds * 9 / 10]);
+    }
+}

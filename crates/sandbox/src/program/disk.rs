@@ -159,6 +159,7 @@ impl Walk {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;

@@ -24,6 +24,7 @@ mod rename;
 mod root;
 mod say;
 mod setid;
+mod sources;
 mod start;
 mod supervise;
 mod sys;

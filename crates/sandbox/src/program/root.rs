@@ -6,17 +6,18 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, openat, readlinkat, symlinkat, unlinkat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, accessat, openat, symlinkat, unlinkat};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::{chdir, fchdir, geteuid, pivot_root, umask};
 
 use super::fault::{self, Or};
 use super::masks::{ETC, Finds, Mask, PROC, SYSTEM};
 use super::mounts::{self, PLAIN, READ_ONLY};
-use super::{Folder, HeldLayer, How, Plan};
+use super::sources::{DEVICES, GRANT_AGAIN, NO_FIX, Parts, Source, device, no_overlay, parts, system_folder};
+use super::{Folder, HeldLayer, Plan};
 use crate::SandboxFault;
 
-const LAYER: &str = "private root";
+pub(super) const LAYER: &str = "private-root";
 
 /// Bytes of the skeleton: folders, links, and empty files.
 const SKELETON: &str = "1m";
@@ -38,21 +39,6 @@ pub(super) struct Root {
     pub(super) lacking: Vec<HeldLayer>,
 }
 
-/// Something of the machine's, opened before anything is mounted over anything.
-enum Source {
-    Link(Vec<u8>),
-    View(OwnedFd),
-}
-
-/// A folder's parts, opened likewise.
-enum Parts {
-    Draft { lower: Vec<OwnedFd>, upper: OwnedFd, work: OwnedFd },
-    Fixed(OwnedFd),
-    File(OwnedFd),
-    View(OwnedFd),
-    Empty,
-}
-
 /// Builds it, and makes it this process's root. The old one is gone then.
 pub(super) fn build(plan: &Plan) -> Result<Root, SandboxFault> {
     let mask = umask(Mode::empty());
@@ -64,7 +50,7 @@ pub(super) fn build(plan: &Plan) -> Result<Root, SandboxFault> {
 fn build_all(plan: &Plan) -> Result<Root, SandboxFault> {
     // Nothing that is mounted here may show outside, and nothing that is mounted outside from now on may show here.
     mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .or_else(|error| Err(fault::namespaces(error.into())))?;
+        .map_err(|error| fault::namespaces(error.into()))?;
     let system = SYSTEM.iter().filter_map(|name| system_folder(name).transpose()).collect::<Result<Vec<_>, _>>()?;
     let devices = DEVICES.iter().map(|name| device(name)).collect::<Result<Vec<_>, _>>()?;
     let processors =
@@ -97,83 +83,6 @@ fn build_all(plan: &Plan) -> Result<Root, SandboxFault> {
     let Build { writable, uppers, lacking, .. } = build;
     enter(root.as_fd())?;
     Ok(Root { proc, private, uppers, writable, lacking })
-}
-
-const NO_FIX: &str = "run `raincoat doctor` to see what this machine allows";
-
-fn system_folder(name: &str) -> Result<Option<(String, Source)>, SandboxFault> {
-    let path = format!("/{name}");
-    let Ok(fd) = mounts::outside(path.as_bytes()) else { return Ok(None) };
-    let what = || format!("show `{path}`");
-    let source = match mounts::kind(fd.as_fd()).or_fault(LAYER, what(), NO_FIX)? {
-        FileType::Symlink => {
-            Source::Link(readlinkat(&fd, c"", Vec::new()).or_fault(LAYER, what(), NO_FIX)?.into_bytes())
-        }
-        FileType::Directory => {
-            Source::View(mounts::view_with(fd.as_fd(), READ_ONLY).or_fault(LAYER, what(), NO_FIX)?)
-        }
-        _ => return Ok(None),
-    };
-    Ok(Some((name.to_owned(), source)))
-}
-
-/// Devices without state of anybody's.
-const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
-
-fn device(name: &&'static str) -> Result<(&'static str, OwnedFd), SandboxFault> {
-    let path = format!("/dev/{name}");
-    let view = mounts::outside(path.as_bytes()).and_then(|fd| {
-        let view = mounts::view(fd.as_fd(), false)?;
-        mounts::restrict(view.as_fd(), MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC)?;
-        Ok(view)
-    });
-    Ok((name, view.or_fault(LAYER, format!("show `{path}`"), NO_FIX)?))
-}
-
-const GRANT_AGAIN: &str = "see that the folder is there and yours, and try again";
-
-fn parts(folder: &Folder) -> Result<Parts, SandboxFault> {
-    let shown = raincoat_types::display_bytes(&folder.at);
-    let clean = folder.at.first() == Some(&b'/')
-        && folder.at.len() > 1
-        && folder.at.split(|byte| *byte == b'/').all(|part| part != b"..");
-    if !clean {
-        return Err(fault::fault(LAYER, format!("`{shown}` cannot be granted"), "name a folder beneath `/`"));
-    }
-    let open = |path: &[u8]| {
-        let what = format!("open `{}`", raincoat_types::display_bytes(path));
-        mounts::outside(path).or_fault(LAYER, what, GRANT_AGAIN)
-    };
-    let dir = |of: &OwnedFd, name: &str| {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(of, name, flags, Mode::empty())
-    };
-    match &folder.how {
-        How::Draft { place } => {
-            let place = open(place)?;
-            let part = |name: &str| {
-                dir(&place, name).or_fault(LAYER, format!("open `{name}` of the draft of `{shown}`"), GRANT_AGAIN)
-            };
-            let (upper, work) = (part("upper")?, part("work")?);
-            let mut lower: Vec<OwnedFd> = dir(&place, "mask").into_iter().collect();
-            lower.push(open(&folder.at)?);
-            Ok(Parts::Draft { lower, upper, work })
-        }
-        How::ReadOnly => {
-            let it = open(&folder.at)?;
-            match mounts::kind(it.as_fd()).or_fault(LAYER, format!("look at `{shown}`"), GRANT_AGAIN)? {
-                FileType::Directory => Ok(Parts::Fixed(it)),
-                FileType::RegularFile => mounts::view_with(it.as_fd(), READ_ONLY)
-                    .or_fault(LAYER, format!("show `{shown}`"), GRANT_AGAIN)
-                    .map(Parts::File),
-                _ => Err(fault::fault(LAYER, format!("`{shown}` is no folder and no file"), "grant another")),
-            }
-        }
-        How::Kept { place } => mounts::view_with(open(place)?.as_fd(), PLAIN)
-            .or_fault(LAYER, format!("show `{shown}`"), GRANT_AGAIN)
-            .map(Parts::View),
-        How::Empty => Ok(Parts::Empty),
-    }
 }
 
 struct Build<'a> {
@@ -454,33 +363,6 @@ impl Build<'_> {
 
 const EMPTY_FILE: &[u8] = b".empty-file";
 const EMPTY_FOLDER: &[u8] = b".empty";
-
-fn no_overlay(at: &[u8], error: std::io::Error) -> SandboxFault {
-    let shown = raincoat_types::display_bytes(at);
-    let nested = mounted_within(at);
-    if let Some(first) = nested {
-        return fault::fault(
-            "draft",
-            format!("another file system is mounted in `{shown}`, at `{first}`; a draft cannot cover both"),
-            "grant folders that nothing is mounted in",
-        );
-    }
-    fault::fault(
-        "draft",
-        format!("no overlay over `{shown}`: {error}"),
-        "keep the draft on a file system such as ext4, xfs, btrfs or tmpfs; a kernel of 5.11 or newer is needed",
-    )
-}
-
-/// The first thing that is mounted beneath a folder.
-fn mounted_within(at: &[u8]) -> Option<String> {
-    let beneath = [at, b"/"].concat();
-    let table = fault::text(CWD, c"/proc/self/mountinfo")?;
-    let mut points = table.lines().filter_map(|line| line.split(' ').nth(4));
-    points
-        .find(|point| point.as_bytes().starts_with(&beneath))
-        .map(|point| raincoat_types::display_bytes(point.as_bytes()))
-}
 
 /// The new root becomes the root; the old one is detached.
 fn enter(root: BorrowedFd<'_>) -> Result<(), SandboxFault> {
