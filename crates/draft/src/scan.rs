@@ -11,10 +11,14 @@ use raincoat_types::{FileKind, RelPath};
 use crate::bases::Bases;
 use crate::draft::{Draft, FolderError, OpenFolder};
 use crate::drift::{Judge, Way};
-use crate::item::{Item, ItemKind, LinkGroup, Links, Scan, Trouble, Untouched, Version};
+use crate::item::{Item, ItemKind, Scan, Trouble, Untouched, Version};
 use crate::origin::{Notes, part};
 use crate::read::{compare_bytes, open_version};
 use crate::record::ClockMark;
+
+mod ties;
+
+use ties::{links, links_of};
 
 /// How much a scan looks at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -366,69 +370,6 @@ impl Walk<'_> {
         (content, meta)
     }
 
-    /// Finds what the names of each inode have to do with each other.
-    fn tie_names(&mut self) {
-        let mut groups: Vec<Vec<Name>> = self.names.drain().map(|(_, names)| names).collect();
-        groups.retain(|names| names.len() > 1);
-        for names in &mut groups {
-            names.sort_by(|a, b| a.path.cmp(&b.path));
-        }
-        groups.sort_by(|a, b| a.first().map(|n| &n.path).cmp(&b.first().map(|n| &n.path)));
-        for names in groups {
-            self.tie(names);
-        }
-    }
-
-    fn tie(&mut self, names: Vec<Name>) {
-        // A name that is as it was; else one that the folder has; else the first.
-        let exists = |name: &Name| match &name.item {
-            Ok(at) => self.scan.items.get(*at).is_some_and(|i| matches!(i.kind, ItemKind::Modified { .. })),
-            Err(_) => true,
-        };
-        let leader = names.iter().find(|name| name.item.is_err()).or_else(|| names.iter().find(|name| exists(name)));
-        let Some(leader) = leader.or(names.first()) else { return };
-        let leader_inode = match &leader.item {
-            Ok(at) => self.scan.items.get(*at).and_then(|item| item.before.as_ref()).map(|b| b.stat.identity),
-            Err(both) => Some(both.0.stat.identity),
-        };
-        let group = self.scan.groups.len();
-        self.scan.groups.push(LinkGroup {
-            folder: self.number,
-            leader: leader.path.clone(),
-            names: names.iter().map(|name| name.path.clone()).collect(),
-        });
-        for name in names {
-            match name.item {
-                Ok(at) => {
-                    if let Some(item) = self.scan.items.get_mut(at) {
-                        item.links.get_or_insert_default().group = Some(group);
-                    }
-                }
-                // The same in everything but the inode: it is to become a name of the leader's.
-                Err(both) if Some(both.0.stat.identity) != leader_inode => {
-                    let (before, after) = *both;
-                    let mut links = links_of(Some(&before), &after, false).unwrap_or_default();
-                    links.group = Some(group);
-                    let way = Way::top(&before.stat);
-                    let notes = Notes::default();
-                    let lower = self.open.lower.as_fd();
-                    let drift = self.judge.of(&name.path, Some(&before), &notes, &way, lower, false);
-                    self.add(Item {
-                        folder: self.number,
-                        kind: ItemKind::Modified { content: false, meta: true },
-                        masked: self.draft.is_masked(self.number, &name.path),
-                        path: name.path,
-                        before: Some(before),
-                        after: Some(after),
-                        links: Some(links),
-                        drift,
-                    });
-                }
-                Err(_) => {}
-            }
-        }
-    }
-
     fn add(&mut self, item: Item) {
         if self.scan.items.len() >= self.limits.items {
             self.scan.cut = true;
@@ -461,27 +402,6 @@ fn read_target(parent: Option<BorrowedFd<'_>>, name: &[u8], version: &mut Versio
         version.target = Some(beneath::read_link(parent, name)?);
     }
     Ok(())
-}
-
-fn links_of(before: Option<&Version>, after: &Version, same_inode: bool) -> Option<Links> {
-    let mut out = match before {
-        Some(before) => links(&before.stat, Some(&after.stat)),
-        None => (after.stat.nlink > 1).then(|| Links { draft_names: after.stat.nlink, ..Links::default() }),
-    };
-    if let Some(links) = &mut out {
-        links.same_inode = same_inode;
-    }
-    out
-}
-
-fn links(before: &Stat, after: Option<&Stat>) -> Option<Links> {
-    let draft_names = after.map_or(0, |stat| stat.nlink);
-    (before.nlink > 1 || draft_names > 1).then(|| Links {
-        group: None,
-        draft_names,
-        folder_names: before.nlink,
-        same_inode: false,
-    })
 }
 
 /// See [`Scan`] for the order.

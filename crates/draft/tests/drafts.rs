@@ -59,7 +59,7 @@ fn a_draft_lives_is_listed_and_goes() {
     assert_eq!(drafts.list(100).unwrap()[0].standing, Standing::Ended { at, code: 3 });
     let name = run.to_string().to_lowercase();
     assert_eq!(drafts.resolve(&name).unwrap(), run);
-    assert_eq!(drafts.find(&name[..20]).unwrap().record().run, run);
+    assert_eq!(drafts.find(name.get(..20).unwrap()).unwrap().record().run, run);
     assert!(matches!(drafts.find("zz"), Err(DraftsError::NotFound(_))));
     assert!(matches!(drafts.find(""), Err(DraftsError::NotFound(_))));
     let second = home.draft(&[]);
@@ -228,7 +228,7 @@ for n in range(3000):
     let output =
         home.overlay(&made, &["python3", "-c", script]).env("OUTSIDE", &outside).output().expect("python3 and unshare");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    std::fs::set_permissions(made.place.join("work/work"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(made.place.join("work/work"), std::fs::Permissions::from_mode(0o0)).unwrap();
     // A scan of it ends, too, and tells what it cannot name.
     let scan = made.draft.scan(raincoat_draft::ScanLimits::default()).unwrap();
     assert!(scan.troubles.iter().any(|trouble| trouble.why.contains("longer")), "{:?}", scan.troubles);
