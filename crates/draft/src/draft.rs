@@ -85,6 +85,24 @@ impl Draft {
         Ok(self.dir.try_lock(LIVE_LOCK).map_err(|e| system("look at the draft", e))?.is_none())
     }
 
+    /// Has the disk write all that the program made: afterwards it outlasts a power cut.
+    ///
+    /// # Errors
+    /// [`DraftsError::System`].
+    pub fn make_durable(&self) -> Result<(), DraftsError> {
+        let mut done: Vec<u64> = Vec::new();
+        for recorded in &self.record.folders {
+            let fail = |e| system("make the draft durable", e);
+            let place = open_place(recorded).map_err(fail)?;
+            let device = raincoat_os::state::stat_fd(place.as_fd()).map_err(fail)?.identity.dev;
+            if !done.contains(&device) {
+                raincoat_os::mutate::sync_file_system(place.as_fd()).map_err(fail)?;
+                done.push(device);
+            }
+        }
+        Ok(())
+    }
+
     /// Holds it, so that nobody else works on it, until it is dropped.
     ///
     /// # Errors

@@ -165,7 +165,7 @@ impl Keeper {
             Err(error) => {
                 self.end(&recorder, run, RunStatus::Failed, &error.message)?;
                 drop(recorder);
-                session.close()?;
+                session.leave()?;
                 drafts.wipe_draft(draft).map_err(drafts_error)?;
                 return Err(error);
             }
@@ -180,7 +180,7 @@ impl Keeper {
         let summary = format!("ended with {}{why}; {} changes in its draft", report.code, report.changes);
         self.end(&recorder, run, status, &summary)?;
         drop(recorder);
-        session.close()?;
+        session.leave()?;
         if !report.open {
             drafts.wipe_draft(draft).map_err(drafts_error)?;
         }
@@ -282,6 +282,8 @@ impl Keeper {
         let troubles = open.troubles().next().is_some();
         draft = open.into_draft();
         if changes > 0 || troubles {
+            // The overlay waits for no disk, so that programs do not; what stays open has to outlast a power cut.
+            draft.make_durable().map_err(drafts_error)?;
             draft.update(record).map_err(drafts_error)?;
         }
         let report = ExecReport {

@@ -95,4 +95,13 @@ impl Session {
         audit.close().map_err(Error::store)?;
         Ok(())
     }
+
+    /// Ends the work: everything is durable when this returns. The log is published by the next command that has
+    /// time for it.
+    pub(crate) fn leave(self) -> Result<(), Error> {
+        drop(self.recorder);
+        let (journal, audit) = self.remembering.join().map_err(Error::store)?;
+        drop(journal);
+        audit.leave().map_err(Error::store)
+    }
 }

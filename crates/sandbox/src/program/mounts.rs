@@ -51,6 +51,11 @@ fn explained(context: BorrowedFd<'_>, error: Errno) -> io::Error {
 }
 
 /// A folder with a draft over it; `lower` is topmost first.
+///
+/// `volatile`: without it the kernel waits for the disk at each file's first change and when the overlay goes (300
+/// files changed: 0.75 s, with it 0.07 s). A draft is made durable when its program has ended, and again before a
+/// commit; a power cut before that can cost the draft what the program wrote last, and never anything of the user's.
+/// Not `index`: the kernel has it fall back to off in a user namespace, with a complaint in its log each time.
 pub(super) fn overlay(
     lower: &[BorrowedFd<'_>],
     draft: Option<(BorrowedFd<'_>, BorrowedFd<'_>)>,
@@ -63,7 +68,7 @@ pub(super) fn overlay(
     let mut options = vec![("userxattr", None), ("lowerdir", Some(lower.as_str()))];
     let over = draft.map(|(upper, work)| (name(upper), name(work)));
     if let Some((upper, work)) = &over {
-        options.extend([("index", Some("on")), ("upperdir", Some(upper)), ("workdir", Some(work))]);
+        options.extend([("volatile", None), ("upperdir", Some(upper.as_str())), ("workdir", Some(work.as_str()))]);
     }
     new(c"overlay", &options, attributes)
 }
