@@ -11,12 +11,13 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
+use super::watch::now;
 use super::wire::{Order, Report, Wire};
 use super::{ENCLOSE, Plan};
 use crate::SandboxFault;
 
 /// Building takes milliseconds; on a machine that is busy, seconds.
-const BUILD: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
+const BUILD: Duration = Duration::from_secs(30);
 
 /// What the program gets as its standard streams where [`Plan::terminal`] does not say that it is the terminal.
 #[derive(Debug, Default)]
@@ -189,8 +190,10 @@ impl Program {
     /// # Errors
     /// [`SandboxFault::Enclosure`]: what could not be built, and what to do. Nothing ran.
     pub fn ready(&mut self) -> Result<Ready, SandboxFault> {
+        let until = now().saturating_add(BUILD);
         loop {
-            let report = self.wire.receive(Some(BUILD)).map_err(SandboxFault::at("hear of the enclosure"))?;
+            let left = Timespec::try_from(until.saturating_sub(now())).ok();
+            let report = self.wire.receive(left).map_err(SandboxFault::at("hear of the enclosure"))?;
             match report {
                 Some(Report::Init(pid)) => {
                     self.init_pid = pid;
@@ -209,6 +212,8 @@ impl Program {
                 Some(Report::Event(_)) => {
                     return Err(SandboxFault::Leaks("a program was told of before it was allowed to run"));
                 }
+                // A signal of the keeper's own, such as a window that changed its size, ends a wait early.
+                None if now() < until => {}
                 None => return Err(SandboxFault::at("enclose in time")(io::Error::from(io::ErrorKind::TimedOut))),
             }
         }

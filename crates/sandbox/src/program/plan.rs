@@ -58,7 +58,8 @@ pub enum How {
         /// The directory, absolute.
         place: Vec<u8>,
     },
-    /// An empty folder that is gone when the program ends.
+    /// An empty folder that is gone when the program ends. Where it lies within a draft and is not there yet, the draft
+    /// has it as a new folder afterwards.
     Empty,
 }
 

@@ -268,7 +268,7 @@ impl Build<'_> {
                 let layers: Vec<_> = lower.iter().map(AsFd::as_fd).collect();
                 let readable = mounts::readable(upper.as_fd()).or_fault(LAYER, "open a draft", GRANT_AGAIN)?;
                 let overlay = mounts::overlay(&layers, Some((upper.as_fd(), work.as_fd())), PLAIN)
-                    .map_err(|error| no_overlay(&folder.at, error))?;
+                    .map_err(|error| no_overlay(&folder.at, work.as_fd(), error))?;
                 self.uppers.push(readable);
                 self.put(overlay, &folder.at, 0o755)?;
                 self.writable.push(folder.at.clone());

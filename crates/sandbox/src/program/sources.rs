@@ -1,6 +1,6 @@
 //! What the private root is put together from: opened, each by its own name, before anything is mounted over anything.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, openat, readlinkat};
 use rustix::mount::MountAttrFlags;
@@ -103,8 +103,17 @@ pub(super) fn parts(folder: &Folder) -> Result<Parts, SandboxFault> {
     }
 }
 
-pub(super) fn no_overlay(at: &[u8], error: std::io::Error) -> SandboxFault {
+/// Why there is no overlay, as far as can be told.
+pub(super) fn no_overlay(at: &[u8], work: BorrowedFd<'_>, error: std::io::Error) -> SandboxFault {
     let shown = raincoat_types::display_bytes(at);
+    // The kernel's own mark of an overlay that did not wait for the disk; it lets no second one have the same draft.
+    if openat(work, c"work/incompat/volatile", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).is_ok() {
+        return fault::fault(
+            "draft",
+            format!("a program has run in this draft of `{shown}` already"),
+            "review the draft, commit or discard it, and start the program in a new one",
+        );
+    }
     let nested = mounted_within(at);
     if let Some(first) = nested {
         return fault::fault(

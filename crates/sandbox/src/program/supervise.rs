@@ -117,9 +117,19 @@ impl Supervise {
                     let event = Event::NotStarted(words, code);
                     return i32::from(wire.send(&Report::Event(event), &[]).is_err());
                 }
-                Ok(Came::KeeperGone) | Err(_) => {
+                Ok(Came::KeeperGone) => {
                     let _ = sys::kill(-1, libc::SIGKILL);
                     return 1;
+                }
+                Err(error) => {
+                    // The program has the same user, and can take the supervisor's means away: it goes first.
+                    let _ = sys::kill(-1, libc::SIGKILL);
+                    while !matches!(wait(WaitOptions::empty()), Err(Errno::CHILD)) {}
+                    let words = format!("the supervisor could not go on: {error}");
+                    let limit = Event::Limit { which: LimitKind::Machine, words };
+                    let ended = Event::Ended { code: None, signal: Some(libc::SIGKILL), left_running: 0 };
+                    let told = [limit, ended].map(|event| wire.send(&Report::Event(event), &[]));
+                    return i32::from(told.iter().any(Result::is_err));
                 }
             }
         }

@@ -61,7 +61,7 @@ impl Watch {
             due: None,
             shared_at_start: 0,
         };
-        watch.shared_at_start = watch.machine().1;
+        watch.shared_at_start = watch.machine().map_or(0, |(_, shared, _)| shared);
         watch
     }
 
@@ -90,7 +90,7 @@ impl Watch {
             return None;
         }
         // Counted first, by their names alone: there may be more of them every moment.
-        let ids = self.ids();
+        let Some(ids) = self.ids() else { return Some(blind()) };
         let count = u64::try_from(ids.len()).unwrap_or(u64::MAX);
         if let Some(too_many) = self.too_many(count) {
             return Some(too_many);
@@ -134,10 +134,8 @@ impl Watch {
         {
             return Some((LimitKind::Cpu, format!("{seconds} s of processor time, of {most} s at most")));
         }
-        let (available, shared, total) = {
-            let (available, shared, total) = self.machine();
-            (available, shared.saturating_sub(self.shared_at_start), total)
-        };
+        let Some((available, shared, total)) = self.machine() else { return Some(blind()) };
+        let shared = shared.saturating_sub(self.shared_at_start);
         let reserve = MACHINES_MEMORY.min(total / 20);
         if available < reserve && memory.max(shared) > reserve {
             let words = format!("the machine has only {} of memory left", mib(available));
@@ -146,16 +144,16 @@ impl Watch {
         None
     }
 
-    /// Memory of the machine's: available, in files in memory, all of it; in bytes.
-    fn machine(&self) -> (u64, u64, u64) {
-        let text = fault::text(&self.proc, c"meminfo").unwrap_or_default();
+    /// Memory of the machine's: available, in files in memory, all of it; in bytes. `None`: it cannot be read.
+    fn machine(&self) -> Option<(u64, u64, u64)> {
+        let text = fault::text(&self.proc, c"meminfo")?;
         let of = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
             let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
             kib.map(|kib| kib.saturating_mul(1024))
         };
         // A kernel that does not say is not short of anything, as far as is known.
-        (of("MemAvailable").unwrap_or(u64::MAX), of("Shmem").unwrap_or(0), of("MemTotal").unwrap_or(u64::MAX))
+        Some((of("MemAvailable").unwrap_or(u64::MAX), of("Shmem").unwrap_or(0), of("MemTotal").unwrap_or(u64::MAX)))
     }
 
     /// What was written since the last look. One call for each file system, unless their figures are suspicious.
@@ -165,14 +163,16 @@ impl Watch {
 
     /// Processes other than the supervisor.
     pub(super) fn others(&self) -> u32 {
-        u32::try_from(self.ids().len()).unwrap_or(u32::MAX)
+        self.ids().map_or(0, |ids| u32::try_from(ids.len()).unwrap_or(u32::MAX))
     }
 
-    fn ids(&self) -> Vec<u32> {
+    /// `None`: they cannot be listed.
+    fn ids(&self) -> Option<Vec<u32>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let entries = openat(&self.proc, c".", flags, Mode::empty()).and_then(Dir::new);
-        let numbers = entries.into_iter().flatten().filter_map(Result::ok);
-        numbers.filter_map(|entry| entry.file_name().to_str().ok()?.parse::<u32>().ok()).filter(|id| *id != 1).collect()
+        let entries = openat(&self.proc, c".", flags, Mode::empty()).and_then(Dir::new).ok()?;
+        let numbers =
+            entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().to_str().ok()?.parse::<u32>().ok());
+        Some(numbers.filter(|id| *id != 1).collect())
     }
 
     /// Adds up what processes use; `fair` divides what several share among them, which takes longer.
@@ -235,6 +235,12 @@ impl Watch {
         let (resident, shared) = (pages.next()?, pages.next()?);
         Some(resident.saturating_sub(shared).saturating_mul(self.page))
     }
+}
+
+/// The program runs as the same user as its supervisor, and can take its open files away (`prlimit`): then nothing is
+/// watched any more, and nothing may run.
+fn blind() -> (LimitKind, String) {
+    (LimitKind::Machine, "the supervisor can no longer see what runs inside".to_owned())
 }
 
 /// For people.
