@@ -215,6 +215,10 @@ impl Keeper {
         stop: Arc<AtomicBool>,
         console: &mut dyn Console,
     ) -> Result<CommitReport, Error> {
+        if open.scan.cut {
+            let words = "the draft has more changes than can be looked through at once, so it cannot be committed as a whole";
+            return Err(Error::new(Class::Refused, words).hint("commit it in parts from within a smaller folder"));
+        }
         if !open.live {
             open.draft.hold().map_err(drafts_error)?;
         }
@@ -396,8 +400,8 @@ impl OpenDraft {
         self.draft.record().run
     }
 
-    pub(crate) fn into_draft(self) -> Draft {
-        self.draft
+    pub(crate) fn into_parts(self) -> (Draft, Scan) {
+        (self.draft, self.scan)
     }
 
     /// The folders, absolute, by their numbers.
@@ -449,6 +453,10 @@ impl OpenDraft {
         let Some(item) = self.item(n) else { return Vec::new() };
         let (Some(before), Some(after)) = (&item.before, &item.after) else { return Vec::new() };
         let mut words = Vec::new();
+        if let Some(links) = item.links.filter(|links| links.folder_names > 1 && !links.same_inode) {
+            let others = links.folder_names - 1;
+            words.push(format!("it has {others} other names in your folder, which keep the old content"));
+        }
         let (was, is) = (&before.stat, &after.stat);
         if was.kind != is.kind {
             words.push(format!("kind: {} becomes {}", kind_word(was.kind), kind_word(is.kind)));

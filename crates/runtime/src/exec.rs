@@ -63,6 +63,19 @@ pub struct ExecAsk {
     pub may_nest: bool,
     /// Run nothing where a layer is missing.
     pub strict: bool,
+    /// Whether a commit of all of it follows at once: then nothing needs to be remembered for a later one.
+    pub commits: Commits,
+}
+
+/// When a commit follows a program's end at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Commits {
+    /// Never: the draft stays open for a while.
+    Never,
+    /// Where the program ended with 0.
+    OnSuccess,
+    /// In any case.
+    Always,
 }
 
 /// How a program's standard streams reach the person. The command line implements this.
@@ -170,7 +183,12 @@ impl Keeper {
                 return Err(error);
             }
         };
-        let (report, draft) = self.look_at(draft, run, watched)?;
+        let follows = match ask.commits {
+            Commits::Never => false,
+            Commits::OnSuccess => watched.code == 0,
+            Commits::Always => true,
+        };
+        let (report, draft) = self.look_at(draft, run, watched, follows)?;
         let status = match () {
             () if stop.load(Ordering::SeqCst) => RunStatus::Stopped,
             () if report.code == 0 => RunStatus::Done,
@@ -272,7 +290,13 @@ impl Keeper {
     }
 
     /// Looks at what the draft holds, and remembers what it was made from if it stays open.
-    fn look_at(&self, mut draft: Draft, run: RunId, watched: Watched) -> Result<(ExecReport, Draft), Error> {
+    fn look_at(
+        &self,
+        draft: Draft,
+        run: RunId,
+        watched: Watched,
+        follows: bool,
+    ) -> Result<(ExecReport, Draft), Error> {
         let ended = State::Ended { at: self.clock.now(), code: watched.code };
         let record = Record { state: ended, ..draft.record().clone() };
         let open = look_through(draft, false)?;
@@ -280,10 +304,13 @@ impl Keeper {
         let (changes, dangerous) = (open.changes().len() as u64, count(|change| change.dangerous.is_some()));
         let conflicts = count(|change| change.conflict.is_some());
         let troubles = open.troubles().next().is_some();
-        draft = open.into_draft();
+        let (mut draft, scan) = open.into_parts();
         if changes > 0 || troubles {
-            // The overlay waits for no disk, so that programs do not; what stays open has to outlast a power cut.
-            draft.make_durable().map_err(drafts_error)?;
+            if !follows {
+                // The overlay waits for no disk, so that programs do not; what stays open has to outlast a power cut.
+                draft.make_durable().map_err(drafts_error)?;
+                draft.remember_bases(&scan).map_err(drafts_error)?;
+            }
             draft.update(record).map_err(drafts_error)?;
         }
         let report = ExecReport {

@@ -33,7 +33,7 @@ pub use console::{Answer, Console, PlanView, StepFact};
 pub use doctor::{Check, Report};
 pub use drafts::{DraftChange, DraftLine, DraftMark, DraftState, OpenDraft, Pick, Sides};
 pub use error::{Class, Error};
-pub use exec::{ExecAsk, ExecReport, Passage, Refused, Signals};
+pub use exec::{Commits, ExecAsk, ExecReport, Passage, Refused, Signals};
 pub use folders::FolderAsk;
 pub use grants::GrantAsk;
 pub use home::Home;

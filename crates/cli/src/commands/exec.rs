@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use raincoat_runtime::{Answer, Console, ExecAsk, ExecReport, Keeper, PlanView, terminal};
+use raincoat_runtime::{Answer, Commits, Console, ExecAsk, ExecReport, Keeper, PlanView, terminal};
 
 use crate::app::{App, absolute_path};
 use crate::args::{Enclosed, Exec, When};
@@ -101,6 +101,11 @@ fn ask(app: &App, args: &Enclosed, command: Vec<OsString>, profile: Option<Profi
         size: terminal::size(io::stdin().as_fd()).unwrap_or((24, 80)),
         may_nest: profile.is_some_and(|profile| profile.nest),
         strict: args.strict,
+        commits: match args.commit {
+            When::Always => Commits::Always,
+            When::Success => Commits::OnSuccess,
+            When::Ask | When::Never => Commits::Never,
+        },
     })
 }
 
