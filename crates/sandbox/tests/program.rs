@@ -649,6 +649,36 @@ fn a_folder_that_is_not_there_or_a_strange_working_directory_is_a_fault_and_noth
 }
 
 #[test]
+fn a_strict_run_is_possible_here_and_a_program_may_nest_where_its_plan_says_so() {
+    // The kernel lets root be mapped by those only who could give files capabilities, which nobody can inside.
+    let mut scene = Scene::sh(if root() { "unshare -U echo 0" } else { "unshare -Ur id -u" });
+    scene.plan.strict = true;
+    scene.plan.may_nest = true;
+    let running = scene.start();
+    assert!(running.ready.layers.iter().all(|layer| layer.enforced), "{:?}", running.ready.layers);
+    assert_eq!(running.done().well(), "0\n");
+}
+
+#[test]
+fn everyday_programs_work() {
+    let done = Scene::sh(
+        "set -e; git init -q . && git config user.email a@b && git config user.name a && git add there && git commit -qm one
+         git mv there here && git commit -qm two && git log --oneline | wc -l && git gc -q && git fsck 2>&1 | wc -l
+         tar cf all.tar here && mkdir out && tar xf all.tar -C out && cat out/here && mv out moved && cat moved/here
+         mkfifo pipe && (echo through > pipe &) && cat pipe
+         python3 -c 'import socket,threading,os
+s=socket.socket(socket.AF_UNIX); s.bind(\"sock\"); s.listen()
+c=socket.socket(socket.AF_UNIX); c.connect(\"sock\"); print(\"met\")'
+         python3 -c 'import multiprocessing as m
+if __name__ == \"__main__\":
+  with m.Pool(2) as p: print(sum(p.map(abs, range(10))))'",
+    )
+    .run();
+    let said = done.well().split_whitespace().collect::<Vec<_>>();
+    assert_eq!(said, ["2", "0", "before", "before", "through", "met", "45"], "git and python3 must be installed");
+}
+
+#[test]
 fn what_is_refused_is_told() {
     let done = Scene::sh("unshare -Ur true; true").run();
     let told = done.events.iter().any(|event| matches!(event, Event::Refused { call, .. } if call == "unshare"));
