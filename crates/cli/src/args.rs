@@ -82,8 +82,10 @@ pub(crate) enum Command {
     /// List the open drafts
     Drafts,
     /// Look through what a draft would change, and choose
-    #[command(after_long_help = "At a terminal it is a screen: arrows move, space accepts or rejects a file or a hunk, \
-        enter commits, q leaves the draft as it is. Elsewhere, or with --plain, it prints the list and the diffs.")]
+    #[command(
+        after_long_help = "At a terminal it is a screen: arrows move, space accepts or rejects a file or a hunk, \
+        enter commits, q leaves the draft as it is. Elsewhere, or with --plain, it prints the list and the diffs."
+    )]
     Review {
         /// The run's id or its beginning; the newest draft where none is given
         run: Option<String>,
@@ -149,8 +151,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Key(Key),
     /// List the profiles (what known programs need in a draft), or show one
-    #[command(after_long_help = "One of your own is a file NAME.toml in profiles/ beside config.toml, writable by you \
-        alone; it wins over one that came with raincoat.\n\nExamples:\n  raincoat profiles\n  raincoat profiles claude-code")]
+    #[command(
+        after_long_help = "One of your own is a file NAME.toml in profiles/ beside config.toml, writable by you \
+        alone; it wins over one that came with raincoat.\n\nExamples:\n  raincoat profiles\n  raincoat profiles claude-code"
+    )]
     Profiles {
         /// Which one to show
         name: Option<String>,

@@ -81,7 +81,10 @@ pub(crate) fn environment(
         };
         let shown = display_bytes(name);
         if name.is_empty() {
-            return Err(usage(format!("`--env {}` names no variable", display_bytes(bytes)), "write NAME or NAME=VALUE"));
+            return Err(usage(
+                format!("`--env {}` names no variable", display_bytes(bytes)),
+                "write NAME or NAME=VALUE",
+            ));
         }
         let value = value.ok_or_else(|| {
             usage(format!("`--env {shown}`: no such variable is set"), format!("write `--env {shown}=VALUE`"))
@@ -146,7 +149,8 @@ fn seconds(text: &str) -> Option<u64> {
     if let Ok(secs) = text.parse::<u64>() {
         return (secs > 0).then_some(secs);
     }
-    let span: jiff::SignedDuration = text.parse::<jiff::Span>().ok()?.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+    let span: jiff::SignedDuration =
+        text.parse::<jiff::Span>().ok()?.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
     u64::try_from(span.as_secs()).ok().filter(|secs| *secs > 0)
 }
 

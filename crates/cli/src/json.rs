@@ -2,9 +2,8 @@
 //! them, and a test holds the two together.
 
 use raincoat_runtime::{
-    AuditLine, AuditReport, Check, CommitReport, DraftLine, DraftState, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView,
-    ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped,
-    UndoReport,
+    AuditLine, AuditReport, Check, CommitReport, DraftLine, DraftState, FileDiff, GrantRecord, KeyLine, LayerState,
+    NativeTools, OpLine, PlanView, ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, UndoReport,
 };
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{Digest, RunId, RunStatus, Timestamp, display_bytes};

@@ -419,6 +419,12 @@ pub fn identity_of(path: &Path) -> io::Result<Identity> {
     Ok(state::stat_fd(fd.as_fd())?.identity)
 }
 
+/// The kind of what a path leads to now, symlinks followed; `None` where it leads nowhere.
+pub fn kind_of(path: &Path) -> Option<FileKind> {
+    let fd = fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    Some(state::stat_fd(fd.as_fd()).ok()?.kind)
+}
+
 fn open_folder(from: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
     for _ in 0..8 {
         match fs::openat2(from, path, FOLDER, Mode::empty(), STRICT) {

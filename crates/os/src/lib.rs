@@ -19,7 +19,7 @@ pub mod snapshot;
 pub mod state;
 pub mod terminal;
 
-pub use beneath::{Found, PathFault, Root, absolute, fd_path};
+pub use beneath::{Found, PathFault, Root, absolute, fd_path, kind_of};
 pub use clock::SystemClock;
 pub use locked::LockedBytes;
 pub use mounts::mounts_beneath;

@@ -50,7 +50,8 @@ fn plain(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, after)) = rest.split_first() {
-        let digits = after.get(..3).filter(|digits| *first == b'\\' && digits.iter().all(|d| (b'0'..=b'7').contains(d)));
+        let digits =
+            after.get(..3).filter(|digits| *first == b'\\' && digits.iter().all(|d| (b'0'..=b'7').contains(d)));
         match digits {
             Some(digits) => {
                 out.push(digits.iter().fold(0_u8, |sum, digit| (sum << 3) | (digit - b'0')));

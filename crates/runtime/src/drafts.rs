@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use raincoat_audit::{About, Event};
-use raincoat_draft::{Draft, Drafts, DraftsError, Drift, Item, ItemKind, Scan, ScanLimits, Standing, Trouble, Version, text};
+use raincoat_draft::{
+    Draft, Drafts, DraftsError, Drift, Item, ItemKind, Scan, ScanLimits, Standing, Trouble, Version, text,
+};
 use raincoat_types::{
     Actor, Digest, Expected, FileKind, Meta, RelPath, RunId, RunStatus, Take, Timestamp, display_bytes,
 };
@@ -216,7 +218,8 @@ impl Keeper {
         console: &mut dyn Console,
     ) -> Result<CommitReport, Error> {
         if open.scan.cut {
-            let words = "the draft has more changes than can be looked through at once, so it cannot be committed as a whole";
+            let words =
+                "the draft has more changes than can be looked through at once, so it cannot be committed as a whole";
             return Err(Error::new(Class::Refused, words).hint("commit it in parts from within a smaller folder"));
         }
         if !open.live {
@@ -307,7 +310,8 @@ pub(crate) fn look_through(draft: Draft, live: bool) -> Result<OpenDraft, Error>
 /// Whether nothing of a folder changed but its times, as they do with what is in it.
 fn only_folder_times(item: &Item) -> bool {
     let (Some(before), Some(after)) = (&item.before, &item.after) else { return false };
-    let same = (before.stat.mode, before.stat.uid, before.stat.gid) == (after.stat.mode, after.stat.uid, after.stat.gid);
+    let same =
+        (before.stat.mode, before.stat.uid, before.stat.gid) == (after.stat.mode, after.stat.uid, after.stat.gid);
     before.is_dir() && after.is_dir() && same && before.xattrs == after.xattrs
 }
 
@@ -422,9 +426,7 @@ impl OpenDraft {
     /// Makes a choice one that can be made: what lies in a new folder brings the folder along, and a folder that keeps
     /// something stays.
     pub fn whole(&self, picks: &mut [Pick]) {
-        let at = |path: &RelPath, folder: usize| -> Option<usize> {
-            self.index.get(&(folder, path.clone())).copied()
-        };
+        let at = |path: &RelPath, folder: usize| -> Option<usize> { self.index.get(&(folder, path.clone())).copied() };
         for n in 0..self.changes.len() {
             let Some(change) = self.changes.get(n) else { continue };
             let gone = change.was_folder && !change.is_folder;
@@ -562,12 +564,14 @@ impl OpenDraft {
             (Pick::Merge, _) => {
                 let (mine, theirs, base) = self.texts(item)?;
                 let none = || {
-                    let words = format!("`{}` cannot be merged: what the program began with is not known", item.path.display());
+                    let words =
+                        format!("`{}` cannot be merged: what the program began with is not known", item.path.display());
                     Error::new(Class::Conflict, words).hint("keep one of the two, or both")
                 };
                 let merged = text::merge(&base.ok_or_else(none)?, &mine, &theirs).ok_or_else(|| not_text(item))?;
                 if merged.conflicts > 0 {
-                    let words = format!("`{}` cannot be merged: both sides changed the same lines", item.path.display());
+                    let words =
+                        format!("`{}` cannot be merged: both sides changed the same lines", item.path.display());
                     return Err(Error::new(Class::Conflict, words).hint("keep one of the two, or both"));
                 }
                 self.staged(item, &merged.bytes, adopt(Take::Nothing))?
@@ -588,7 +592,9 @@ impl OpenDraft {
             (_, ItemKind::Deleted) => adopt(Take::Nothing),
             (_, ItemKind::Modified { content: false, .. }) => adopt(Take::Meta),
             (_, ItemKind::Modified { .. }) if item.after.as_ref().is_some_and(Version::is_dir) => adopt(Take::Meta),
-            (_, ItemKind::Modified { .. }) if item.links.is_some_and(|links| links.same_inode && links.folder_names > 1) => {
+            (_, ItemKind::Modified { .. })
+                if item.links.is_some_and(|links| links.same_inode && links.folder_names > 1) =>
+            {
                 adopt(Take::Content)
             }
             _ => adopt(Take::FromDraft),
@@ -660,7 +666,10 @@ impl OpenDraft {
 }
 
 fn not_text(item: &Item) -> Error {
-    Error::new(Class::Usage, format!("`{}` is no text on both sides, so it is taken or left as a whole", item.path.display()))
+    Error::new(
+        Class::Usage,
+        format!("`{}` is no text on both sides, so it is taken or left as a whole", item.path.display()),
+    )
 }
 
 fn kind_word(kind: FileKind) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,13 +14,14 @@ use raincoat_draft::{Asked, Draft, NewDraft, Prepared, Record, State, prepare};
 use raincoat_effects::Recorder;
 use raincoat_gate::Protection;
 use raincoat_net::proxy::{Proxy, ProxyEvent, ProxyRules, serve};
-use raincoat_os::{Root, mounts_beneath, mutate, new_ulid};
+use raincoat_os::{Root, beneath, mounts_beneath, mutate, new_ulid, state};
 use raincoat_policy::GrantRecord;
 use raincoat_sandbox::program::{
     Event, Folder, How, Network, PROXY_PORT, Plan, Program, ProgramLimits, ProgramSignals, Ready, launch,
 };
 use raincoat_types::{
-    Actor, GrantId, RawPath, RelPath, Root as RunRoot, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
+    Actor, FileKind, GrantId, RawPath, RelPath, Root as RunRoot, RunEnd, RunHeader, RunId, RunKind, RunStatus,
+    display_bytes,
 };
 
 use crate::console::Console;
@@ -45,6 +46,10 @@ pub struct ExecAsk {
     pub caches: Vec<(PathBuf, PathBuf)>,
     /// Empty folders of its own, absolute.
     pub empty: Vec<PathBuf>,
+    /// Single files that it may read as they are, absolute.
+    pub read_files: Vec<PathBuf>,
+    /// Single files of which it gets a copy of its own, which is gone at the end; absolute.
+    pub copied_files: Vec<PathBuf>,
     /// Secret names at the top of a folder that it may see all the same.
     pub secrets: Vec<String>,
     /// The profile's name.
@@ -125,6 +130,9 @@ pub struct Refused {
     /// The flag or grant that would allow it; empty where nothing does.
     pub fix: &'static str,
 }
+
+/// Bytes of a file that a program gets a copy of.
+const COPIED_MOST: u64 = 8 << 20;
 
 /// How often the keeper looks whether it is to stop, where nothing else happens.
 const LOOK: Duration = Duration::from_millis(100);
@@ -244,6 +252,14 @@ impl Keeper {
         let caches = ask.caches.iter();
         folders.extend(caches.map(|(at, place)| Folder { at: bytes(at), how: How::Kept { place: bytes(place) } }));
         folders.extend(ask.empty.iter().map(|at| Folder { at: bytes(at), how: How::Empty }));
+        for file in &ask.read_files {
+            self.not_ours(file)?;
+            folders.push(Folder { at: bytes(file), how: How::ReadOnly });
+        }
+        for file in &ask.copied_files {
+            let (content, mode) = self.read_for_copy(file)?;
+            folders.push(Folder { at: bytes(file), how: How::Copied { content, mode } });
+        }
         // Outer ones first, so that an inner one lies over them.
         folders.sort_by_key(|folder| folder.at.len());
         Ok(Plan {
@@ -278,10 +294,7 @@ impl Keeper {
         let mut line = if not.is_empty() {
             "everything in the granted folders can be taken back: the program works on a draft".to_owned()
         } else {
-            format!(
-                "everything can be taken back; not in the draft, and empty for the program: {}",
-                not.join(", ")
-            )
+            format!("everything can be taken back; not in the draft, and empty for the program: {}", not.join(", "))
         };
         if !hidden.is_empty() {
             line.push_str(&format!("; hidden from it, as secrets: {}", hidden.join(", ")));
@@ -290,13 +303,7 @@ impl Keeper {
     }
 
     /// Looks at what the draft holds, and remembers what it was made from if it stays open.
-    fn look_at(
-        &self,
-        draft: Draft,
-        run: RunId,
-        watched: Watched,
-        follows: bool,
-    ) -> Result<(ExecReport, Draft), Error> {
+    fn look_at(&self, draft: Draft, run: RunId, watched: Watched, follows: bool) -> Result<(ExecReport, Draft), Error> {
         let ended = State::Ended { at: self.clock.now(), code: watched.code };
         let record = Record { state: ended, ..draft.record().clone() };
         let open = look_through(draft, false)?;
@@ -370,11 +377,9 @@ impl Keeper {
         let all = ask.write.iter().map(|path| (path, false)).chain(ask.read.iter().map(|path| (path, true)));
         for (path, only_read) in all {
             let shown = display_bytes(path.as_os_str().as_bytes());
-            let root = Root::open(path)
-                .map_err(|e| Error::new(Class::Usage, format!("`{shown}` cannot be opened: {e}")))?;
-            if self.own.dirs.contains(&root.identity()) {
-                return Err(Error::new(Class::Refused, format!("`{shown}` is raincoat's own data and is never granted")));
-            }
+            let root =
+                Root::open(path).map_err(|e| Error::new(Class::Usage, format!("`{shown}` cannot be opened: {e}")))?;
+            self.not_ours(root.path())?;
             if opened.iter().any(|other| other.root.identity() == root.identity()) {
                 continue;
             }
@@ -398,6 +403,34 @@ impl Keeper {
             opened.iter().filter(|folder| !folder.read_only).map(|folder| folder.record.path.clone()).collect();
         opened.retain(|folder| !outer.iter().any(|path| lies_in(&folder.record.path, path)));
         Ok(opened)
+    }
+
+    /// Nothing within our own directories is shown to a program, however it is named.
+    fn not_ours(&self, path: &Path) -> Result<(), Error> {
+        let ours = path.ancestors().filter_map(|above| beneath::identity_of(above).ok());
+        if ours.into_iter().any(|identity| self.own.dirs.contains(&identity)) {
+            let shown = display_bytes(path.as_os_str().as_bytes());
+            return Err(Error::new(Class::Refused, format!("`{shown}` is raincoat's own data and is never granted")));
+        }
+        Ok(())
+    }
+
+    /// A file's bytes and permission bits.
+    fn read_for_copy(&self, file: &Path) -> Result<(Vec<u8>, u32), Error> {
+        self.not_ours(file)?;
+        let shown = display_bytes(file.as_os_str().as_bytes());
+        let fail = |why: String| Error::new(Class::Usage, format!("`{shown}` cannot be copied for the program: {why}"));
+        let (parent, name) = file.parent().zip(file.file_name()).ok_or_else(|| fail("it is no file".to_owned()))?;
+        let folder = Root::open(parent).map_err(|e| fail(e.to_string()))?;
+        let path = RelPath::new(name.as_bytes()).map_err(|e| fail(e.to_string()))?;
+        let found = folder.find_exact(&path).map_err(|e| fail(e.to_string()))?;
+        let stat = found.stat.as_ref().filter(|stat| stat.kind == FileKind::File && stat.size <= COPIED_MOST);
+        let stat = stat.ok_or_else(|| fail(format!("it is no file of at most {} MiB", COPIED_MOST >> 20)))?;
+        let fd = beneath::open_file_for_reading(found.folder(), &found.name, stat).map_err(|e| fail(e.to_string()))?;
+        let mut content = vec![0; usize::try_from(stat.size).unwrap_or(0)];
+        let got = state::read_at(fd.as_fd(), &mut content, 0).map_err(|e| fail(e.to_string()))?;
+        content.truncate(got);
+        Ok((content, stat.mode & 0o777))
     }
 
     fn new_grant(&self) -> Result<GrantId, Error> {
@@ -618,7 +651,10 @@ impl Keeper {
             recorder.log_lazily(vec![missing]);
             let words = format!("{} ({})", layer.name, layer.why);
             if strict {
-                let error = Error::new(Class::Environment, format!("nothing was run, as `--strict` asks: not enforced here: {words}"));
+                let error = Error::new(
+                    Class::Environment,
+                    format!("nothing was run, as `--strict` asks: not enforced here: {words}"),
+                );
                 return Err(error.hint(layer.fix.clone()));
             }
             console.notice(&format!("not enforced here: {words}; see `raincoat doctor`"));
@@ -694,8 +730,9 @@ pub(crate) fn shown_command(command: &[Vec<u8>]) -> String {
 }
 
 fn rules_of(hosts: &[String]) -> Result<ProxyRules, Error> {
-    ProxyRules::parse(hosts)
-        .map_err(|words| Error::new(Class::Usage, words).hint("name hosts as HOST, HOST:PORT or *.HOST, joined by commas"))
+    ProxyRules::parse(hosts).map_err(|words| {
+        Error::new(Class::Usage, words).hint("name hosts as HOST, HOST:PORT or *.HOST, joined by commas")
+    })
 }
 
 fn enclosing(fault: raincoat_sandbox::SandboxFault) -> Error {

@@ -84,7 +84,12 @@ impl Keeper {
     }
 
     /// The grant that a folder is, or lies in. Told by which directory it is, upward from it, never by its path.
-    pub(crate) fn grant_over(&self, grants: &[GrantRecord], root: &Root, actor: &Actor) -> Option<(GrantRecord, RelPath)> {
+    pub(crate) fn grant_over(
+        &self,
+        grants: &[GrantRecord],
+        root: &Root,
+        actor: &Actor,
+    ) -> Option<(GrantRecord, RelPath)> {
         let now = self.clock.now();
         let usable: Vec<&GrantRecord> = grants
             .iter()

@@ -50,8 +50,8 @@ pub use raincoat_agent::recipes::{OptionInfo, RECIPES, RecipeInfo, Values, check
 pub use raincoat_draft::text;
 pub use raincoat_model::{NativeTools, ProviderConfig};
 pub use raincoat_net::proxy::ProxyRules;
-pub use raincoat_os::{PrivateDir, SystemClock, absolute, scratch, snapshot, terminal};
-pub use raincoat_policy::GrantRecord;
 pub use raincoat_os::process::{machine_memory, stop_here};
+pub use raincoat_os::{PrivateDir, SystemClock, absolute, kind_of, scratch, snapshot, terminal};
+pub use raincoat_policy::GrantRecord;
 pub use raincoat_sandbox::program::{ENCLOSE, ProgramLimits, enclose_main};
 pub use raincoat_sandbox::{Layer, LayerState};

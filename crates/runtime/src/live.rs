@@ -32,7 +32,8 @@ impl Live {
         let dir = state.dir(DIR).map_err(&fail)?;
         let name = format!("{run}-{}", std::process::id());
         let lock = dir.try_lock(&name).map_err(&fail)?.ok_or_else(|| {
-            Error::new(Class::Environment, format!("run {run} is under way already")).hint("`raincoat drafts` lists them")
+            Error::new(Class::Environment, format!("run {run} is under way already"))
+                .hint("`raincoat drafts` lists them")
         })?;
         Ok(Live { dir, name, _lock: lock })
     }

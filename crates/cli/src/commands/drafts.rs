@@ -188,14 +188,20 @@ fn conflicting(draft: &OpenDraft, conflicts: &[&DraftChange]) -> raincoat_runtim
 /// A path as a person names it: in full, or beneath the granted folder; a folder covers what is in it.
 fn covers(named: &Path, draft: &OpenDraft, change: &DraftChange) -> bool {
     let folder = draft.folders().get(change.folder).map(Vec::as_slice).unwrap_or_default();
-    let full = PathBuf::from(std::ffi::OsStr::from_bytes(folder)).join(std::ffi::OsStr::from_bytes(change.path.as_bytes()));
+    let full =
+        PathBuf::from(std::ffi::OsStr::from_bytes(folder)).join(std::ffi::OsStr::from_bytes(change.path.as_bytes()));
     let beneath = Path::new(std::ffi::OsStr::from_bytes(change.path.as_bytes()));
     full.starts_with(named) || beneath.starts_with(named)
 }
 
 /// Commits what was chosen, and says what came of it.
 fn make(app: &mut App, keeper: &Keeper, draft: OpenDraft, picks: &[Pick]) -> Result<Exit> {
-    let left_out = draft.changes().iter().zip(picks).filter(|(change, pick)| change.dangerous.is_some() && **pick == Pick::Leave).count();
+    let left_out = draft
+        .changes()
+        .iter()
+        .zip(picks)
+        .filter(|(change, pick)| change.dangerous.is_some() && **pick == Pick::Leave)
+        .count();
     if picks.iter().all(|pick| *pick == Pick::Leave) {
         app.out.line("nothing was chosen, so nothing was committed");
         say_left_out(app, left_out, &draft.run().to_string());
@@ -224,7 +230,8 @@ fn make(app: &mut App, keeper: &Keeper, draft: OpenDraft, picks: &[Pick]) -> Res
 
 fn say_left_out(app: &mut App, left_out: usize, run: &str) {
     if left_out > 0 {
-        let what = size::of(left_out as u64, "change has a protected name and was", "changes have protected names and were");
+        let what =
+            size::of(left_out as u64, "change has a protected name and was", "changes have protected names and were");
         app.out.aside(&format!("{what} left out; `raincoat review {run}` marks them with `!`"));
     }
 }
@@ -232,7 +239,12 @@ fn say_left_out(app: &mut App, left_out: usize, run: &str) {
 fn show(app: &mut App, report: &CommitReport) {
     let style = app.out.style;
     for (path, why) in &report.conflicts {
-        app.out.line(&format!("{} {}: {}", style.yellow("changed meanwhile"), visible::single(path), visible::single(why)));
+        app.out.line(&format!(
+            "{} {}: {}",
+            style.yellow("changed meanwhile"),
+            visible::single(path),
+            visible::single(why)
+        ));
     }
     for (path, why) in &report.refused {
         app.out.line(&format!("{} {}: {}", style.yellow("left out"), visible::single(path), visible::single(why)));

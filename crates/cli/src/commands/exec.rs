@@ -1,12 +1,13 @@
 //! `exec` and `shell`: a program in a draft, from its flags to what becomes of its draft.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use raincoat_runtime::{Answer, Commits, Console, ExecAsk, ExecReport, Keeper, PlanView, terminal};
+use raincoat_runtime::{Answer, Commits, Console, ExecAsk, ExecReport, Keeper, PlanView, kind_of, terminal};
+use raincoat_types::FileKind;
 
 use crate::app::{App, absolute_path};
 use crate::args::{Enclosed, Exec, When};
@@ -43,6 +44,15 @@ fn run(app: &mut App, args: &Enclosed, command: Vec<OsString>) -> Result<Exit> {
     let mut console = Beside { quiet: app.out.quiet };
     let report = keeper.exec(&ask, &stop, &mut passage, &mut console)?;
     drop(passage);
+    if report.code != 0
+        && args.profile.is_none()
+        && let Some(name) =
+            ask.command.first().and_then(|name| profiles::for_command(OsStr::from_bytes(name), &app.env))
+    {
+        console.say(&format!(
+            "there is a profile for this, with what it needs of your home and of the network: --profile {name}"
+        ));
+    }
     conclude(app, &keeper, args.commit, &report)
 }
 
@@ -59,16 +69,20 @@ fn ask(app: &App, args: &Enclosed, command: Vec<OsString>, profile: Option<Profi
     let stands = write.iter().chain(&read).any(|dir| here.starts_with(dir));
     let cwd = if stands { here } else { write.first().cloned().unwrap_or(here) };
     let (mut caches, mut empty) = (Vec::new(), Vec::new());
+    let (mut read_files, mut copied_files) = (Vec::new(), Vec::new());
     let mounts = profile.iter().flat_map(|profile| profile.mounts.iter().map(move |mount| (profile, mount)));
     for (profile, mount) in mounts {
         let at = mount.at(home);
         // What is not there outside is not there inside either, but for what is made for it.
-        match mount.how {
-            How::Draft if at.is_dir() => write.push(at),
-            How::Read if at.exists() => read.push(at),
-            How::Cache => caches.push((at, profile.cache(mount, &app.home()?)?)),
-            How::Empty => empty.push(at),
-            How::Draft | How::Read => {}
+        match (mount.how, kind_of(&at)) {
+            (How::Draft, Some(FileKind::Dir)) => write.push(at),
+            (How::Read, Some(FileKind::Dir)) => read.push(at),
+            (How::Read, Some(FileKind::File)) => read_files.push(at),
+            // A draft is of a folder. Programs put such files in place by renaming, which nothing but a copy allows.
+            (How::Draft, Some(FileKind::File)) => copied_files.push(at),
+            (How::Draft | How::Read, _) => {}
+            (How::Cache, _) => caches.push((at, profile.cache(mount, &app.home()?)?)),
+            (How::Empty, _) => empty.push(at),
         }
     }
     let profile = profile.as_ref();
@@ -92,6 +106,8 @@ fn ask(app: &App, args: &Enclosed, command: Vec<OsString>, profile: Option<Profi
         read,
         caches,
         empty,
+        read_files,
+        copied_files,
         secrets: profile.map(|profile| profile.secrets.clone()).unwrap_or_default(),
         profile: args.profile.clone(),
         home: home.to_path_buf(),
@@ -177,7 +193,9 @@ fn summary(report: &ExecReport) -> String {
 }
 
 fn say_ways(beside: &mut Beside, run: &str) {
-    beside.notice(&format!("look: raincoat review {run}   keep: raincoat commit {run}   throw away: raincoat discard {run}"));
+    beside.notice(&format!(
+        "look: raincoat review {run}   keep: raincoat commit {run}   throw away: raincoat discard {run}"
+    ));
 }
 
 /// Asks what becomes of the draft; where nobody can be asked, it stays open.

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat, openat2, stat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2, stat};
 use rustix::io::Errno;
 
 /// A thread whose call waits. It may end, and its number be given to another, at any time: what is read here counts
@@ -107,16 +107,41 @@ impl<'s> Caller<'s> {
         match opened {
             Ok(opened) => Ok(opened),
             // `/proc/self` is another directory for us than for the program.
-            Err(Errno::LOOP) => {
-                let own = [(&b"/proc/self/"[..], ""), (b"/proc/thread-self/", ""), (b"/dev/fd/", "fd/")];
-                let strip = |(own, inside): &(&[u8], &'static str)| path.strip_prefix(*own).map(|rest| (*inside, rest));
-                let (inside, rest) = own.iter().find_map(strip).ok_or(None)?;
-                let path = [format!("/proc/{}/{inside}", self.thread).as_bytes(), rest].concat();
-                let opened = openat(CWD, path, flags, Mode::empty()).map_err(Some)?;
-                if self.waits() { Ok(opened) } else { Err(None) }
-            }
+            Err(Errno::LOOP) => self.own(path, flags),
             Err(errno) => Err(Some(errno)),
         }
+    }
+
+    /// Opens a path through the program's own links in `/proc`: `cwd`, `root` and `fd/N`, and nothing beside them. No
+    /// link of the kernel's counts after that one: it would be followed as us, to what we hold open ourselves.
+    fn own(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Option<Errno>> {
+        let own = [(&b"/proc/self/"[..], &b""[..]), (b"/proc/thread-self/", b""), (b"/dev/fd/", b"fd/")];
+        let strip = |(own, inside): &(&[u8], &[u8])| path.strip_prefix(*own).map(|rest| [*inside, rest].concat());
+        let inside = own.iter().find_map(strip).ok_or(None)?;
+        let mut parts = inside.splitn(2, |&byte| byte == b'/');
+        let (link, rest) = match (parts.next(), parts.next()) {
+            (Some(b"cwd"), rest) => ("cwd".to_owned(), rest),
+            (Some(b"root"), rest) => ("root".to_owned(), rest),
+            (Some(b"fd"), Some(rest)) => {
+                let mut parts = rest.splitn(2, |&byte| byte == b'/');
+                let number = parts.next().and_then(|number| std::str::from_utf8(number).ok()?.parse::<u32>().ok());
+                (format!("fd/{}", number.ok_or(None)?), parts.next())
+            }
+            _ => return Err(None),
+        };
+        let opened = self.magic(&link).ok_or(None)?;
+        let rest = match rest {
+            // The link itself, which nobody can rename or change.
+            None if flags.contains(OFlags::NOFOLLOW) => return Err(None),
+            None => b".",
+            Some(rest) if rest.iter().all(|&byte| byte == b'/') => b".",
+            Some(rest) => rest.get(rest.iter().take_while(|&&byte| byte == b'/').count()..).unwrap_or_default(),
+        };
+        if rest == b"." && !flags.contains(OFlags::DIRECTORY) {
+            return Ok(opened);
+        }
+        openat2(&opened, rest, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)
+            .map_err(|errno| (errno != Errno::LOOP).then_some(errno))
     }
 
     /// The directory of `path` and the name in it; `None`: cannot be known, or the kernel has its own answer to it.

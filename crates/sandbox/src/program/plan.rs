@@ -58,6 +58,14 @@ pub enum How {
         /// The directory, absolute.
         place: Vec<u8>,
     },
+    /// A file of the program's own with this content, gone when the program ends. Not within a draft.
+    Copied {
+        /// Its bytes.
+        #[serde(with = "serde_bytes")]
+        content: Vec<u8>,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// An empty folder that is gone when the program ends. Where it lies within a draft and is not there yet, the draft
     /// has it as a new folder afterwards.
     Empty,

@@ -294,12 +294,15 @@ impl Build<'_> {
                 };
                 self.put(view, &folder.at, 0o755)?;
             }
+            Parts::Copied { content, mode } => {
+                let (above, name) = above(mounts::relative(&folder.at));
+                mounts::folder(self.root, above, 0o755)
+                    .and_then(|above| mounts::file(above.as_fd(), name, mode, &content))
+                    .or_fault(LAYER, format!("copy `{shown}`"), NO_FIX)?;
+            }
             Parts::File(view) => {
                 let path = mounts::relative(&folder.at);
-                let at = path.iter().rposition(|byte| *byte == b'/');
-                let (above, name) = at.map_or((&b"."[..], path), |at| {
-                    (path.get(..at).unwrap_or_default(), path.get(at.saturating_add(1)..).unwrap_or_default())
-                });
+                let (above, name) = above(path);
                 let what = || format!("show `{shown}`");
                 let onto = mounts::inside(self.root, path).or_else(|_| {
                     let above = mounts::folder(self.root, above, 0o755)?;
@@ -359,6 +362,13 @@ impl Build<'_> {
         };
         gone().or_fault(LAYER, "close it", NO_FIX)
     }
+}
+
+/// A path's folder and its last name.
+fn above(path: &[u8]) -> (&[u8], &[u8]) {
+    path.iter().rposition(|byte| *byte == b'/').map_or((&b"."[..], path), |at| {
+        (path.get(..at).unwrap_or_default(), path.get(at.saturating_add(1)..).unwrap_or_default())
+    })
 }
 
 const EMPTY_FILE: &[u8] = b".empty-file";

@@ -23,6 +23,7 @@ pub(super) enum Parts {
     Fixed(OwnedFd),
     File(OwnedFd),
     View(OwnedFd),
+    Copied { content: Vec<u8>, mode: u32 },
     Empty,
 }
 
@@ -99,6 +100,7 @@ pub(super) fn parts(folder: &Folder) -> Result<Parts, SandboxFault> {
         How::Kept { place } => mounts::view_with(open(place)?.as_fd(), PLAIN)
             .or_fault(LAYER, format!("show `{shown}`"), GRANT_AGAIN)
             .map(Parts::View),
+        How::Copied { content, mode } => Ok(Parts::Copied { content: content.clone(), mode: *mode }),
         How::Empty => Ok(Parts::Empty),
     }
 }

@@ -205,17 +205,21 @@ pub(super) fn remove(dir: impl AsFd, name: &[u8]) -> Result<(), Errno> {
 
 impl Opened {
     fn open(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Opened, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let how = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
-        let before = stat(dir, name)?;
-        let mode = Mode::from_raw_mode(before.st_mode & 0o7777);
-        let changed = is_dir(&before)
-            && !mode.contains(Mode::from_raw_mode(ACCESS))
+        // Held before it is changed: the program could put a link in its place at any moment.
+        let place = fs::openat2(dir, name, flags | OFlags::PATH, Mode::empty(), how)?;
+        let mode = Mode::from_raw_mode(fs::fstat(&place)?.st_mode & 0o7777);
+        let change = |mode| {
+            let at = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&place));
+            fs::chmodat(fs::CWD, at, mode, AtFlags::empty())
+        };
+        let changed = !mode.contains(Mode::from_raw_mode(ACCESS))
             // Of somebody else: what its group and others may has to do.
-            && fs::chmodat(dir, name, mode | Mode::from_raw_mode(ACCESS), AtFlags::empty()).is_ok();
-        let fd = fs::openat2(dir, name, flags, Mode::empty(), how).inspect_err(|_| {
+            && change(mode | Mode::from_raw_mode(ACCESS)).is_ok();
+        let fd = fs::openat(&place, c".", flags | OFlags::RDONLY, Mode::empty()).inspect_err(|_| {
             if changed {
-                let _ = fs::chmodat(dir, name, mode, AtFlags::empty());
+                let _ = change(mode);
             }
         })?;
         Ok(Opened { fd, mode: changed.then_some(mode) })

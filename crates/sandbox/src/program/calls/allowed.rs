@@ -49,9 +49,8 @@ const ALLOWED: &[Call] = table! {
     "shells, terminals, daemons: sessions and process groups" =>
         SYS_setpgid SYS_getpgid SYS_setsid SYS_getsid;
     "make, ninja, java, databases: processors, priorities and limits" =>
-        SYS_sched_setaffinity SYS_sched_getaffinity SYS_sched_setscheduler SYS_sched_getscheduler
-        SYS_sched_setparam SYS_sched_getparam SYS_sched_setattr SYS_sched_getattr SYS_sched_get_priority_max
-        SYS_sched_get_priority_min SYS_sched_rr_get_interval SYS_getpriority SYS_setpriority SYS_ioprio_set
+        SYS_sched_getaffinity SYS_sched_getscheduler SYS_sched_getparam SYS_sched_getattr
+        SYS_sched_get_priority_max SYS_sched_get_priority_min SYS_sched_rr_get_interval SYS_getpriority
         SYS_ioprio_get SYS_prlimit64 SYS_getrusage SYS_times SYS_sysinfo SYS_uname;
     "every program: clocks and timers" =>
         SYS_clock_gettime SYS_clock_getres SYS_clock_nanosleep SYS_nanosleep SYS_gettimeofday SYS_getitimer

@@ -72,6 +72,13 @@ const FIFOS: &str = "mkfifo, tar, sockets: FIFOs and plain files";
 const MOVES: &str =
     "mv, git, every program that replaces a file; the overlay cannot move a directory of the folder's own";
 const OPENS: &str = "every program";
+const PRIORITIES: &str = "make, ninja, java, databases: processors and priorities";
+/// The supervisor is the first process inside, and runs as the same user.
+const FIRST: &[&[When]] = &[&[Is(0, 1)]];
+// `linux/resource.h`, `linux/ioprio.h`: a process, a group, a user.
+const OF_FIRST: &[&[When]] = &[&[Is(0, 0), Is(1, 1)], &[Is(0, 1), Is(1, 1)], &[Is(0, 2)]];
+const IO_OF_FIRST: &[&[When]] = &[&[Is(0, 1), Is(1, 1)], &[Is(0, 2), Is(1, 1)], &[Is(0, 3)]];
+const STARVING: &str = "starving the supervisor, which keeps the limits";
 
 const CHECKED: &[Rule] = &[
     rule("renameat2", libc::SYS_renameat2, ALL, Rename, MOVES),
@@ -223,6 +230,18 @@ const CHECKED: &[Rule] = &[
         "every program: names, parents' deaths, no new privileges, processor features of its own",
     ),
     rule("prctl", libc::SYS_prctl, ALL, Quiet(libc::EINVAL), "what a kernel without it answers"),
+    rule("sched_setaffinity", libc::SYS_sched_setaffinity, FIRST, Told(libc::EPERM), STARVING),
+    rule("sched_setaffinity", libc::SYS_sched_setaffinity, ALL, Allow, PRIORITIES),
+    rule("sched_setscheduler", libc::SYS_sched_setscheduler, FIRST, Told(libc::EPERM), STARVING),
+    rule("sched_setscheduler", libc::SYS_sched_setscheduler, ALL, Allow, PRIORITIES),
+    rule("sched_setparam", libc::SYS_sched_setparam, FIRST, Told(libc::EPERM), STARVING),
+    rule("sched_setparam", libc::SYS_sched_setparam, ALL, Allow, PRIORITIES),
+    rule("sched_setattr", libc::SYS_sched_setattr, FIRST, Told(libc::EPERM), STARVING),
+    rule("sched_setattr", libc::SYS_sched_setattr, ALL, Allow, PRIORITIES),
+    rule("setpriority", libc::SYS_setpriority, OF_FIRST, Told(libc::EPERM), STARVING),
+    rule("setpriority", libc::SYS_setpriority, ALL, Allow, PRIORITIES),
+    rule("ioprio_set", libc::SYS_ioprio_set, IO_OF_FIRST, Told(libc::EPERM), STARVING),
+    rule("ioprio_set", libc::SYS_ioprio_set, ALL, Allow, PRIORITIES),
 ];
 
 #[cfg(target_arch = "x86_64")]
