@@ -470,8 +470,12 @@ fn with_proxy(ask: &ExecAsk) -> Vec<(Vec<u8>, Vec<u8>)> {
     for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         env.push((name.as_bytes().to_vec(), url.clone().into_bytes()));
     }
-    for name in ["NO_PROXY", "no_proxy"] {
-        env.push((name.as_bytes().to_vec(), b"localhost,127.0.0.1,::1".to_vec()));
+    // The loopback inside is the program's own, unless the person named something on the machine's.
+    let loopback = |host: &String| ["localhost", "127.", "[::1]"].iter().any(|start| host.starts_with(start));
+    if !ask.hosts.iter().any(loopback) {
+        for name in ["NO_PROXY", "no_proxy"] {
+            env.push((name.as_bytes().to_vec(), b"localhost,127.0.0.1,::1".to_vec()));
+        }
     }
     // Node's own client looks at the variables above only then.
     env.push((b"NODE_USE_ENV_PROXY".to_vec(), b"1".to_vec()));
@@ -693,12 +697,13 @@ fn proxy(listener: TcpListener, rules: ProxyRules, recorder: &Recorder) -> Resul
             recorder.log_lazily(vec![Logged::Notice { text }]);
         }
         ProxyEvent::Refused { host, port, why } => {
-            let what = if host.is_empty() { why.clone() } else { format!("the network: {host}:{port} ({why})") };
-            recorder.log_lazily(vec![refusal("connect", &what)]);
+            let what = if host.is_empty() { why } else { format!("the network: {host}:{port} ({why})") };
             let Ok(mut all) = told.lock() else { return };
             if let Some(refused) = all.iter_mut().find(|refused| refused.what == what) {
                 refused.times += 1;
             } else if all.len() < HOSTS_TOLD {
+                // Each once: a program that tries again and again does not fill the log.
+                recorder.log_lazily(vec![refusal("connect", &what)]);
                 all.push(Refused { what, times: 1, fix: fix_for("connect") });
             }
         }
