@@ -8,6 +8,7 @@ use raincoat_types::{Digest, Expected, Failure, FailureKind, FileChange, FileKin
 use super::dirs::Side;
 use super::point::Lies;
 use super::prepare::{Planned, Prepared};
+use super::stage::is_layering;
 use super::{Begin, not_a_commit};
 use crate::Resolved;
 use crate::failure::at_path;
@@ -79,7 +80,12 @@ pub(super) fn look(
     let targets = vec![target];
     let digest = digest(action, &targets);
     let spot = Spot { grant, path };
-    let looked = Looked { n, spot, take: *take, stat, old, new, meta: meta.clone() };
+    let mut meta = meta.clone();
+    // What the layering put on a file is nobody's.
+    if let Some(meta) = &mut meta {
+        meta.xattrs.retain(|xattr| !is_layering(&xattr.name));
+    }
+    let looked = Looked { n, spot, take: *take, stat, old, new, meta };
     Ok(Resolved { targets, digest, found: Vec::new(), below: Vec::new(), adopting: Some(Box::new(looked)) })
 }
 
