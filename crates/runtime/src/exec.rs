@@ -14,7 +14,7 @@ use raincoat_draft::{Asked, Draft, NewDraft, Prepared, Record, State, prepare};
 use raincoat_effects::Recorder;
 use raincoat_gate::Protection;
 use raincoat_net::proxy::{Proxy, ProxyEvent, ProxyRules, serve};
-use raincoat_os::{Root, beneath, mounts_beneath, mutate, new_ulid, state};
+use raincoat_os::{Root, beneath, mutate, new_ulid, state};
 use raincoat_policy::GrantRecord;
 use raincoat_sandbox::program::{
     Event, Folder, How, Network, PROXY_PORT, Plan, Program, ProgramLimits, ProgramSignals, Ready, launch,
@@ -167,7 +167,7 @@ impl Keeper {
         let _live = Live::begin(&self.state, run)?;
         let drafts = self.open_drafts()?;
         let prepared = self.prepare(ask, run, &opened)?;
-        self.tell_reach(&opened, &prepared, console);
+        self.tell_reach(ask, &prepared, console);
         let plan = self.plan(ask, &opened, &prepared)?;
         // The enclosure is built while the journal and the log are opened.
         let mut program = launch(&plan).map_err(enclosing)?;
@@ -280,24 +280,28 @@ impl Keeper {
     }
 
     /// One line: whether all can be taken back, and what cannot.
-    fn tell_reach(&self, opened: &[Opened], prepared: &Prepared, console: &mut dyn Console) {
-        let mut not = Vec::new();
-        for folder in opened.iter().filter(|folder| !folder.read_only) {
-            let inner = mounts_beneath(folder.root.path()).unwrap_or_default();
-            not.extend(inner.iter().map(|path| format!("`{}` is another file system", path.display())));
-        }
-        let hidden: Vec<String> = prepared
-            .folders
-            .iter()
-            .flat_map(|folder| folder.recorded.masked.iter().map(|path| format!("`{}`", path.display())))
-            .collect();
-        let mut line = if not.is_empty() {
-            "everything in the granted folders can be taken back: the program works on a draft".to_owned()
-        } else {
-            format!("everything can be taken back; not in the draft, and empty for the program: {}", not.join(", "))
+    fn tell_reach(&self, ask: &ExecAsk, prepared: &Prepared, console: &mut dyn Console) {
+        let shown = |path: &[u8]| format!("`{}`", display_bytes(path));
+        let drafted: Vec<String> = prepared.folders.iter().map(|folder| shown(&folder.recorded.root.path)).collect();
+        let mut line = match drafted.as_slice() {
+            [] => "nothing of yours can be changed: no folder is worked on".to_owned(),
+            folders => format!("everything in {} can be taken back: it works on a draft", folders.join(", ")),
         };
-        if !hidden.is_empty() {
-            line.push_str(&format!("; hidden from it, as secrets: {}", hidden.join(", ")));
+        let mut not = Vec::new();
+        if !ask.hosts.is_empty() {
+            not.push(format!("what it sends to {}", ask.hosts.join(", ")));
+        }
+        if !ask.caches.is_empty() {
+            let caches = ask.caches.iter().map(|(at, _)| shown(at.as_os_str().as_bytes()));
+            not.push(format!("what it keeps in caches of its own ({})", caches.collect::<Vec<_>>().join(", ")));
+        }
+        if !not.is_empty() {
+            line.push_str(&format!("; not {}", not.join(", nor ")));
+        }
+        let masked = prepared.folders.iter().flat_map(|folder| &folder.recorded.masked);
+        let masked: Vec<String> = masked.map(|path| format!("`{}`", path.display())).collect();
+        if !masked.is_empty() {
+            line.push_str(&format!("; hidden from it, as secrets: {}", masked.join(", ")));
         }
         console.say(&line);
     }
