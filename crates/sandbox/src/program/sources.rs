@@ -133,10 +133,7 @@ pub(super) fn no_overlay(at: &[u8], work: BorrowedFd<'_>, error: std::io::Error)
 
 /// The first thing that is mounted beneath a folder.
 fn mounted_within(at: &[u8]) -> Option<String> {
-    let beneath = [at, b"/"].concat();
-    let table = fault::text(CWD, c"/proc/self/mountinfo")?;
-    let mut points = table.lines().filter_map(|line| line.split(' ').nth(4));
-    points
-        .find(|point| point.as_bytes().starts_with(&beneath))
-        .map(|point| raincoat_types::display_bytes(point.as_bytes()))
+    use std::os::unix::ffi::OsStrExt;
+    let beneath = raincoat_os::mounts_beneath(std::path::Path::new(std::ffi::OsStr::from_bytes(at))).ok()?;
+    beneath.first().map(|path| raincoat_types::display_bytes(path.as_os_str().as_bytes()))
 }
