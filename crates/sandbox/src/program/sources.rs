@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, openat, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, openat, readlinkat};
 use rustix::mount::MountAttrFlags;
 
 use super::fault::{self, Or};
