@@ -160,18 +160,17 @@ impl Other {
         Ok(pidfd_send_signal(&self.pidfd, Signal::KILL)?)
     }
 
-    /// Waits until it has ended, at most so long. Says whether it has.
+    /// Waits until it has ended, at most about so long. Says whether it has.
     pub fn ended_within(&self, at_most: Duration) -> bool {
-        let until = std::time::Instant::now() + at_most;
+        const STEP: Duration = Duration::from_millis(50);
+        let mut left = at_most;
         loop {
-            let left = until.saturating_duration_since(std::time::Instant::now());
-            let timeout = Timespec {
-                tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-                tv_nsec: left.subsec_nanos().into(),
-            };
+            let step = left.min(STEP);
+            let timeout = Timespec { tv_sec: 0, tv_nsec: step.subsec_nanos().into() };
             match poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Some(&timeout)) {
-                Ok(ready) => return ready > 0,
-                Err(Errno::INTR) => {}
+                Ok(0) | Err(Errno::INTR) if left.is_zero() => return false,
+                Ok(0) | Err(Errno::INTR) => left = left.saturating_sub(step),
+                Ok(_) => return true,
                 Err(_) => return false,
             }
         }

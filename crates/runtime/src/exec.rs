@@ -596,13 +596,13 @@ impl Keeper {
         let most = usize::try_from(self.config.limits.program_refusals).unwrap_or(usize::MAX);
         let mut refusals = Refusals { seen: BTreeMap::new(), most, more: 0 };
         let mut ended_by = None;
-        let mut asked_to_end: Option<std::time::Instant> = None;
+        let mut asked_to_end = None;
         let code = loop {
             if stop.load(Ordering::SeqCst) {
                 // It was told by its signal; after a while it is not asked any more.
-                let since = asked_to_end.get_or_insert_with(std::time::Instant::now);
+                let now = self.clock.now().secs;
                 ended_by.get_or_insert_with(|| "stopped by the person".to_owned());
-                if since.elapsed() > GRACE {
+                if now - *asked_to_end.get_or_insert(now) > GRACE_SECS {
                     program.kill();
                 }
             }
@@ -671,8 +671,8 @@ impl Keeper {
     }
 }
 
-/// How long a program has to end when the person stops it.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a program has to end when the person stops it, in seconds.
+const GRACE_SECS: i64 = 2;
 
 /// Refused hosts that are told one by one.
 const HOSTS_TOLD: usize = 100;
