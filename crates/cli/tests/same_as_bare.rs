@@ -1,0 +1,209 @@
+//! Real programs in a draft leave what they leave bare, and undoing the commit leaves what was there: zero differences
+//! in content, kind, mode, owner, times, attributes, links. (Drafts: "Same as bare".)
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+#[path = "support/bare.rs"]
+mod bare;
+#[path = "support/whole.rs"]
+mod whole;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use bare::{Ground, Workload};
+
+fn each(names: &[&str]) {
+    let ground = Ground::new();
+    for name in names {
+        ground.same_as_bare(&Workload { name, ..Workload::default() });
+    }
+    ground.home.log_is_sound();
+}
+
+/// What git keeps of times and inode numbers, in no two trees the same.
+const GIT: &[(&str, &str)] = &[("/index", "git remembers the inode number and the times of each file in its index")];
+
+fn git(name: &str) {
+    let ground = Ground::new();
+    ground.same_as_bare(&Workload { name, protected: true, loose: GIT, ..Workload::default() });
+}
+
+#[test]
+fn a_repository_cloned_by_git() {
+    git("git-clone");
+}
+
+#[test]
+fn branches_checked_out_by_git() {
+    git("git-checkout");
+}
+
+#[test]
+fn a_branch_rebased_merged_and_reset_by_git() {
+    git("git-rebase");
+}
+
+#[test]
+fn a_repository_packed_and_pruned_by_git() {
+    git("git-gc");
+}
+
+#[test]
+fn changes_stashed_by_git() {
+    git("git-stash");
+}
+
+/// The toolchain that builds this test.
+fn toolchain() -> PathBuf {
+    let out = Command::new("rustc").arg("--print=sysroot").output().expect("rustc is on the path");
+    PathBuf::from(String::from_utf8(out.stdout).unwrap().trim())
+}
+
+fn cargo(name: &str) {
+    let toolchain = toolchain();
+    let path = vec![toolchain.join("bin")];
+    Ground::new().same_as_bare(&Workload { name, reads: vec![toolchain], path, ..Workload::default() });
+}
+
+#[test]
+fn a_crate_built_by_cargo() {
+    cargo("cargo-build");
+}
+
+#[test]
+fn a_crate_tested_by_cargo() {
+    cargo("cargo-test");
+}
+
+#[test]
+fn packages_installed_by_npm() {
+    Ground::new().same_as_bare(&Workload { name: "npm-ci", ..Workload::default() });
+}
+
+#[test]
+fn packages_installed_by_pip() {
+    Ground::new().same_as_bare(&Workload { name: "pip-install", ..Workload::default() });
+}
+
+#[test]
+fn a_c_project_made_by_make_and_what_configure_does() {
+    each(&["make-c", "build-tree"]);
+}
+
+#[test]
+fn archives_made_and_unpacked_by_tar_and_zip() {
+    each(&["tar", "unzip"]);
+}
+
+#[test]
+fn trees_copied_by_rsync_and_cp() {
+    each(&["rsync", "cp"]);
+}
+
+#[test]
+fn files_edited_by_sed_perl_vim_ed_and_patch() {
+    each(&["sed", "perl", "vim", "ed", "patch"]);
+}
+
+#[test]
+fn a_database_of_sqlite_with_both_kinds_of_journal() {
+    let ground = Ground::new();
+    for journal in ["delete", "wal"] {
+        ground.same_as_bare(&Workload { name: "sqlite", arguments: &[journal], ..Workload::default() });
+    }
+}
+
+#[test]
+fn files_written_by_python_in_every_mode() {
+    each(&["python-modes"]);
+}
+
+#[test]
+fn folders_moved_deep_onto_others_and_back() {
+    each(&["mv"]);
+}
+
+#[test]
+fn files_and_folders_moved_from_one_granted_folder_to_another() {
+    let folders = &["one", "two"];
+    Ground::new().same_as_bare(&Workload { name: "two-folders", folders, ..Workload::default() });
+}
+
+#[test]
+fn names_given_and_taken_of_files_that_have_several() {
+    each(&["hard-links"]);
+}
+
+#[test]
+fn a_file_of_several_names_changed_in_place() {
+    each(&["hard-links-in-place"]);
+}
+
+#[test]
+fn files_with_holes() {
+    each(&["sparse"]);
+}
+
+#[test]
+fn extended_attributes_and_acls() {
+    each(&["xattrs"]);
+}
+
+#[test]
+fn modes_of_files_and_folders() {
+    each(&["chmod"]);
+}
+
+#[test]
+fn symlinks_by_the_hundred_and_empty_folders() {
+    each(&["symlinks", "empty-dirs"]);
+}
+
+#[test]
+fn what_is_deleted_made_again_or_becomes_something_else() {
+    each(&["find-delete", "recreate", "types"]);
+}
+
+#[test]
+fn odd_names_and_old_times() {
+    each(&["odd-names", "times"]);
+}
+
+#[test]
+fn files_appended_to_by_several_processes_at_once() {
+    each(&["appends"]);
+}
+
+#[test]
+fn a_file_written_at_random_and_compared_with_what_it_should_hold() {
+    let ground = Ground::new();
+    for seed in ["1", "2", "3"] {
+        ground.same_as_bare(&Workload { name: "fsx", arguments: &[seed, "1500"], ..Workload::default() });
+    }
+}
+
+/// How much of the large workloads is run: their full size where `RAINCOAT_FULL` is set.
+fn sized(default: &'static str, full: &'static str) -> &'static str {
+    if std::env::var_os("RAINCOAT_FULL").is_some() { full } else { default }
+}
+
+#[test]
+fn small_files_by_the_thousand() {
+    let many = sized("5000", "100000");
+    Ground::new().same_as_bare(&Workload { name: "many-files", arguments: &[many], ..Workload::default() });
+}
+
+#[test]
+fn one_large_file() {
+    let mib = sized("200", "5120");
+    let limit = Some("disk=20G");
+    Ground::new().same_as_bare(&Workload { name: "large-file", arguments: &[mib], limit, ..Workload::default() });
+}

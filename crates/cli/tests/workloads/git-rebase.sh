@@ -1,0 +1,23 @@
+#!/bin/sh
+# A branch is rebased, merged and tagged.
+set -eu
+case $1 in
+start)
+    git init -q -b main repo && cd repo
+    git config user.name nobody && git config user.email nobody@example.org
+    git config gc.auto 0 && git config pack.threads 1
+    for n in 1 2 3 4 5 6; do
+        mkdir -p "dir$n" && seq "$n" "$((n * 40))" >"dir$n/numbers" && echo "$n" >>log
+        git add -A && git commit -q -m "commit $n"
+    done
+    ln -s dir1/numbers link && chmod 755 dir2/numbers && git add -A && git commit -q -m links
+    git checkout -q -b side HEAD~3 && echo side >side && git rm -qr dir2 && git add -A && git commit -q -m side
+    echo more >>side && git commit -qam more && git checkout -q main
+    ;;
+run)
+    cd repo
+    git checkout -q side && git rebase -q main && git checkout -q main && git merge -q --no-ff -m merge side
+    git tag -a -m one v1 && git cherry-pick --allow-empty HEAD~1 -m 1 >/dev/null 2>&1 || git cherry-pick --abort || true
+    git reset -q --hard HEAD~1 && git log --all --format=%s >../subjects.txt
+    ;;
+esac
