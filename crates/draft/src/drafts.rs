@@ -264,10 +264,28 @@ impl Drafts {
         result
     }
 
+    /// Lets a draft go, durably: it is no draft any more, even after a power cut. What is left of it is taken away by
+    /// [`Drafts::wipe_draft`] or the next [`Drafts::open`]. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// [`DraftsError::System`].
+    pub fn close(&self, run: RunId) -> Result<(), DraftsError> {
+        let fail = |e| system("close the draft", e);
+        let name = run.to_string();
+        match self.dir.rename_new(&name, &format!("{name}{WIPED}")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(fail)?,
+        }
+        self.dir.sync().map_err(fail)
+    }
+
     fn wipe_locked(&self, run: RunId) -> Result<(), DraftsError> {
         let name = run.to_string();
-        mutate::rename_new(self.dir.as_fd(), name.as_bytes(), self.dir.as_fd(), format!("{name}{WIPED}").as_bytes())
-            .map_err(|e| system("wipe the draft", e))?;
+        match self.dir.rename_new(&name, &format!("{name}{WIPED}")) {
+            // It was closed before.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(|e| system("wipe the draft", e))?,
+        }
         self.finish_wiping(run)
     }
 

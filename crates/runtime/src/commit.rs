@@ -16,6 +16,7 @@ use raincoat_types::{
 };
 
 use crate::console::Console;
+use crate::drafts::drafts_error;
 use crate::folders::RunFolders;
 use crate::judge::Judge;
 use crate::session::Session;
@@ -178,7 +179,11 @@ impl Keeper {
             }
             console.status("commit", Some((done, total)));
         }
+        let stays = ask.stays || !report.refused.is_empty();
         if failed.is_none() && report.conflicts.is_empty() {
+            if stays {
+                thread.call(Effects::draft_stays).map_err(Error::store)?;
+            }
             let applied = thread.call(Effects::apply).map_err(Error::store)?;
             failed = take_over(&mut report, applied);
         } else {
@@ -190,6 +195,11 @@ impl Keeper {
             return Err(Error::store(&failure.message));
         }
         (report.status, report.summary) = summary(&report, failed);
+        if report.status == RunStatus::Done && !stays {
+            // What lies in it now is what came out of the folder. Before the end is recorded, so that whatever is
+            // interrupted here is gone through again.
+            self.open_drafts()?.close(ask.of).map_err(drafts_error)?;
+        }
         let end = RunEnd { run, at: self.clock.now(), status: report.status, summary: report.summary.clone() };
         recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
         recorder

@@ -16,6 +16,7 @@ use raincoat_journal::{Interrupted, NoteKind, Order};
 use raincoat_os::Root;
 use raincoat_types::{OpRecord, OpResult, RunEnd, RunId, RunKind, RunStatus};
 
+use crate::drafts::drafts_error;
 use crate::session::Session;
 use crate::{Class, Error, Keeper};
 
@@ -37,8 +38,8 @@ pub struct Recovered {
 impl Keeper {
     pub(crate) fn recover(&self, session: &Session, interrupted: Interrupted) -> Result<Recovered, Error> {
         let run = interrupted.header.run;
-        if let RunKind::Commit { .. } = interrupted.header.kind {
-            return self.recover_commit(session, interrupted);
+        if let RunKind::Commit { of } = interrupted.header.kind {
+            return self.recover_commit(session, interrupted, of);
         }
         let (mut finished, mut rolled_back) = (0, 0);
         let mut words = String::new();
@@ -79,10 +80,10 @@ impl Keeper {
     }
 
     /// A commit is carried through, or all of it is taken back: never a part.
-    fn recover_commit(&self, session: &Session, interrupted: Interrupted) -> Result<Recovered, Error> {
+    fn recover_commit(&self, session: &Session, interrupted: Interrupted, of: RunId) -> Result<Recovered, Error> {
         let (run, goal) = (interrupted.header.run, interrupted.header.goal.clone());
         let (words, status, finished, rolled_back) = match self.carry_through(session, &interrupted) {
-            Ok(through) => {
+            Ok((through, stays)) => {
                 let count = u32::try_from(through.results.len()).unwrap_or(u32::MAX);
                 let results = through.results;
                 session
@@ -105,6 +106,10 @@ impl Keeper {
                     words.push_str("; ");
                     words.push_str(&more);
                 }
+                if through.forward && !stays {
+                    // What lies in it now is what came out of the folder.
+                    self.open_drafts()?.close(of).map_err(drafts_error)?;
+                }
                 if through.forward {
                     (words, RunStatus::Done, count, 0)
                 } else {
@@ -120,10 +125,13 @@ impl Keeper {
         let end = RunEnd { run, at: self.clock.now(), status, summary: words.clone() };
         session.recorder.log(vec![Event::Recovered { run, what: words.clone() }]).map_err(Error::store)?;
         session.recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
+        // A draft that was closed is wiped.
+        self.open_drafts()?;
         Ok(Recovered { run, goal, finished, rolled_back, words })
     }
 
-    fn carry_through(&self, session: &Session, interrupted: &Interrupted) -> Result<CarriedThrough, Error> {
+    /// What was made of it, and whether its draft goes on.
+    fn carry_through(&self, session: &Session, interrupted: &Interrupted) -> Result<(CarriedThrough, bool), Error> {
         let run = interrupted.header.run;
         let (point, records) = session
             .recorder
@@ -163,10 +171,11 @@ impl Keeper {
         };
         let thread =
             EffectsThread::for_commit(start, &folders.writable, Begin { sources, stays }).map_err(Error::store)?;
-        thread
+        let through = thread
             .call(move |effects| effects.recover_commit(point.as_ref(), &records))
             .map_err(Error::store)?
-            .map_err(|failure| Error::new(Class::Conflict, failure.message))
+            .map_err(|failure| Error::new(Class::Conflict, failure.message))?;
+        Ok((through, stays))
     }
 
     /// On a confined thread, as when the run itself worked.

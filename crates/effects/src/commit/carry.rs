@@ -18,7 +18,7 @@ use super::dirs::{Doors, Side};
 use super::point::{Deed, Lies, Lying, Point, Touched};
 use super::prepare::{Op, Prepared, complete};
 use super::stage::{held_name, hold_name};
-use super::{Applied, Begin};
+use super::{Applied, Begin, Early};
 use crate::engine::Engine;
 use crate::failure::{at_path, broken};
 use crate::recorder::Recorder;
@@ -54,7 +54,7 @@ enum Last {
 }
 
 /// Commits what has been got ready, or nothing.
-pub(super) fn apply(engine: &Engine, begin: &Begin, mut prepared: Prepared) -> Applied {
+pub(super) fn apply(engine: &Engine, begin: &Begin, mut prepared: Prepared, early: Option<Early>) -> Applied {
     if prepared.failure.is_none() && prepared.conflicts.is_empty() {
         let ready = complete(engine, begin, &mut prepared);
         prepared.failure = ready.err();
@@ -69,7 +69,7 @@ pub(super) fn apply(engine: &Engine, begin: &Begin, mut prepared: Prepared) -> A
         let cleared = carrying.clear_away();
         return Applied { changes: 0, conflicts, failure: failure.or(cleared.err()) };
     }
-    carrying.commit()
+    carrying.commit(early)
 }
 
 impl<'a> Carrying<'a> {
@@ -169,9 +169,9 @@ impl<'a> Carrying<'a> {
         }
     }
 
-    fn commit(mut self) -> Applied {
+    fn commit(mut self, early: Option<Early>) -> Applied {
         let mut out = Applied::default();
-        if let Err(failure) = self.mean() {
+        if let Err(failure) = self.mean(early) {
             // Nothing was touched. Where the store still takes it, that is said there; else the next start says it.
             if failure.kind != FailureKind::Broken {
                 self.conclude_unmade(&failure.message);
@@ -220,7 +220,7 @@ impl<'a> Carrying<'a> {
     }
 
     /// Makes the draft's content durable, then what is meant, with the commit point.
-    fn mean(&mut self) -> Result<(), Failure> {
+    fn mean(&mut self, early: Option<Early>) -> Result<(), Failure> {
         let at = self.engine.now();
         let mut answers = Vec::new();
         for (first, ops) in (0..).step_by(TOGETHER).zip(self.ops.chunks(TOGETHER)) {
@@ -237,7 +237,7 @@ impl<'a> Carrying<'a> {
                 .collect();
             answers.push(self.recorder().intend_later(intents));
         }
-        let synced = self.sync_draft();
+        let synced = self.sync_draft(early);
         for answer in answers {
             answer.wait().map_err(|words| broken(&words))?;
         }
@@ -253,7 +253,9 @@ impl<'a> Carrying<'a> {
     }
 
     /// What is moved or was copied must be on the disk before anything leads to it.
-    fn sync_draft(&self) -> Result<(), Failure> {
+    fn sync_draft(&self, early: Option<Early>) -> Result<(), Failure> {
+        // An error of the first is not told again by the second.
+        let ahead = early.and_then(|early| early.recv().ok()).unwrap_or(Ok(()));
         let stages = self.begin.sources.iter().flatten().map(|source| source.stage.as_fd());
         let within = self.within.iter().filter_map(|n| self.holds.get(n)).map(|fd| fd.as_fd());
         sync_all(stages.chain(within))
@@ -357,6 +359,7 @@ impl<'a> Carrying<'a> {
                     mutate::unlink(from.fd.as_fd(), &from.name).map_err(fail)?;
                 }
             }
+            self.unhide()?;
             self.give_draft_times();
         }
         let holds: Vec<(usize, Arc<OwnedFd>)> = self.holds.iter().map(|(n, fd)| (*n, Arc::clone(fd))).collect();

@@ -22,6 +22,10 @@ mod point;
 mod prepare;
 mod recover;
 mod stage;
+mod unhide;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::Receiver;
 
 use raincoat_gate::Permit;
 use raincoat_os::Root;
@@ -84,12 +88,29 @@ pub struct CarriedThrough {
 pub(crate) struct Commit {
     begin: Begin,
     prepared: Prepared,
+    /// The draft's content on its way to the disk, where there is much of it.
+    early: Option<Early>,
 }
+
+/// What came of writing the draft's content out ahead.
+pub(crate) type Early = Receiver<std::io::Result<()>>;
 
 impl Effects {
     /// From now on adoptions are taken in, until [`Effects::apply`].
     pub fn begin_commit(&mut self, begin: Begin) {
-        self.commit = Some(Commit { begin, prepared: Prepared::default() });
+        let stages = begin.sources.iter().flatten().map(|source| &source.stage);
+        let mut dirs: Vec<(u64, OwnedFd)> = Vec::new();
+        for stage in stages {
+            let dev = stage.identity().dev;
+            if !dirs.iter().any(|(known, _)| *known == dev)
+                && let Ok(fd) = stage.as_fd().try_clone_to_owned()
+            {
+                dirs.push((dev, fd));
+            }
+        }
+        let dirs: Vec<OwnedFd> = dirs.into_iter().map(|(_, fd)| fd).collect();
+        let early = (!dirs.is_empty()).then(|| self.engine.recorder.sync_beside(dirs));
+        self.commit = Some(Commit { begin, prepared: Prepared::default(), early });
     }
 
     /// Finds what an adoption is about, on both sides.
@@ -113,19 +134,26 @@ impl Effects {
         }
     }
 
+    /// Something is left out of what was to be all: the draft goes on after this commit.
+    pub fn draft_stays(&mut self) {
+        if let Some(commit) = &mut self.commit {
+            commit.begin.stays = true;
+        }
+    }
+
     /// Commits all that was taken in, or nothing.
     pub fn apply(&mut self) -> Applied {
-        let Some(Commit { begin, prepared }) = self.commit.take() else {
+        let Some(Commit { begin, prepared, early }) = self.commit.take() else {
             return Applied { failure: Some(not_a_commit()), ..Applied::default() };
         };
-        carry::apply(&self.engine, &begin, prepared)
+        carry::apply(&self.engine, &begin, prepared, early)
     }
 
     /// Lets go of all that was taken in: nothing is committed, and what was put beside is cleared away.
     pub fn abandon(&mut self) {
-        if let Some(Commit { begin, mut prepared }) = self.commit.take() {
+        if let Some(Commit { begin, mut prepared, early }) = self.commit.take() {
             prepared.failure = Some(Failure::new(FailureKind::Stopped, "nothing was committed"));
-            carry::apply(&self.engine, &begin, prepared);
+            carry::apply(&self.engine, &begin, prepared, early);
         }
     }
 
