@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -146,6 +147,12 @@ impl Recorder {
     /// Puts pieces of content into the store. The answer is waited for when it is needed.
     pub(crate) fn put_chunks(&self, pieces: Vec<Vec<u8>>) -> Answer<Vec<ChunkId>> {
         Answer(request(&self.journal, move |journal: &mut Journal| journal.put_chunks(&pieces)))
+    }
+
+    /// Has what waits to be written on these directories' file systems written, beside everything else: the log's thread
+    /// has time while a commit is being prepared.
+    pub(crate) fn sync_beside(&self, dirs: Vec<OwnedFd>) -> Receiver<std::io::Result<()>> {
+        self.ask_log(move |_| dirs.iter().try_for_each(|dir| raincoat_os::mutate::sync_file_system(dir.as_fd())))
     }
 
     /// Has the journal and the log take up what a commit is about to do. Durable with [`Recorder::commit_point`].

@@ -7,6 +7,7 @@
     clippy::panic,
     clippy::disallowed_methods,
     clippy::print_stderr,
+    clippy::type_complexity,
     reason = "tests"
 )]
 
@@ -431,7 +432,7 @@ fn outside_a_commit_nothing_is_adopted() {
         at: place("docs/a.txt"),
         take: item.take,
         expect: item.expect,
-        new: item.new,
+        new: item.new.map(Box::new),
         meta: None,
         named: true,
     };

@@ -151,15 +151,14 @@ fn target_allowed<A: Act>(
                 ),
             ));
         }
+        Some(_) if changes && proposal.action.is_named() => {}
         Some((_, pattern)) if changes && proposal.action.commit_only() => {
-            if !proposal.action.is_named() {
-                return Err(refuse(
-                    "protected-name",
-                    format!(
-                        "`{path}` is protected (`{pattern}`): files that start programs or judge agents are committed only by name; `--dangerous {path}` does"
-                    ),
-                ));
-            }
+            return Err(refuse(
+                "protected-name",
+                format!(
+                    "`{path}` is protected (`{pattern}`): files that start programs or judge agents are committed only by name; `--dangerous {path}` does"
+                ),
+            ));
         }
         Some((_, pattern)) if changes => {
             return Err(refuse(

@@ -141,6 +141,21 @@ pub fn xattrs_of(fd: BorrowedFd<'_>) -> io::Result<Vec<Xattr>> {
     Ok(out)
 }
 
+/// Whether an open file (not an `O_PATH` descriptor) has no extended attribute at all: in one call.
+///
+/// # Errors
+/// The system's error.
+pub fn has_no_xattrs(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    // Room for some, for an empty buffer would ask for the length that is needed.
+    let mut some = [0_u8; 64];
+    match fs::flistxattr(fd, &mut some) {
+        Ok(len) => Ok(len == 0),
+        Err(Errno::OPNOTSUPP) => Ok(true),
+        Err(Errno::RANGE) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The next stretch of data at or after `from`: start and end, in bytes. `None` where only a hole is left.
 ///
 /// # Errors

@@ -264,8 +264,8 @@ fn take_in(
         at: Place { root, path: said.clone() },
         take: one.take,
         expect: one.expect,
-        new: one.new,
-        meta: one.meta,
+        new: one.new.map(Box::new),
+        meta: one.meta.map(Box::new),
         named,
     };
     let mut resolved = match effects.resolve_change(&action) {

@@ -201,9 +201,9 @@ pub enum FileChange {
         /// What must stand there now.
         expect: Expected,
         /// What was seen of the draft's file when it was reviewed: it must be that still.
-        new: Option<Seen>,
+        new: Option<Box<Seen>>,
         /// Metadata to give it, where not the draft's own.
-        meta: Option<Meta>,
+        meta: Option<Box<Meta>>,
         /// The person named this very path, although its name is one that starts programs or judges agents.
         named: bool,
     },

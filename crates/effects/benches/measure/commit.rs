@@ -72,7 +72,6 @@ impl Bench {
             }
             _ => return Err(unknown(what.join(" "))),
         };
-        std::fs::remove_dir_all(&dir).map_err(said)?;
         Ok(took)
     }
 
@@ -85,15 +84,12 @@ impl Bench {
         }
         settle(dir)?;
         write_all(&upper, names)?;
-        if std::env::var_os("SETTLED").is_some() {
-            settle(dir)?;
-        }
         let root = Root::open(&tree).map_err(said)?;
         let upper = Root::open(&upper).map_err(said)?;
         let mut actions = Vec::new();
         for name in names {
             let expect = seen(&root, name)?.map_or(Expected::Absent, Expected::Seen);
-            let new = seen(&upper, name)?;
+            let new = seen(&upper, name)?.map(Box::new);
             let at = Place { root: 0, path: name.as_str().into() };
             actions.push(FileChange::Adopt { at, take: Take::FromDraft, expect, new, meta: None, named: false });
         }
@@ -136,14 +132,8 @@ impl Bench {
         let thread = EffectsThread::for_commit(starting, &[true], begin)?;
         let applied = thread.call(move |effects| {
             actions.into_iter().try_for_each(|action| propose(effects, &compiled, run, action))?;
-            if std::env::var_os("TRACE").is_some() {
-                eprintln!("  prepared {:?}", start.elapsed());
-            }
             Ok::<_, String>(effects.apply())
         })??;
-        if std::env::var_os("TRACE").is_some() {
-            eprintln!("  applied {:?}", start.elapsed());
-        }
         drop(thread);
         let end = RunEnd { run, at: SystemClock.now(), status: RunStatus::Done, summary: String::new() };
         self.recorder.journal(move |journal| journal.end_run(&end))?.map_err(said)?;

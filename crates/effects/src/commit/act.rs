@@ -355,7 +355,7 @@ impl Carrying<'_> {
                     let words = self.put_under(&held, &to, i).map_err(fail)?;
                     self.words.extend(words);
                 } else if now.is_none() {
-                    self.from_store(i, &to)?;
+                    self.out_of_store(i, &to)?;
                 }
                 Ok(())
             }
@@ -385,7 +385,7 @@ impl Carrying<'_> {
             (Deed::Bring(_), Some(from), None) => {
                 mutate::rename_new(to.folder(), &to.name, from.folder(), &from.name)?;
             }
-            (Deed::Swap(_), _, None) => return self.from_store(i, to).map_err(|f| io::Error::other(f.message)),
+            (Deed::Swap(_), _, None) => return self.out_of_store(i, to).map_err(|f| io::Error::other(f.message)),
             // The draft is gone, or something else lies in its place: what came from it goes.
             (_, _, _) => {
                 let is_dir = op.sides().and_then(|s| s.after).is_some_and(|after| after.meta.kind == FileKind::Dir);
@@ -439,7 +439,7 @@ impl Carrying<'_> {
     }
 
     /// Puts what was sealed back under its name, out of the store: the draft that held it is gone.
-    fn from_store(&mut self, i: usize, to: &At) -> Result<(), Failure> {
+    fn out_of_store(&mut self, i: usize, to: &At) -> Result<(), Failure> {
         let Some((op, at)) = self.op_at(i) else { return Ok(()) };
         let Some(before) = self.image_before(i).cloned() else { return Ok(()) };
         let swap = matches!(op.deed, Deed::Swap(_));

@@ -258,7 +258,8 @@ impl<'a> Carrying<'a> {
         let ahead = early.and_then(|early| early.recv().ok()).unwrap_or(Ok(()));
         let stages = self.begin.sources.iter().flatten().map(|source| source.stage.as_fd());
         let within = self.within.iter().filter_map(|n| self.holds.get(n)).map(|fd| fd.as_fd());
-        sync_all(stages.chain(within))
+        ahead
+            .and_then(|()| sync_all(stages.chain(within)))
             .map_err(|e| Failure::new(FailureKind::Denied, format!("the draft could not be made durable ({e})")))
     }
 

@@ -75,12 +75,12 @@ pub(super) fn look(
     let new = match take {
         Take::Nothing => None,
         Take::Meta if meta.is_some() => None,
-        _ => Some(coming(begin, prepared, n, &path, *take, new.as_ref())?),
+        _ => Some(coming(begin, prepared, n, &path, *take, new.as_deref())?),
     };
     let targets = vec![target];
     let digest = digest(action, &targets);
     let spot = Spot { grant, path };
-    let mut meta = meta.clone();
+    let mut meta = meta.as_deref().cloned();
     // What the layering put on a file is nobody's.
     if let Some(meta) = &mut meta {
         meta.xattrs.retain(|xattr| !is_layering(&xattr.name));

@@ -433,7 +433,7 @@ impl Taking<'_> {
                     let fd = beneath::open_file_for_reading(folder.as_fd(), &name, &new.stat).map_err(fail)?;
                     let digest = digest_of(fd.as_fd()).map_err(fail)?;
                     self.unchanged(new, fd.as_fd(), digest)?;
-                    (file_of(digest), split_layering(&new.stat, state::xattrs_of(fd.as_fd()).map_err(fail)?))
+                    (file_of(digest), split_layering(&new.stat, xattrs_of_open(fd.as_fd()).map_err(fail)?))
                 }
             },
         };
@@ -488,7 +488,7 @@ impl Taking<'_> {
                 let digest = pipeline
                     .take(&self.engine.recorder, fd.as_fd(), stat.size, op, Which::Before)
                     .map_err(|e| e.at_path(&path))?;
-                let xattrs = xattrs(fd.as_fd())?;
+                let xattrs = xattrs_of_open(fd.as_fd()).map_err(fail)?;
                 let later = state::stat_fd(fd.as_fd()).map_err(fail)?;
                 if !stat.untouched(&later) || self.old.is_some_and(|old| old != digest) {
                     let words = format!("`{}` has been changed by somebody else meanwhile", path.display());
@@ -522,6 +522,11 @@ struct Coming {
     lies: Lies,
     set: bool,
     strip: Vec<Xattr>,
+}
+
+/// Most files have none, which one call tells.
+fn xattrs_of_open(fd: BorrowedFd<'_>) -> std::io::Result<Vec<Xattr>> {
+    if state::has_no_xattrs(fd)? { Ok(Vec::new()) } else { state::xattrs_of(fd) }
 }
 
 fn file_of(digest: raincoat_types::Digest) -> Content {

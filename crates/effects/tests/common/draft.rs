@@ -198,7 +198,7 @@ impl<'h> Draft<'h> {
                 match twin {
                     Some(twin) => std::fs::hard_link(meant.join(twin), &to).unwrap(),
                     None => {
-                        let command = format!("cp -a --no-target-directory -- \"$A\" \"$B\"");
+                        let command = "cp -a --no-target-directory -- \"$A\" \"$B\"";
                         let done = std::process::Command::new("sh")
                             .arg("-c")
                             .arg(command)
@@ -276,8 +276,8 @@ pub fn propose_one(effects: &mut Effects, run: RunId, store: &Store<'_>, item: &
         at: raw(std::os::unix::ffi::OsStrExt::as_bytes(item.path.as_os_str())),
         take: item.take,
         expect: item.expect.clone(),
-        new: item.new.clone(),
-        meta: item.meta.clone(),
+        new: item.new.clone().map(Box::new),
+        meta: item.meta.clone().map(Box::new),
         named: item.named,
     };
     let mut resolved = effects.resolve_change(&action).map_err(|failure| failure.message)?;
