@@ -1,7 +1,7 @@
 //! Whole jobs with real tools, in a draft and committed, against bare.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
@@ -15,7 +15,7 @@ const SOURCES: usize = 60;
 
 /// One job: what lies in the folder before, and what is run there.
 struct Job {
-    prepare: fn(&Ground, &Path) -> Result<()>,
+    prepare: fn(&Path, &Seeds) -> Result<()>,
     program: &'static [&'static str],
     /// What must be there afterwards.
     result: &'static str,
@@ -35,17 +35,25 @@ const JOBS: [Job; 3] = [
     },
 ];
 
+/// What the jobs start from, made once.
+struct Seeds {
+    repository: PathBuf,
+    archive: PathBuf,
+}
+
 /// Each job in a draft that is committed, and bare.
 pub(super) fn sides(bench: &Bench<'_>) -> Result<Vec<Side>> {
     let ground = Ground::new(bench)?;
-    Ok(JOBS.iter().flat_map(|job| [side(&ground, job, true), side(&ground, job, false)]).collect())
+    let seeds = Rc::new(seeds(&ground, bench.scratch)?);
+    let sides = JOBS.iter().flat_map(|job| [true, false].map(|in_a_draft| side(&ground, &seeds, job, in_a_draft)));
+    Ok(sides.collect())
 }
 
-fn side(ground: &Rc<Ground>, job: &'static Job, in_a_draft: bool) -> Side {
-    let ground = ground.clone();
+fn side(ground: &Rc<Ground>, seeds: &Rc<Seeds>, job: &'static Job, in_a_draft: bool) -> Side {
+    let (ground, seeds) = (ground.clone(), seeds.clone());
     Side::here(move || {
         let folder = ground.fresh()?;
-        (job.prepare)(&ground, &folder)?;
+        (job.prepare)(&folder, &seeds)?;
         ground.grant(&folder)?;
         ground.settle()?;
         let program: Vec<String> = job.program.iter().map(|word| (*word).to_owned()).collect();
@@ -64,7 +72,48 @@ fn side(ground: &Rc<Ground>, job: &'static Job, in_a_draft: bool) -> Side {
     })
 }
 
-fn c_program(_: &Ground, folder: &Path) -> Result<()> {
+/// A repository with 3,000 files in its newest commit, packed, and an archive of them.
+fn seeds(ground: &Ground, scratch: &Path) -> Result<Seeds> {
+    let seeds = Seeds { repository: scratch.join("seed"), archive: scratch.join("seed.tar") };
+    timed(&mut ground.bare(&["fill", "small", &seeds.repository.to_string_lossy()]))?;
+    let packed = Command::new("tar")
+        .args(["--create", "--file"])
+        .arg(&seeds.archive)
+        .arg("--directory")
+        .arg(&seeds.repository)
+        .arg("old")
+        .status();
+    if !packed.is_ok_and(|status| status.success()) {
+        return Err("`tar` could not pack what is to be unpacked: install tar".to_owned());
+    }
+    let steps: [&[&str]; 4] = [
+        &["init", "--quiet"],
+        &["add", "--all"],
+        &["commit", "--quiet", "--message", "all"],
+        &["repack", "--quiet", "-a", "-d"],
+    ];
+    for step in steps {
+        let mut command = Command::new("git");
+        ground.home.inhabit(&mut command);
+        command.args(["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "gc.auto=0"]);
+        timed(command.args(step).current_dir(&seeds.repository))?;
+    }
+    Ok(seeds)
+}
+
+/// The repository again, with nothing in its tree yet.
+fn repository(folder: &Path, seeds: &Seeds) -> Result<()> {
+    let mut command = Command::new("git");
+    command.args(["clone", "--quiet", "--no-checkout", "--no-hardlinks"]).arg(&seeds.repository).arg("tree");
+    timed(command.current_dir(folder)).map(drop)
+}
+
+fn archive(folder: &Path, seeds: &Seeds) -> Result<()> {
+    let copied = std::fs::copy(&seeds.archive, folder.join("there.tar"));
+    copied.map(drop).map_err(|error| format!("cannot copy `{}`: {error}", seeds.archive.display()))
+}
+
+fn c_program(folder: &Path, _: &Seeds) -> Result<()> {
     let put = |name: &str, text: &str| {
         std::fs::write(folder.join(name), text).map_err(|error| format!("cannot write `{name}`: {error}"))
     };
@@ -84,29 +133,4 @@ fn c_program(_: &Ground, folder: &Path) -> Result<()> {
         "Makefile",
         "objects := $(patsubst %.c,%.o,$(wildcard *.c))\nprogram: $(objects)\n\tcc -o $@ $^\n%.o: %.c\n\tcc -O1 -c -o $@ $<\n",
     )
-}
-
-/// A repository with 3,000 files in its newest commit and none in its tree.
-fn repository(ground: &Ground, folder: &Path) -> Result<()> {
-    let tree = folder.join("tree");
-    timed(&mut ground.bare(&["fill", "small", &tree.to_string_lossy()]))?;
-    let git = |args: &[&str]| {
-        let mut command = Command::new("git");
-        ground.home.inhabit(&mut command);
-        command.args(["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "gc.auto=0"]);
-        timed(command.args(args).current_dir(&tree)).map(drop)
-    };
-    git(&["init", "--quiet"])?;
-    git(&["add", "--all"])?;
-    git(&["commit", "--quiet", "--message", "all"])?;
-    git(&["rm", "--quiet", "-r", "old"])
-}
-
-fn archive(ground: &Ground, folder: &Path) -> Result<()> {
-    let tree = folder.join("made");
-    timed(&mut ground.bare(&["fill", "small", &tree.to_string_lossy()]))?;
-    timed(
-        Command::new("tar").args(["--create", "--file", "there.tar", "--directory", "made", "old"]).current_dir(folder),
-    )?;
-    std::fs::remove_dir_all(&tree).map_err(|error| format!("cannot remove `{}`: {error}", tree.display()))
 }
