@@ -25,6 +25,8 @@ use scratch::Scratch;
 
 /// The seed of the messy folder: the same files each time.
 const SEED: u64 = 2026;
+/// What the careless program does.
+const CARELESS: &str = "find . -name '*.pdf' -delete; find . -name '*.txt' -exec truncate -s 0 {} +; ls ~";
 /// The messy folder's name in the scratch home.
 const FOLDER: &str = "Downloads";
 
@@ -109,6 +111,9 @@ impl Stage<'_> {
         self.raincoat(if self.own.is_some() { &["show", "-n", "4"] } else { &["show", "--path", "IMG_", "-n", "4"] })?;
         self.tell("And back:");
         self.raincoat(&["undo"])?;
+        if self.own.is_none() {
+            self.program(&folder)?;
+        }
         self.tell("The log has all of it, and nobody has touched it:");
         self.raincoat(&["audit", "verify"])?;
 
@@ -122,6 +127,23 @@ impl Stage<'_> {
             proof.lines(style).iter().for_each(|line| self.app.out.line(line));
         }
         Ok(if proof.holds() { Exit::Ok } else { Exit::Failed })
+    }
+
+    /// A program that deletes, overwrites and looks where it must not: on a draft, committed, and taken back.
+    fn program(&mut self, folder: &str) -> Result<()> {
+        self.tell("A careless program. It works on a draft, and finds nothing but the folder:");
+        let exec = ["exec", "--in", folder, "--commit", "always", "--", "sh", "-c", CARELESS];
+        let status = self.run(&exec)?;
+        if status.code() == Some(Exit::Environment.code().into()) {
+            // The rest of the demo does not need it, and what is missing has been said, with the fix.
+            self.say("programs cannot be enclosed on this machine; `raincoat doctor` says why");
+            return Ok(());
+        }
+        if !status.success() {
+            return Err(error(Class::Failed, "the careless program could not do its work", "`raincoat doctor`"));
+        }
+        self.tell("And what it did, back:");
+        self.raincoat(&["undo"])
     }
 
     fn build(&mut self, path: &Path) -> Result<()> {
@@ -179,6 +201,18 @@ impl Stage<'_> {
 
     /// Prints a command line, and does it; `false` where it was done in part.
     fn raincoat_in_part(&mut self, arguments: &[&str]) -> Result<bool> {
+        let status = self.run(arguments)?;
+        if status.success() || status.code() == Some(Exit::Failed.code().into()) {
+            return Ok(status.success());
+        }
+        let line = format!("raincoat {}", arguments.join(" "));
+        let how = status.code().map_or_else(|| "by a signal".to_owned(), |code| format!("with exit code {code}"));
+        let class = if status.code() == Some(Exit::Stopped.code().into()) { Class::Stopped } else { Class::Failed };
+        Err(error(class, format!("`{line}` ended {how}"), "`raincoat --help` has the exit codes"))
+    }
+
+    /// Prints a command line, and does it.
+    fn run(&mut self, arguments: &[&str]) -> Result<ExitStatus> {
         let line: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
         let line = format!("$ raincoat {}", line.join(" "));
         let shown = self.app.out.style.cyan(&line);
@@ -187,13 +221,7 @@ impl Stage<'_> {
         if self.stop.load(Ordering::SeqCst) {
             return Err(error(Class::Stopped, "stopped", ""));
         }
-        let status = self.start(arguments).map_err(|why| system("start raincoat again", why))?;
-        if status.success() || status.code() == Some(Exit::Failed.code().into()) {
-            return Ok(status.success());
-        }
-        let how = status.code().map_or_else(|| "by a signal".to_owned(), |code| format!("with exit code {code}"));
-        let class = if status.code() == Some(Exit::Stopped.code().into()) { Class::Stopped } else { Class::Failed };
-        Err(error(class, format!("`{line}` ended {how}"), "`raincoat --help` has the exit codes"))
+        self.start(arguments).map_err(|why| system("start raincoat again", why))
     }
 
     #[expect(clippy::disallowed_methods, reason = "the demo starts this same binary, as a person would")]
