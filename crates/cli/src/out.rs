@@ -63,7 +63,7 @@ pub(crate) struct Out {
     pub(crate) style: Style,
     /// Colours of standard error.
     pub(crate) err_style: Style,
-    to: io::BufWriter<io::Stdout>,
+    to: io::BufWriter<Box<dyn Write + Send>>,
     gone: bool,
 }
 
@@ -76,9 +76,17 @@ impl Out {
                 Colour::Auto => terminal && !plain,
             },
         };
-        let to = io::BufWriter::new(io::stdout());
+        let to: io::BufWriter<Box<dyn Write + Send>> = io::BufWriter::new(Box::new(io::stdout()));
         let (style, err_style) = (style(io::stdout().is_terminal()), style(io::stderr().is_terminal()));
         Out { json, quiet, style, err_style, to, gone: false }
+    }
+
+    /// From now on data goes to standard error: standard output belongs to a program.
+    pub(crate) fn give_up_stdout(&mut self) {
+        self.flush();
+        self.to = io::BufWriter::new(Box::new(io::stderr()));
+        self.style = self.err_style;
+        self.gone = false;
     }
 
     /// A line of data.

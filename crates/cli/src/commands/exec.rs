@@ -34,6 +34,7 @@ pub(crate) fn shell(app: &mut App, args: Enclosed) -> Result<Exit> {
 
 fn run(app: &mut App, args: &Enclosed, command: Vec<OsString>) -> Result<Exit> {
     let keeper = app.keeper()?;
+    app.out.give_up_stdout();
     let home = app.env.home_dir()?;
     let profile = match &args.profile {
         Some(name) => Some(profiles::load(name, &app.env)?),
