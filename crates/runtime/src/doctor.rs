@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use raincoat_sandbox::{LayerState, probe};
+use raincoat_sandbox::{Layer, LayerState, probe};
 
 use crate::{Error, Keeper, worker};
 
@@ -17,6 +17,12 @@ pub struct Check {
     pub why: String,
     /// What to do about it; empty where there is nothing.
     pub fix: String,
+}
+
+impl From<Layer> for Check {
+    fn from(layer: Layer) -> Check {
+        Check { name: layer.name.into_owned(), state: layer.state, why: layer.why, fix: layer.fix.into_owned() }
+    }
 }
 
 /// All of them.
@@ -34,12 +40,7 @@ impl Keeper {
     pub fn doctor(&self) -> Result<Report, Error> {
         let mut checks: Vec<Check> = probe(&[worker::PROBE], &self.config.limits, self.data.as_fd())
             .into_iter()
-            .map(|layer| Check {
-                name: layer.name.to_owned(),
-                state: layer.state,
-                why: layer.why,
-                fix: layer.fix.to_owned(),
-            })
+            .map(Check::from)
             .collect();
         checks.push(self.passphrase_check());
         checks.push(self.memory_check());

@@ -1,5 +1,7 @@
 //! A layer of protection and whether it holds here.
 
+use std::borrow::Cow;
+
 /// Whether a layer holds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LayerState {
@@ -15,26 +17,34 @@ pub enum LayerState {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layer {
     /// Its name, the same for ever: scripts read it.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Whether it holds.
     pub state: LayerState,
     /// What was seen, in words.
     pub why: String,
     /// What to do about it; empty where there is nothing to do.
-    pub fix: &'static str,
+    pub fix: Cow<'static, str>,
 }
 
 impl Layer {
-    pub(crate) fn enforced(name: &'static str, why: impl Into<String>) -> Layer {
-        Layer { name, state: LayerState::Enforced, why: why.into(), fix: "" }
+    pub(crate) fn enforced(name: impl Into<Cow<'static, str>>, why: impl Into<String>) -> Layer {
+        Layer { name: name.into(), state: LayerState::Enforced, why: why.into(), fix: Cow::Borrowed("") }
     }
 
-    pub(crate) fn missing(name: &'static str, why: impl Into<String>, fix: &'static str) -> Layer {
-        Layer { name, state: LayerState::Missing, why: why.into(), fix }
+    pub(crate) fn missing(
+        name: impl Into<Cow<'static, str>>,
+        why: impl Into<String>,
+        fix: impl Into<Cow<'static, str>>,
+    ) -> Layer {
+        Layer { name: name.into(), state: LayerState::Missing, why: why.into(), fix: fix.into() }
     }
 
-    pub(crate) fn unknown(name: &'static str, why: impl Into<String>, fix: &'static str) -> Layer {
-        Layer { name, state: LayerState::Unknown, why: why.into(), fix }
+    pub(crate) fn unknown(
+        name: impl Into<Cow<'static, str>>,
+        why: impl Into<String>,
+        fix: impl Into<Cow<'static, str>>,
+    ) -> Layer {
+        Layer { name: name.into(), state: LayerState::Unknown, why: why.into(), fix: fix.into() }
     }
 
     /// Whether it is in force.

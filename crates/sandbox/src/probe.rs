@@ -27,6 +27,6 @@ pub fn probe(helper: &[&str], limits: &Limits, data_dir: BorrowedFd<'_>) -> Vec<
     layers.push(here::locked_memory());
     layers.push(here::secret_memory());
     layers.push(here::keyring());
-    layers.push(child::user_namespaces(helper));
+    layers.extend(child::program_needs(helper, data_dir));
     layers
 }

@@ -11,197 +11,15 @@
     reason = "tests"
 )]
 
+mod scene;
+
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use raincoat_sandbox::SandboxFault;
-use raincoat_sandbox::program::{
-    ENCLOSE, Event, Folder, How, LimitKind, Network, Plan, Program, ProgramLimits, Ready, Streams, enclose_main,
-    launch_with,
-};
-
-/// The test binary is what [`launch_with`] starts again; this is its `main` then, before the test runner's.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static FIRST: extern "C" fn() = {
-    extern "C" fn first() {
-        if std::env::args_os().nth(1).is_some_and(|word| word == ENCLOSE) {
-            std::process::exit(enclose_main());
-        }
-    }
-    first
-};
-
-const LONG: Duration = Duration::from_secs(20);
-
-/// A granted folder and its draft.
-struct Scene {
-    scratch: tempfile::TempDir,
-    plan: Plan,
-}
-
-fn bytes(path: impl AsRef<Path>) -> Vec<u8> {
-    use std::os::unix::ffi::OsStrExt;
-    path.as_ref().as_os_str().as_bytes().to_vec()
-}
-
-impl Scene {
-    fn new(command: &[&str]) -> Scene {
-        Scene::named("folder", command)
-    }
-
-    fn sh(script: &str) -> Scene {
-        Scene::new(&["sh", "-c", script])
-    }
-
-    fn named(name: &str, command: &[&str]) -> Scene {
-        let scratch = tempfile::tempdir().unwrap();
-        let folder = scratch.path().join(name);
-        std::fs::create_dir(&folder).unwrap();
-        std::fs::write(folder.join("there"), "before\n").unwrap();
-        std::fs::write(scratch.path().join("secret"), "not granted\n").unwrap();
-        for part in ["upper", "work"] {
-            std::fs::create_dir_all(scratch.path().join("draft").join(part)).unwrap();
-        }
-        let plan = Plan {
-            command: command.iter().map(|word| word.as_bytes().to_vec()).collect(),
-            env: vec![
-                (b"PATH".to_vec(), b"/usr/local/bin:/usr/bin:/bin".to_vec()),
-                (b"HOME".to_vec(), b"/home/me".to_vec()),
-            ],
-            cwd: bytes(&folder),
-            folders: vec![Folder {
-                at: bytes(&folder),
-                how: How::Draft { place: bytes(scratch.path().join("draft")) },
-            }],
-            hidden: Vec::new(),
-            home: b"/home/me".to_vec(),
-            network: Network::None,
-            limits: ProgramLimits {
-                cpu_secs: None,
-                memory: 1 << 30,
-                processes: 256,
-                disk: 1 << 30,
-                wall_secs: None,
-                open_files: 1024,
-            },
-            terminal: [false; 3],
-            size: (24, 80),
-            umask: 0o022,
-            may_nest: false,
-            strict: false,
-        };
-        Scene { scratch, plan }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.scratch.path().join(name)
-    }
-
-    fn folder(&self, name: &str) -> PathBuf {
-        use std::os::unix::ffi::OsStrExt;
-        Path::new(std::ffi::OsStr::from_bytes(&self.plan.folders[0].at)).join(name)
-    }
-
-    fn upper(&self, name: &str) -> PathBuf {
-        self.path("draft/upper").join(name)
-    }
-
-    fn start(&self) -> Running {
-        self.start_with(b"").unwrap()
-    }
-
-    fn start_with(&self, input: &[u8]) -> Result<Running, SandboxFault> {
-        let (stdin, mut to) = std::io::pipe().unwrap();
-        let (from, stdout) = std::io::pipe().unwrap();
-        to.write_all(input).unwrap();
-        drop(to);
-        let both = stdout.try_clone().unwrap();
-        let streams = Streams {
-            stdin: Some(OwnedFd::from(stdin)),
-            stdout: Some(OwnedFd::from(stdout)),
-            stderr: Some(OwnedFd::from(both)),
-        };
-        let mut program = launch_with(&self.plan, streams)?;
-        let ready = program.ready()?;
-        program.go().unwrap();
-        Ok(Running { program, ready, from })
-    }
-
-    fn run(&self) -> Done {
-        self.start().done()
-    }
-}
-
-struct Running {
-    program: Program,
-    ready: Ready,
-    from: std::io::PipeReader,
-}
-
-#[derive(Debug)]
-struct Done {
-    events: Vec<Event>,
-    said: String,
-}
-
-impl Running {
-    fn next(&mut self) -> Event {
-        self.program.next(LONG).unwrap().expect("an event in time")
-    }
-
-    fn done(mut self) -> Done {
-        let reader = std::thread::spawn(move || {
-            let mut said = Vec::new();
-            self.from.read_to_end(&mut said).unwrap();
-            String::from_utf8_lossy(&said).into_owned()
-        });
-        let mut events = Vec::new();
-        loop {
-            let event = self.program.next(LONG).unwrap().expect("an event in time");
-            let last = matches!(event, Event::Ended { .. } | Event::NotStarted(..));
-            events.push(event);
-            if last {
-                break;
-            }
-        }
-        drop(self.program);
-        Done { events, said: reader.join().unwrap() }
-    }
-}
-
-impl Done {
-    fn last(&self) -> &Event {
-        self.events.last().unwrap()
-    }
-
-    fn code(&self) -> Option<i32> {
-        match self.last() {
-            Event::Ended { code, .. } => *code,
-            _ => None,
-        }
-    }
-
-    fn limit(&self) -> Option<LimitKind> {
-        self.events.iter().find_map(|event| match event {
-            Event::Limit { which, .. } => Some(*which),
-            _ => None,
-        })
-    }
-
-    #[track_caller]
-    fn well(&self) -> &str {
-        assert_eq!(self.code(), Some(0), "{self:?}");
-        &self.said
-    }
-}
-
-fn root() -> bool {
-    std::fs::metadata("/proc/self").unwrap().uid() == 0
-}
+use raincoat_sandbox::program::{Event, Folder, How, LimitKind, Streams, launch_with};
+use scene::{LONG, Scene, bytes, root};
 
 #[test]
 fn a_program_ends_with_its_own_exit_code_or_signal() {
@@ -345,23 +163,6 @@ fn it_is_the_same_user_inside_and_sees_only_itself() {
     assert_eq!(lines[0], uid.to_string());
     assert!(lines[1].parse::<u32>().unwrap() <= 4, "{said}");
     assert_eq!(lines[2..], ["CapEff: 0000000000000000", "CapBnd: 0000000000000000", "NoNewPrivs: 1", "Seccomp: 2"]);
-}
-
-#[test]
-fn there_is_no_network_but_the_proxys_port() {
-    let listing = "cat /proc/net/route | wc -l; ls /proc/sys/net/ipv4/conf | tr '\\n' ' '; bash -c 'echo > /dev/tcp/127.0.0.1/3128' 2>/dev/null && echo reached; bash -c 'echo > /dev/tcp/127.0.0.1/3129' 2>&1 | grep -o 'Permission denied\\|unreachable' | head -1";
-    let mut scene = Scene::sh(listing);
-    let none = scene.run();
-    assert!(!none.well().contains("reached"), "{none:?}");
-    scene.plan.network = Network::Proxy;
-    let mut scene2 = Scene::sh(listing);
-    scene2.plan.network = Network::Proxy;
-    let running = scene2.start();
-    let listener = std::net::TcpListener::from(running.ready.listener.as_ref().unwrap().try_clone().unwrap());
-    let accepted = std::thread::spawn(move || listener.accept().unwrap().1);
-    let said = running.done();
-    assert!(said.well().contains("reached") && said.said.contains("Permission denied"), "{said:?}");
-    assert!(accepted.join().unwrap().ip().is_loopback());
 }
 
 #[test]
@@ -614,15 +415,6 @@ fn everything_dies_with_a_keeper_that_is_killed() {
 }
 
 #[test]
-fn a_program_that_blinds_its_supervisor_is_ended() {
-    let script =
-        "python3 -c 'import resource,time\nresource.prlimit(1, resource.RLIMIT_NOFILE, (0, 0))\ntime.sleep(100)'";
-    let done = Scene::sh(script).run();
-    // Ended by the watch, or refused by the filter.
-    assert!(done.limit() == Some(LimitKind::Machine) || done.code() == Some(1), "{done:?}");
-}
-
-#[test]
 fn many_long_arguments_arrive() {
     let long = "x".repeat(100_000);
     let mut command = vec!["sh", "-c", "echo $# ${#1}"];
@@ -703,24 +495,7 @@ fn every_check_gets_through_without_an_enclosure_or_is_known_not_to() {
 /// All of the above once more, as a user without any privilege.
 #[test]
 fn an_ordinary_user_can_do_all_this() {
-    if !root() {
-        return;
-    }
-    let dir = tempfile::Builder::new().prefix("raincoat-user-").tempdir().unwrap();
-    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
-    let copy = dir.path().join("tests");
-    std::fs::copy("/proc/self/exe", &copy).unwrap();
-    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
-    let output = std::process::Command::new("setpriv")
-        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .arg(&copy)
-        .arg("--test-threads=2")
-        .env("TMPDIR", dir.path())
-        .current_dir("/")
-        .output()
-        .expect("setpriv of util-linux must be installed");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    scene::as_an_ordinary_user();
 }
 
 /// Not a check: says how long it takes, for `cargo test --release -- --ignored --nocapture how_long`.

@@ -1,7 +1,7 @@
 //! Probes that need a process of their own: our binary, started again as it is for a worker.
 
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -9,14 +9,16 @@ use raincoat_os::process::{Ended, Worker, spawn_worker, worker_socket};
 use raincoat_types::Limits;
 
 use crate::thread::{makes_socket, opens_root};
-use crate::{Layer, worker};
+use crate::{Layer, program, worker};
 
 /// A helper that takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 const WORKER: u8 = b'w';
 const DUMPABLE: u8 = b'd';
-const NAMESPACES: u8 = b'n';
+const NEEDS: u8 = b'n';
+
+const MAX_PATH: u64 = 4096;
 
 const YES: u8 = b'y';
 const NO: u8 = b'n';
@@ -39,8 +41,11 @@ pub fn probe_main() -> io::Result<()> {
             be_a_worker(&mut socket, &Limits { worker_memory: first, worker_cpu_secs, ..Limits::default() })
         }
         DUMPABLE => socket.write_all(&look_into_others(first)),
-        // SAFETY: a plain number; this process has one thread and ends right after.
-        NAMESPACES => socket.write_all(&[answer(unsafe { libc::unshare(libc::CLONE_NEWUSER) } == 0)]),
+        NEEDS => {
+            let mut scratch = Vec::new();
+            (&socket).take(first.min(MAX_PATH)).read_to_end(&mut scratch)?;
+            program::try_needs(&scratch, &mut socket)
+        }
         _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
@@ -49,7 +54,7 @@ fn be_a_worker(socket: &mut UnixStream, limits: &Limits) -> io::Result<()> {
     socket.write_all(&[answer(opens_root()), answer(makes_socket()), answer(makes_code())])?;
     match worker::enclose(limits, socket.as_fd()) {
         Ok(enclosure) => {
-            let missing: Vec<_> = enclosure.missing().map(|layer| layer.name).collect();
+            let missing: Vec<_> = enclosure.missing().map(|layer| &*layer.name).collect();
             socket.write_all(&[YES, answer(opens_root()), answer(makes_code())])?;
             socket.write_all(missing.join(", ").as_bytes())?;
         }
@@ -133,23 +138,23 @@ pub(super) fn not_dumpable(helper: &[&str]) -> Layer {
     }
 }
 
-/// Whether user namespaces can be made, which drafts use.
-pub(super) fn user_namespaces(helper: &[&str]) -> Layer {
-    const NAME: &str = "user-namespaces";
-    const FIX: &str =
-        "needed for drafts only: see `sysctl user.max_user_namespaces` and your distribution's AppArmor rules";
-    match ask(helper, NAMESPACES, 0, 0) {
-        Ok((said, _)) if said == [YES] => Layer::enforced(NAME, "one was made"),
-        Ok(_) => Layer::missing(NAME, "the kernel does not let this user make one", FIX),
-        Err(error) => Layer::unknown(NAME, format!("the probe could not run: {error}"), FIX),
-    }
+/// What programs in drafts need, each tried.
+pub(super) fn program_needs(helper: &[&str], data_dir: BorrowedFd<'_>) -> Vec<Layer> {
+    program::needs(data_dir, |scratch| {
+        let length = u64::try_from(scratch.len()).unwrap_or(u64::MAX);
+        ask_with(helper, NEEDS, [length, 0], scratch).map(|(said, _)| said)
+    })
 }
 
 fn ask(helper: &[&str], order: u8, first: u64, second: u64) -> io::Result<(Vec<u8>, Ended)> {
+    ask_with(helper, order, [first, second], &[])
+}
+
+fn ask_with(helper: &[&str], order: u8, numbers: [u64; 2], more: &[u8]) -> io::Result<(Vec<u8>, Ended)> {
     let mut child: Worker = spawn_worker(helper)?;
     let mut message = vec![order];
-    message.extend_from_slice(&first.to_le_bytes());
-    message.extend_from_slice(&second.to_le_bytes());
+    numbers.iter().for_each(|number| message.extend_from_slice(&number.to_le_bytes()));
+    message.extend_from_slice(more);
     let mut socket = child.socket();
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.write_all(&message)?;

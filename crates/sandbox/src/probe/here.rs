@@ -48,7 +48,7 @@ pub(super) fn thread_layers(data_dir: BorrowedFd<'_>) -> Vec<Layer> {
     confined
         .layers
         .into_iter()
-        .map(|layer| match layer.name {
+        .map(|layer| match &*layer.name {
             "landlock" if !inside => Layer::missing("landlock", "a granted folder cannot be opened either", FIX),
             "landlock" => judge(layer, before.0, after.0, "opening a folder that was not granted"),
             "thread-filter" => judge(layer, before.1, after.1, "making a socket"),

@@ -8,12 +8,14 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{CWD, Mode, OFlags, open, openat, readlinkat};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use rustix::process::{geteuid, getpid};
+use rustix::process::{geteuid, getpid, getppid};
+
+use serde::{Deserialize, Serialize};
 
 use super::{How, Plan, fault, sys};
 
-/// What the checks are made on.
-#[derive(Clone, Debug, Default)]
+/// What the checks are made on. What is not there is not tried.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ground {
     /// Files or folders that are there outside and were not granted, absolute.
     pub outside: Vec<Vec<u8>>,
@@ -23,6 +25,32 @@ pub struct Ground {
     pub listener: Option<Vec<u8>>,
     /// The program may make user namespaces.
     pub may_nest: bool,
+    /// A folder that was not granted, with `outside` and a socket in it.
+    pub around: Option<Vec<u8>>,
+    /// A file in the home folder.
+    pub home: Option<Vec<u8>>,
+    /// A file or folder of raincoat's own.
+    pub own: Option<Vec<u8>>,
+    /// The draft's own folder.
+    pub draft: Option<Vec<u8>>,
+    /// A file with a secret's name at the top of `work`.
+    pub secret: Option<Vec<u8>>,
+    /// A folder that is worked on in a draft.
+    pub work: Option<Vec<u8>>,
+    /// A folder that is granted to be read.
+    pub fixed: Option<Vec<u8>>,
+    /// A TCP port that somebody outside listens at, on the machine's 127.0.0.1.
+    pub port: Option<u16>,
+    /// A process outside, of the same user.
+    pub process: Option<i32>,
+    /// A segment of shared memory (System V) outside.
+    pub segment: Option<i32>,
+    /// A key in the session's keyring outside.
+    pub key: Option<i32>,
+    /// Where the supervisor would be, if it is not 1: without an enclosure, something has to stand for it.
+    pub first: Option<i32>,
+    /// What stands for the root folder without an enclosure, where nothing is to be written into the real one.
+    pub root: Vec<u8>,
 }
 
 /// Something that must not be possible.
@@ -50,7 +78,12 @@ pub fn checks() -> &'static [Check] {
     CHECKS
 }
 
-const fn check(name: &'static str, layer: &'static str, what: &'static str, attempt: fn(&Ground) -> bool) -> Check {
+pub(super) const fn check(
+    name: &'static str,
+    layer: &'static str,
+    what: &'static str,
+    attempt: fn(&Ground) -> bool,
+) -> Check {
     Check { name, layer, what, attempt }
 }
 
@@ -98,7 +131,7 @@ impl Ground {
         // The draft itself may lie within what was granted: then it is covered, not gone.
         outside.retain(|path| !plan.folders.iter().any(|folder| path.starts_with(&folder.at)));
         let namespaces = NAMESPACES.iter().filter_map(|name| Some(((*name).to_owned(), namespace(name)?))).collect();
-        Ground { outside, namespaces, listener: None, may_nest: plan.may_nest }
+        Ground { outside, namespaces, may_nest: plan.may_nest, ..Ground::default() }
     }
 }
 
@@ -106,7 +139,7 @@ fn namespace(name: &str) -> Option<Vec<u8>> {
     readlinkat(CWD, format!("/proc/self/ns/{name}"), Vec::new()).ok().map(std::ffi::CString::into_bytes)
 }
 
-fn opens(path: impl rustix::path::Arg, flags: OFlags) -> io::Result<OwnedFd> {
+pub(super) fn opens(path: impl rustix::path::Arg, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(open(path, flags | OFlags::CLOEXEC, Mode::from_raw_mode(0o600))?)
 }
 
@@ -114,28 +147,32 @@ fn opens_outside(ground: &Ground) -> bool {
     ground.outside.iter().any(|path| opens(path.as_slice(), OFlags::RDONLY).is_ok())
 }
 
-fn writes_root(_: &Ground) -> bool {
-    const NAME: &CStr = c"/.raincoat-check";
-    let written = opens(NAME, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL).is_ok();
+fn writes_root(ground: &Ground) -> bool {
+    let name = [ground.root.as_slice(), b"/.raincoat-check"].concat();
+    let written = opens(name.as_slice(), OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL).is_ok();
     if written {
-        let _ = rustix::fs::unlink(NAME);
+        let _ = rustix::fs::unlink(name.as_slice());
     }
     written
 }
 
+/// Others than itself and the one that started it, unless that is the supervisor.
 fn sees_processes(_: &Ground) -> bool {
-    let own = getpid().as_raw_nonzero().to_string();
+    let parent = getppid().filter(|pid| !pid.is_init());
+    let known: Vec<String> =
+        [Some(getpid()), parent].into_iter().flatten().map(|pid| pid.as_raw_nonzero().to_string()).collect();
     let Ok(entries) =
         opens(c"/proc", OFlags::RDONLY | OFlags::DIRECTORY).and_then(|dir| Ok(rustix::fs::Dir::new(dir)?))
     else {
         return false;
     };
     let names = entries.filter_map(Result::ok).map(|entry| entry.file_name().to_bytes().to_vec());
-    names.into_iter().any(|name| name.iter().all(u8::is_ascii_digit) && name != own.as_bytes())
+    let mut others = names.filter(|name| !known.iter().any(|known| known.as_bytes() == name));
+    others.any(|name| name.iter().all(u8::is_ascii_digit))
 }
 
-fn opens_supervisor(_: &Ground) -> bool {
-    opens(c"/proc/1/root", OFlags::RDONLY | OFlags::DIRECTORY).is_ok()
+fn opens_supervisor(ground: &Ground) -> bool {
+    opens(format!("/proc/{}/root", ground.first.unwrap_or(1)), OFlags::RDONLY | OFlags::DIRECTORY).is_ok()
 }
 
 fn shares_namespace(ground: &Ground) -> bool {
@@ -202,7 +239,7 @@ fn uses_keys(_: &Ground) -> bool {
     sys::outcome(unsafe { libc::syscall(libc::SYS_keyctl, GET_KEYRING_ID, SESSION, 0) }).is_ok()
 }
 
-fn is_refused(result: io::Result<()>) -> bool {
+pub(super) fn is_refused(result: io::Result<()>) -> bool {
     result.is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS | libc::EACCES)))
 }
 

@@ -3,28 +3,28 @@
 //! As few rules as possible: every open walks from the file upwards until a rule allows it. So the whole private root
 //! may be read and executed (it holds nothing that was not granted), and the places that may be written come on top.
 //!
-//! TCP: connecting is allowed to the proxy's port alone. There is no route to anything else in the program's network
-//! namespace anyway; this holds where that should have failed. Binding is not restricted: it reaches nobody outside,
-//! and servers that are only started are no harm.
+//! TCP is not restricted: the program's network is its own namespace with nothing in it but a loopback interface, on
+//! which it may serve and connect as it would bare. There is no way out of it but the proxy, which listens inside and
+//! whose connections the keeper accepts; a rule for ports would forbid the program's own servers and stop nothing.
 
 use std::os::fd::OwnedFd;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, NetPort, PathBeneath, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetStatus, Scope, make_bitflags,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetStatus, Scope, make_bitflags,
 };
 
 use super::fault::{self, Or};
 use super::init::held;
 use super::root::Root;
-use super::{HeldLayer, Network, PROXY_PORT, Plan, mounts};
+use super::{HeldLayer, mounts};
 use crate::domain::{kernel_abi, lacking};
 use crate::{LayerState, SandboxFault};
 
 const LAYER: &str = "program-landlock";
 
 /// Confines this process and all that it starts.
-pub(super) fn restrict(plan: &Plan, root: &Root) -> Result<Vec<HeldLayer>, SandboxFault> {
+pub(super) fn restrict(root: &Root) -> Result<Vec<HeldLayer>, SandboxFault> {
     let number = kernel_abi();
     let abi = ABI::from(number);
     if abi == ABI::Unsupported {
@@ -37,9 +37,6 @@ pub(super) fn restrict(plan: &Plan, root: &Root) -> Result<Vec<HeldLayer>, Sandb
     }
     let mut rules = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
     rules = rules.handle_access(AccessFs::from_all(abi))?;
-    if abi >= ABI::V4 {
-        rules = rules.handle_access(AccessNet::ConnectTcp)?;
-    }
     if abi >= ABI::V6 {
         rules = rules.scope(Scope::from_all(abi))?;
     }
@@ -61,18 +58,16 @@ pub(super) fn restrict(plan: &Plan, root: &Root) -> Result<Vec<HeldLayer>, Sandb
     for place in root.uppers.iter().chain([&root.proc]) {
         rules = rules.add_rule(PathBeneath::new(place, make_bitflags!(AccessFs::{ReadFile | ReadDir})))?;
     }
-    if abi >= ABI::V4 && plan.network == Network::Proxy {
-        rules = rules.add_rule(NetPort::new(PROXY_PORT, AccessNet::ConnectTcp))?;
-    }
     if rules.restrict_self()?.ruleset != RulesetStatus::FullyEnforced {
         return Err(fault::fault(LAYER, "Landlock is only partly in force", "run `raincoat doctor`"));
     }
     let mut layers = vec![held(LAYER, format!("Landlock ABI {number}"))];
-    layers.extend(lacking(abi).map(|layer| HeldLayer {
-        name: layer.name.to_owned(),
+    // Not of TCP: that is the network namespace's.
+    layers.extend(lacking(abi).filter(|layer| layer.name != "landlock-tcp").map(|layer| HeldLayer {
+        name: layer.name.into_owned(),
         enforced: layer.state == LayerState::Enforced,
         why: layer.why,
-        fix: layer.fix.to_owned(),
+        fix: layer.fix.into_owned(),
     }));
     Ok(layers)
 }

@@ -87,7 +87,7 @@ fn enclose(wire: &mut Wire) -> Result<Pid, SandboxFault> {
 pub(super) const REPORT: &str = "try again; if it happens again, please report it";
 
 /// Says which user it is inside: the same as outside. An ordinary user is the only one; root has all that it has.
-fn map_ids(init: Pid) -> Result<(), SandboxFault> {
+pub(super) fn map_ids(init: Pid) -> Result<(), SandboxFault> {
     let of = |name: &str| format!("/proc/{}/{name}", init.as_raw_nonzero());
     let (uids, gids) = if geteuid().is_root() {
         (same(&fault::text(CWD, c"/proc/self/uid_map")), same(&fault::text(CWD, c"/proc/self/gid_map")))

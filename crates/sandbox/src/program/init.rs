@@ -53,7 +53,7 @@ fn inside(plan: &Plan, wire: &mut Wire, wait: &OwnedFd, ground: &Ground) -> Resu
     setsid().or_fault("session", "start a session", REPORT)?;
     rustix::system::sethostname(b"localhost").or_fault("namespaces", "name the machine inside", REPORT)?;
     let built = root::build(plan)?;
-    let bounded = bound_processes(plan, &built.proc);
+    let bounded = bound_processes(plan.limits.processes, &built.proc);
     let listener = network(plan)?;
     let terminal = terminal(plan)?;
     let mut layers = vec![
@@ -73,7 +73,7 @@ fn inside(plan: &Plan, wire: &mut Wire, wait: &OwnedFd, ground: &Ground) -> Resu
     }
     layers.extend(built.lacking.iter().cloned());
     privileges::drop_all()?;
-    layers.extend(domain::restrict(plan, &built)?);
+    layers.extend(domain::restrict(&built)?);
     // After this /proc/self belongs to root, and nobody inside may look into this process.
     sys::set_dumpable(false).or_fault("privileges", "keep the supervisor's memory to itself", REPORT)?;
     if plan.strict
@@ -124,28 +124,30 @@ fn silence() -> rustix::io::Result<()> {
 /// From kernel 6.14 on, process numbers are counted for each namespace: a bound that holds at once, whatever the
 /// supervisor is doing, and for root too, whom resource limits do not count. It cannot be less than 301, and the first
 /// 300 numbers are given out once only.
-fn bound_processes(plan: &Plan, proc: &OwnedFd) -> bool {
-    let most = plan.limits.processes.saturating_add(300).max(301).to_string();
+pub(super) fn bound_processes(processes: u32, proc: &OwnedFd) -> bool {
+    let most = processes.saturating_add(300).max(301).to_string();
     openat(proc, c"sys/kernel/pid_max", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .and_then(|file| rustix::io::write(&file, most.as_bytes()))
         .is_ok()
         && fault::text(proc, c"sys/kernel/pid_max").is_some_and(|text| text.trim() == most)
 }
 
-/// The program's network: nothing, or one listener on a loopback interface of its own.
+/// The program's network: a loopback interface of its own, so that what serves and connects on its own machine works,
+/// and, where the plan says so, one listener on it. No other interface is there and none can be made: packets have
+/// nowhere to go. The keeper accepts that listener's connections, and this is the only way out.
 fn network(plan: &Plan) -> Result<Option<OwnedFd>, SandboxFault> {
-    if plan.network == Network::None {
-        return Ok(None);
-    }
-    let listen = || -> std::io::Result<OwnedFd> {
+    let listen = || -> std::io::Result<Option<OwnedFd>> {
         let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         sys::loopback_up(&socket)?;
+        if plan.network == Network::None {
+            return Ok(None);
+        }
         let here = std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, PROXY_PORT);
         rustix::net::bind(&socket, &here)?;
         rustix::net::listen(&socket, 128)?;
-        Ok(socket)
+        Ok(Some(socket))
     };
-    listen().map(Some).or_fault("network", "make a way to the proxy", REPORT)
+    listen().or_fault("network", "make a network of the program's own", REPORT)
 }
 
 /// Both ends of the program's terminal, which is this session's.

@@ -17,9 +17,12 @@ mod init;
 mod keeper;
 mod masks;
 mod mounts;
+mod needs;
 mod notify;
 mod plan;
 mod privileges;
+mod probes;
+mod prove;
 mod rename;
 mod root;
 mod say;
@@ -37,7 +40,9 @@ mod wire;
 pub use checks::{Check, Ground, checks};
 pub use enclose::enclose_main;
 pub use keeper::{Event, HeldLayer, LimitKind, Program, ProgramSignals, Ready, Streams, launch, launch_with};
+pub(crate) use needs::{needs, try_needs};
 pub use plan::{Folder, How, Network, Plan, ProgramLimits};
+pub use prove::{PROVE, Proof, prove, prove_main};
 
 /// The hidden first argument under which the binary runs [`enclose_main`].
 pub const ENCLOSE: &str = "enclose";

@@ -66,6 +66,8 @@ pub enum How {
         /// Its permission bits.
         mode: u32,
     },
+    /// Raincoat's own executable, to be executed: what tries the enclosure from within.
+    Ourselves,
     /// An empty folder that is gone when the program ends. Where it lies within a draft and is not there yet, the draft
     /// has it as a new folder afterwards.
     Empty,

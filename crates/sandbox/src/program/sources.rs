@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, openat, readlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, openat, readlinkat};
 use rustix::mount::MountAttrFlags;
 
 use super::fault::{self, Or};
@@ -101,8 +101,26 @@ pub(super) fn parts(folder: &Folder) -> Result<Parts, SandboxFault> {
             .or_fault(LAYER, format!("show `{shown}`"), GRANT_AGAIN)
             .map(Parts::View),
         How::Copied { content, mode } => Ok(Parts::Copied { content: content.clone(), mode: *mode }),
+        How::Ourselves => ourselves().or_fault(LAYER, format!("show `{shown}`"), GRANT_AGAIN),
         How::Empty => Ok(Parts::Empty),
     }
+}
+
+/// The executable of this process. Its link in /proc leads into the mounts of before, of which no view can be made; and
+/// what stands under its name now may be another one.
+fn ourselves() -> std::io::Result<Parts> {
+    const LINK: &std::ffi::CStr = c"/proc/self/exe";
+    let running = openat(CWD, LINK, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let is = |fd: BorrowedFd<'_>| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+    let named = readlinkat(CWD, LINK, Vec::new())?;
+    if let Ok(named) = mounts::outside(named.as_bytes())
+        && is(named.as_fd())? == is(running.as_fd())?
+    {
+        return mounts::view_with(named.as_fd(), READ_ONLY).map(Parts::File);
+    }
+    let mut content = Vec::new();
+    std::io::Read::read_to_end(&mut std::fs::File::from(running), &mut content)?;
+    Ok(Parts::Copied { content, mode: 0o555 })
 }
 
 /// Why there is no overlay, as far as can be told.

@@ -71,6 +71,7 @@ fn prepare(plan: &Plan, wire: &Wire, terminal: Option<OwnedFd>, ground: &Ground)
     // The descriptor is closed with all others; dropping it again would close somebody else's.
     std::mem::forget(terminal);
     sys::close_all_but([wire.as_fd(), wire.as_fd()]).or_fault("program", "close descriptors", REPORT)?;
+    no_folders()?;
     let cwd = raincoat_types::display_bytes(&plan.cwd);
     chdir(plan.cwd.as_slice()).or_fault(
         "program",
@@ -93,6 +94,27 @@ fn prepare(plan: &Plan, wire: &Wire, terminal: Option<OwnedFd>, ground: &Ground)
             "run `raincoat doctor --prove`, and please report it",
         )),
     }
+}
+
+/// A folder as a stream would lead out: names beneath and above it could be looked at and their modes changed, which
+/// neither mounts nor Landlock would see.
+fn no_folders() -> Result<(), SandboxFault> {
+    let streams = [
+        ("input", rustix::stdio::stdin()),
+        ("output", rustix::stdio::stdout()),
+        ("error output", rustix::stdio::stderr()),
+    ];
+    for (name, stream) in streams {
+        let kind = rustix::fs::fstat(stream).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode));
+        if kind == Ok(rustix::fs::FileType::Directory) {
+            return Err(fault::fault(
+                "streams",
+                format!("its standard {name} is a folder, which leads out of the draft"),
+                "redirect it from or to a file, or `/dev/null`",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A kernel without keyrings has none to leave.

@@ -47,11 +47,11 @@ const ALLOWED: &[Call] = table! {
         SYS_getresgid SYS_setuid SYS_setgid SYS_setreuid SYS_setregid SYS_setresuid SYS_setresgid SYS_setgroups
         SYS_setfsuid SYS_setfsgid SYS_capget SYS_capset;
     "shells, terminals, daemons: sessions and process groups" =>
-        SYS_setpgid SYS_getpgid SYS_setsid SYS_getsid;
-    "make, ninja, java, databases: processors, priorities and limits" =>
+        SYS_getpgid SYS_setsid SYS_getsid;
+    "make, ninja, java, databases: processors, priorities and use" =>
         SYS_sched_getaffinity SYS_sched_getscheduler SYS_sched_getparam SYS_sched_getattr
         SYS_sched_get_priority_max SYS_sched_get_priority_min SYS_sched_rr_get_interval SYS_getpriority
-        SYS_ioprio_get SYS_prlimit64 SYS_getrusage SYS_times SYS_sysinfo SYS_uname;
+        SYS_ioprio_get SYS_getrusage SYS_times SYS_sysinfo SYS_uname;
     "every program: clocks and timers" =>
         SYS_clock_gettime SYS_clock_getres SYS_clock_nanosleep SYS_nanosleep SYS_gettimeofday SYS_getitimer
         SYS_setitimer SYS_timer_create SYS_timer_settime SYS_timer_gettime SYS_timer_getoverrun SYS_timer_delete

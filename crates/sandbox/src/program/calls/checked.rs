@@ -78,6 +78,8 @@ const FIRST: &[&[When]] = &[&[Is(0, 1)]];
 // `linux/resource.h`, `linux/ioprio.h`: a process, a group, a user.
 const OF_FIRST: &[&[When]] = &[&[Is(0, 0), Is(1, 1)], &[Is(0, 1), Is(1, 1)], &[Is(0, 2)]];
 const IO_OF_FIRST: &[&[When]] = &[&[Is(0, 1), Is(1, 1)], &[Is(0, 2), Is(1, 1)], &[Is(0, 3)]];
+// Whoever is in its group means it, too, by "my own group".
+const GROUP_OF_FIRST: &[&[When]] = &[&[Is(1, 1)]];
 const STARVING: &str = "starving the supervisor, which keeps the limits";
 
 const CHECKED: &[Rule] = &[
@@ -230,6 +232,10 @@ const CHECKED: &[Rule] = &[
         "every program: names, parents' deaths, no new privileges, processor features of its own",
     ),
     rule("prctl", libc::SYS_prctl, ALL, Quiet(libc::EINVAL), "what a kernel without it answers"),
+    rule("prlimit64", libc::SYS_prlimit64, FIRST, Told(libc::EPERM), "blinding the supervisor, which keeps the limits"),
+    rule("prlimit64", libc::SYS_prlimit64, ALL, Allow, "shells, java, systemd's tools: limits of their own"),
+    rule("setpgid", libc::SYS_setpgid, GROUP_OF_FIRST, Told(libc::EPERM), STARVING),
+    rule("setpgid", libc::SYS_setpgid, ALL, Allow, "shells: jobs"),
     rule("sched_setaffinity", libc::SYS_sched_setaffinity, FIRST, Told(libc::EPERM), STARVING),
     rule("sched_setaffinity", libc::SYS_sched_setaffinity, ALL, Allow, PRIORITIES),
     rule("sched_setscheduler", libc::SYS_sched_setscheduler, FIRST, Told(libc::EPERM), STARVING),
