@@ -155,13 +155,15 @@ fn symlinks_out(place: &Place) -> Outcome {
         io(symlink(to, &at))?;
         if then.is_empty() { read(&at) } else { read(at.join(then)) }
     };
-    let up = PathBuf::from("../".repeat(40)).join(place.secret.strip_prefix("/").unwrap_or(&place.secret));
+    let inside = place.secret.strip_prefix("/").unwrap_or(&place.secret);
+    let up = PathBuf::from("../".repeat(40)).join(inside);
+    let inside = inside.to_str().unwrap_or_default();
     any([
         ("file", link("link-file", &place.secret, "")),
         ("relative", link("link-up", &up, "")),
         ("folder", link("link-folder", &place.outside, "secret.txt")),
-        ("root", link("link-root", "/".as_ref(), &place.secret.display().to_string()[1..])),
-        ("proc", link("link-proc", "/proc/1/root".as_ref(), &place.secret.display().to_string()[1..])),
+        ("root", link("link-root", "/".as_ref(), inside)),
+        ("proc", link("link-proc", "/proc/1/root".as_ref(), inside)),
     ])
 }
 

@@ -278,7 +278,7 @@ fn compare(place: &Place) -> Outcome {
         ("pages", sys!(libc::SYS_move_pages, 1, 0, 0, 0, 0, 0).map(got("moved"))),
         (
             "robust list",
-            sys!(libc::SYS_get_robust_list, 1, &raw mut *&mut 0_u64, &raw mut *&mut 0_u64).map(got("read")),
+            sys!(libc::SYS_get_robust_list, 1, [0_u64].as_mut_ptr(), [0_u64].as_mut_ptr()).map(got("read")),
         ),
     ])
 }
