@@ -232,3 +232,36 @@ proptest! {
         prop_assert_eq!(got, expected);
     }
 }
+
+#[test]
+fn only_the_persons_commit_adopts_and_protected_names_only_where_they_were_named() {
+    let run = RunId(Ulid::from_parts(5, 5));
+    let adopt = |actor: Actor, run: RunId, named: bool| {
+        let action = FileChange::Adopt {
+            at: at("x"),
+            take: Take::FromDraft,
+            expect: Expected::Absent,
+            new: None,
+            meta: None,
+            named,
+        };
+        Proposal { actor, run, action }
+    };
+    let mut policy = open_policy();
+    let plain = facts(vec![target(1, "x", Role::Write)]);
+    let ask = |policy: &Policy, facts: &Facts, proposal| rule(decide(policy, facts, proposal));
+    assert_eq!(ask(&policy, &plain, adopt(Actor::Person, run, true)), "commit-only");
+    policy.commit = Some(run);
+    assert_eq!(ask(&policy, &plain, adopt(Actor::Person, run, false)), "permit");
+    assert_eq!(ask(&policy, &plain, adopt(Actor::Person, RunId(Ulid::nil()), false)), "commit-only");
+    assert_eq!(ask(&policy, &plain, adopt(agent(), run, true)), "person-only");
+    let of = |protection| {
+        let protection = Some((protection, "pattern".to_owned()));
+        facts(vec![Target { protection, ..target(1, "x", Role::Write) }])
+    };
+    assert_eq!(ask(&policy, &of(Protection::Control), adopt(Actor::Person, run, false)), "protected-name");
+    assert_eq!(ask(&policy, &of(Protection::Control), adopt(Actor::Person, run, true)), "permit");
+    assert_eq!(ask(&policy, &of(Protection::Secret), adopt(Actor::Person, run, true)), "protected-name");
+    // A name that was named for a commit opens nothing to other actions.
+    assert_eq!(ask(&policy, &of(Protection::Control), delete(Actor::Person)), "protected-name");
+}
