@@ -70,7 +70,8 @@ fn toolchain() -> PathBuf {
 fn cargo(name: &str) {
     let toolchain = toolchain();
     let path = vec![toolchain.join("bin")];
-    Ground::new().same_as_bare(&Workload { name, reads: vec![toolchain], path, ..Workload::default() });
+    let loose = &[("/.rustc_info.json", "cargo writes down what it asked of rustc in no fixed order")];
+    Ground::new().same_as_bare(&Workload { name, reads: vec![toolchain], path, loose, ..Workload::default() });
 }
 
 #[test]
@@ -142,9 +143,38 @@ fn names_given_and_taken_of_files_that_have_several() {
     each(&["hard-links"]);
 }
 
+/// Documented in docs/drafts.md ("Hard links"): the kernel keeps the names of one inode together only for overlays that
+/// the system's own root mounts, so a change in place concerns the name that it was made by.
 #[test]
-fn a_file_of_several_names_changed_in_place() {
-    each(&["hard-links-in-place"]);
+fn a_file_of_several_names_that_is_changed_in_place_is_a_file_of_its_own_then() {
+    use raincoat_runtime::snapshot::Aspect::{Content, HardLinks, ModificationTime, Size};
+    let differs = &[
+        ("a1", HardLinks),
+        ("a2", HardLinks),
+        ("a2", Size),
+        ("a2", Content),
+        ("a2", ModificationTime),
+        ("c1", HardLinks),
+        ("c2", HardLinks),
+        ("c3", HardLinks),
+        ("d1", HardLinks),
+        ("d2", HardLinks),
+        ("d2", ModificationTime),
+    ];
+    Ground::new().same_as_bare(&Workload { name: "hard-links-in-place", differs, ..Workload::default() });
+}
+
+/// Documented in docs/drafts.md ("Hard links"): a file of the folder has another inode number once it was linked, and
+/// git takes that for a trick. Nothing is lost: it ends with a clear error, and `--no-hardlinks` goes well.
+#[test]
+fn a_repository_cloned_beside_itself_by_hard_links_is_refused_by_git() {
+    let ground = Ground::new();
+    let workload = Workload { name: "clone-with-links", ..Workload::default() };
+    ground.begin(&workload);
+    let said = ground.draft(&workload, &["run"]);
+    assert_ne!(said.code, 0, "no longer differs; tell the docs: {said:?}");
+    assert!(said.err.contains("hardlink different from source"), "{said:?}");
+    ground.clear();
 }
 
 #[test]
@@ -197,7 +227,7 @@ fn sized(default: &'static str, full: &'static str) -> &'static str {
 
 #[test]
 fn small_files_by_the_thousand() {
-    let many = sized("5000", "100000");
+    let many = sized("2000", "100000");
     Ground::new().same_as_bare(&Workload { name: "many-files", arguments: &[many], ..Workload::default() });
 }
 

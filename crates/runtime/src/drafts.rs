@@ -112,6 +112,9 @@ pub enum Pick {
     Merge,
 }
 
+/// Seconds that a file system's clock may lag behind ours.
+const CLOCKS_APART: i64 = 1;
+
 /// Bytes of a file that is put beside another.
 const BESIDE_MOST: u64 = 1 << 30;
 
@@ -244,11 +247,15 @@ impl Keeper {
             items.push(open.adoption(item, pick)?);
             taken.push(n);
         }
-        for item in open.times_around(&taken) {
+        let left = open.changes.len() - taken.len();
+        for item in open.times_along(&taken, left == 0) {
+            // What is in it was named, and its times move with that.
+            if protected(item, &open.folders).is_some() {
+                dangerous.push((item.folder, item.path.clone()));
+            }
             items.push(open.adoption(item, &Pick::Take)?);
         }
         let run = open.run();
-        let left = open.changes.len() - taken.len();
         let goal = format!("commit {run}: {} of {} changes", taken.len(), open.changes.len());
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let ask = CommitAsk {
@@ -307,17 +314,40 @@ pub(crate) fn look_through(draft: Draft, live: bool) -> Result<OpenDraft, Error>
     Ok(open)
 }
 
-/// Whether nothing of a folder changed but its times, as they do with what is in it.
-fn only_folder_times(item: &Item) -> bool {
+/// Whether nothing of a folder changed but its times, as they do with what is in it. A time from before the run, or one
+/// that is yet to come, was given to it and is a change like any other.
+fn only_folder_times(item: &Item, began: Timestamp) -> bool {
     let (Some(before), Some(after)) = (&item.before, &item.after) else { return false };
     let same =
         (before.stat.mode, before.stat.uid, before.stat.gid) == (after.stat.mode, after.stat.uid, after.stat.gid);
-    before.is_dir() && after.is_dir() && same && before.xattrs == after.xattrs
+    let given = after.stat.mtime != before.stat.mtime
+        && (after.stat.mtime.secs < began.secs - CLOCKS_APART || after.stat.mtime > after.stat.ctime);
+    before.is_dir() && after.is_dir() && same && before.xattrs == after.xattrs && !given
+}
+
+/// Why a path is protected, if it is.
+fn protected(item: &Item, folders: &[Vec<u8>]) -> Option<String> {
+    let folder = folders.get(item.folder).map(Vec::as_slice).unwrap_or_default();
+    let is_dir = |version: &Option<Version>| version.as_ref().is_some_and(Version::is_dir);
+    let tree = is_dir(&item.before) || is_dir(&item.after);
+    raincoat_policy::protected(folder, &item.path, tree).map(|(_, rule)| format!("`{}`: {}", rule.pattern, rule.why))
+}
+
+/// The first protected name on the way to a protected path.
+fn protected_top(item: &Item, folders: &[Vec<u8>]) -> Option<RelPath> {
+    protected(item, folders)?;
+    let folder = folders.get(item.folder).map(Vec::as_slice).unwrap_or_default();
+    let mut top = item.path.clone();
+    while let Some((parent, _)) = top.split_last()
+        && raincoat_policy::protected(folder, &parent, true).is_some()
+    {
+        top = parent;
+    }
+    Some(top)
 }
 
 /// A change as a person looks at it.
 fn change_of(item: &Item, folders: &[Vec<u8>]) -> DraftChange {
-    let folder = folders.get(item.folder).map(Vec::as_slice).unwrap_or_default();
     let is_dir = |version: &Option<Version>| version.as_ref().is_some_and(Version::is_dir);
     let size = |version: &Option<Version>| {
         version.as_ref().filter(|version| version.stat.kind != FileKind::Dir).map(|version| version.stat.size)
@@ -333,9 +363,7 @@ fn change_of(item: &Item, folders: &[Vec<u8>]) -> DraftChange {
         ItemKind::Deleted => DraftMark::Deleted,
         ItemKind::TypeChanged => DraftMark::Kind,
     };
-    let tree = is_dir(&item.before) || is_dir(&item.after);
-    let dangerous = raincoat_policy::protected(folder, &item.path, tree)
-        .map(|(_, rule)| format!("`{}`: {}", rule.pattern, rule.why));
+    let dangerous = protected(item, folders);
     DraftChange {
         folder: item.folder,
         path: item.path.clone(),
@@ -378,7 +406,9 @@ pub(crate) fn scan_error(error: raincoat_draft::ScanError) -> Error {
 impl OpenDraft {
     fn list(&mut self) {
         let all = 0..self.scan.items.len();
-        (self.times, self.items) = all.partition(|n| self.scan.items.get(*n).is_some_and(only_folder_times));
+        let began = self.draft.record().began;
+        let times = |n: &usize| self.scan.items.get(*n).is_some_and(|item| only_folder_times(item, began));
+        (self.times, self.items) = all.partition(times);
         let shown = self.items.iter().filter_map(|n| self.scan.items.get(*n));
         self.changes = shown.map(|item| change_of(item, &self.folders)).collect();
         let places = self.changes.iter().map(|change| (change.folder, change.path.clone()));
@@ -521,13 +551,23 @@ impl OpenDraft {
         self.items.get(change).and_then(|n| self.scan.items.get(*n))
     }
 
-    /// The folders' times that changed with something that is taken out of them.
-    fn times_around(&self, taken: &[usize]) -> Vec<&Item> {
+    /// The folders' times that changed with something that is taken out of them; where everything is taken, also those
+    /// of folders that hold what they held before.
+    fn times_along(&self, taken: &[usize], everything: bool) -> Vec<&Item> {
         let paths = taken.iter().filter_map(|n| self.changes.get(*n));
         let around: HashSet<(usize, RelPath)> =
             paths.filter_map(|change| Some((change.folder, change.path.split_last()?.0))).collect();
-        let times = self.times.iter().filter_map(|n| self.scan.items.get(*n));
-        times.filter(|item| item.drift.is_none() && around.contains(&(item.folder, item.path.clone()))).collect()
+        let times = self.times.iter().filter_map(|n| self.scan.items.get(*n)).filter(|item| item.drift.is_none());
+        // Beneath a protected name only together with what was named there.
+        let named = |item: &Item| {
+            let top = protected_top(item, &self.folders);
+            let within = |change: &DraftChange| {
+                change.folder == item.folder && top.as_ref().is_none_or(|top| change.path.starts_with(top))
+            };
+            taken.iter().filter_map(|n| self.changes.get(*n)).any(within)
+        };
+        let along = |item: &&Item| around.contains(&(item.folder, item.path.clone())) || everything && named(item);
+        times.filter(along).collect()
     }
 
     /// Where each folder's part of the draft lies.
@@ -590,6 +630,10 @@ impl OpenDraft {
                 return Err(Error::new(Class::Conflict, words).hint("keep one of the two"));
             }
             (_, ItemKind::Deleted) => adopt(Take::Nothing),
+            // One of several names of a file in the draft, all of which are to be names of one file.
+            (_, ItemKind::Modified { .. }) if item.links.is_some_and(|links| links.group.is_some()) => {
+                adopt(Take::FromDraft)
+            }
             (_, ItemKind::Modified { content: false, .. }) => adopt(Take::Meta),
             (_, ItemKind::Modified { .. }) if item.after.as_ref().is_some_and(Version::is_dir) => adopt(Take::Meta),
             (_, ItemKind::Modified { .. })

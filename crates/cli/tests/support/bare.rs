@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use raincoat_runtime::snapshot::{Aspect, Difference, EntryKind, Snapshot};
+use raincoat_runtime::snapshot::{Aspect, Difference, Snapshot};
 use raincoat_types::Timestamp;
 
-use super::whole::{Home, Said, same, said};
+use super::whole::{Home, Said, said, same};
 
 /// A program that works on a tree, and what is known of it.
 pub struct Workload<'a> {
@@ -37,11 +37,12 @@ pub struct Workload<'a> {
     pub path: Vec<PathBuf>,
     /// It changes protected names, which are then named at the commit.
     pub protected: bool,
-    /// Ends of paths whose content differs between two bare runs already, with the reason; where the reason begins
-    /// with `name`, so does what is called like it.
+    /// Ends of paths whose content differs between two bare runs already, with the reason.
     pub loose: &'a [(&'a str, &'a str)],
-    /// Paths of FIFOs and sockets, which no commit makes.
-    pub special: &'a [&'a str],
+    /// How it is known to differ, by path and aspect: all of this, and no more.
+    pub differs: &'a [(&'a str, Aspect)],
+    /// What it prints is compared, too.
+    pub says_the_same: bool,
     /// Limits, as `--limit` takes them.
     pub limit: Option<&'a str>,
 }
@@ -56,7 +57,8 @@ impl Default for Workload<'_> {
             path: Vec::new(),
             protected: false,
             loose: &[],
-            special: &[],
+            differs: &[],
+            says_the_same: false,
             limit: None,
         }
     }
@@ -99,9 +101,11 @@ impl Ground {
         quiet(Command::new("cp").arg("-a").arg(&self.tree).arg(&copy), "cp -a");
 
         let since = now(TICK);
-        let said = self.bare(workload, &["run"]);
+        let said_bare = self.bare(workload, &["run"]);
+        // What is not written back yet counts as data, written zeroes or not.
+        quiet(Command::new("sync").arg("-f").arg(&self.tree), "sync");
         let bare = Left { tree: Snapshot::take(&self.tree).unwrap(), since, until: now(0) };
-        assert_eq!(said.code, 0, "{name}, bare: {said:?}");
+        assert_eq!(said_bare.code, 0, "{name}, bare: {said_bare:?}");
         let kept = self.home.path("bare");
         fs::rename(&self.tree, &kept).unwrap();
         fs::rename(&copy, &self.tree).unwrap();
@@ -112,10 +116,17 @@ impl Ground {
         let since = now(TICK);
         let said = self.draft(workload, &["run"]);
         assert_eq!(said.code, 0, "{name}, in a draft: {said:?}");
+        if workload.says_the_same {
+            let lines = lines_that_differ(&said_bare.out, &said.out);
+            assert!(lines.is_empty(), "{name}: {lines:#?}");
+        }
         same(&start_of_draft, &self.tree, &format!("{name}: before the commit"));
         let commit = self.commit(workload);
         let drafted = Left { tree: Snapshot::take(&self.tree).unwrap(), since, until: now(0) };
         let differences = compare(&start_of_draft, &bare, &drafted, workload);
+        if let (false, Some(at)) = (differences.is_empty(), std::env::var_os("RAINCOAT_KEEP")) {
+            quiet(Command::new("cp").arg("-a").arg(self.home.dir.path()).arg(at), "cp -a");
+        }
         assert!(differences.is_empty(), "{name}: {} differences from bare\n{}", differences.len(), first(&differences));
 
         if let Some(run) = commit {
@@ -133,6 +144,10 @@ impl Ground {
         fs::create_dir(&self.tree).unwrap();
         let said = self.bare(workload, &["start"]);
         assert_eq!(said.code, 0, "{}, start: {said:?}", workload.name);
+        // Old enough that a program which compares whole seconds sees that it has worked since.
+        let new =
+            ["-newermt", "2025-12-31", "-exec", "touch", "-h", "-m", "-d", "2020-03-04 05:06:07.123456789", "{}", "+"];
+        quiet(Command::new("find").arg(&self.tree).args(["-depth"]).args(new), "find");
     }
 
     /// Ends what is open and takes the tree away.
@@ -163,6 +178,10 @@ impl Ground {
             ("SCRIPTS", self.scripts.to_str().unwrap().to_owned()),
             ("CARGO_INCREMENTAL", "0".to_owned()),
             ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
+            ("GIT_AUTHOR_NAME", "nobody".to_owned()),
+            ("GIT_AUTHOR_EMAIL", "nobody@example.org".to_owned()),
+            ("GIT_COMMITTER_NAME", "nobody".to_owned()),
+            ("GIT_COMMITTER_EMAIL", "nobody@example.org".to_owned()),
             ("GIT_AUTHOR_DATE", "2026-01-02T03:04:05Z".to_owned()),
             ("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z".to_owned()),
         ]
@@ -223,31 +242,42 @@ impl Ground {
 /// neither touched still has its old time, which both have then.
 fn compare(start: &Snapshot, bare: &Left, drafted: &Left, workload: &Workload<'_>) -> Vec<String> {
     let mut out = Vec::new();
+    let mut known: BTreeSet<(String, Aspect)> =
+        workload.differs.iter().map(|(path, what)| ((*path).to_owned(), *what)).collect();
     for difference in bare.tree.differences(&drafted.tree) {
         let path = String::from_utf8_lossy(&difference.path).into_owned();
         let (was, is) = (bare.tree.entries().get(&difference.path), drafted.tree.entries().get(&difference.path));
         let loose = workload.loose.iter().any(|(end, _)| path.ends_with(end));
         let fine = match (difference.what, was, is) {
             (Aspect::ModificationTime, Some(was), Some(is)) => within(was.mtime, bare) && within(is.mtime, drafted),
-            (Aspect::Existence, Some(was), None) => {
-                matches!(was.kind, EntryKind::Fifo | EntryKind::Socket) && workload.special.contains(&path.as_str())
+            // A file that the folder had is copied whole, or in blocks of 1 MiB, when it is first changed.
+            (Aspect::Holes, Some(was), Some(is)) => {
+                loose || start.entries().contains_key(&difference.path) && covers(&is.extents, &was.extents)
             }
-            (Aspect::Content | Aspect::Size | Aspect::Holes, Some(_), Some(_)) => loose,
+            (Aspect::Content | Aspect::Size, Some(_), Some(_)) => loose,
             _ => false,
         };
-        if !fine {
+        let as_known = known.remove(&(path.clone(), difference.what));
+        if !fine && !as_known {
             out.push(format!("{path:?} {:?}: bare {}, draft {}", difference.what, difference.was, difference.is));
         }
     }
     // What was left alone has the time that it had.
     for (path, was) in start.entries() {
         let (Some(b), Some(d)) = (bare.tree.entries().get(path), drafted.tree.entries().get(path)) else { continue };
-        if b.mtime == was.mtime && d.mtime != was.mtime && b.kind == d.kind {
-            let path = String::from_utf8_lossy(path);
+        let path = String::from_utf8_lossy(path);
+        let known = workload.differs.contains(&(&path, Aspect::ModificationTime));
+        if b.mtime == was.mtime && d.mtime != was.mtime && b.kind == d.kind && !known {
             out.push(format!("{path:?}: the bare run left its time alone, the draft did not"));
         }
     }
+    out.extend(known.into_iter().map(|(path, what)| format!("{path:?} {what:?}: no longer differs; tell the docs")));
     out
+}
+
+/// Whether there is data wherever the other has some.
+fn covers(extents: &[(u64, u64)], others: &[(u64, u64)]) -> bool {
+    others.iter().all(|other| extents.iter().any(|extent| extent.0 <= other.0 && other.1 <= extent.1))
 }
 
 fn within(time: Timestamp, run: &Left) -> bool {

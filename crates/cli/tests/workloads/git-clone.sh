@@ -1,5 +1,5 @@
 #!/bin/sh
-# A repository is cloned, from one in the same tree, with hard links and without.
+# A repository is cloned, from one in the same tree, whole, bare and shallow.
 set -eu
 case $1 in
 start)
@@ -15,9 +15,9 @@ start)
     echo more >>side && git commit -qam more && git checkout -q main
     ;;
 run)
-    git clone -q repo linked
+    git clone -q --no-hardlinks repo cloned
     git clone -q --no-hardlinks --bare repo bare.git
     git clone -q --depth 1 "file://$TREE/repo" shallow
-    git -C linked log --oneline --all >log.txt
+    git -C cloned log --oneline --all >log.txt
     ;;
 esac

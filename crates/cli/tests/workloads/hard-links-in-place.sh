@@ -1,13 +1,11 @@
 #!/bin/sh
-# A file of several names is changed in place, through one and then another of them.
+# A file of several names is changed in place through one of them, and is given another name.
 set -eu
 case $1 in
 start)
-    mkdir d e && echo one >d/a && ln d/a d/b && ln d/a e/c && echo two >d/x && ln d/x d/y && echo three >p && ln p q && setfattr -n user.n -v 1 p
+    echo one >a1 && ln a1 a2 && echo two >b1 && ln b1 b2 && echo three >c1 && ln c1 c2 && echo four >d1 && ln d1 d2
     ;;
 run)
-    echo more >>d/a
-    chmod 600 d/x && truncate -s 2 d/x
-    setfattr -n user.n -v 2 p && touch -d 2001-01-01 p
+    echo more >>a1 && chmod 600 b1 && ln c1 c3 && touch -d 2001-01-01 d1
     ;;
 esac

@@ -59,7 +59,7 @@ def one(what, n, m=0, size=0):
     elif what == "unlink":
         os.unlink(name)
     elif what == "chmod":
-        os.chmod(name, 0o600 + m % 128)
+        os.chmod(name, 0o700 + m % 64)
     elif what == "setxattr":
         os.setxattr(name, "user." + "abc"[m % 3], b"v" * (size % 300), follow_symlinks=False)
     elif what == "removexattr":

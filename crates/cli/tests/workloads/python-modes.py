@@ -18,7 +18,6 @@ def start():
     os.unlink("x")
     os.makedirs("d/e")
     os.symlink("w", "link")
-    os.mkfifo("fifo-that-was")
     os.setxattr("w", "user.w", b"1")
     # Only what a program is given back when it asks is a file's time: a clock's tick apart from now.
     for at, dirs, files in os.walk("."):
@@ -60,7 +59,7 @@ def run():
     os.close(fd)
     a, b = os.open("range", os.O_RDWR), os.open("ranged", os.O_WRONLY | os.O_CREAT, 0o600)
     assert os.copy_file_range(a, b, 2000, 0, 100) == 2000
-    os.copy_file_range(b"w" and a, a, 100, 0, 9000)
+    os.copy_file_range(a, a, 100, 0, 9000)
     os.close(a), os.close(b)
     for n in range(5):
         with open(f"replace.{n}", "w") as f:
@@ -77,7 +76,7 @@ def run():
     os.writev(fd, [b"three"])
     os.fdatasync(fd)
     os.fchmod(fd, 0o640)
-    os.futimens(fd, (1, 2)) if hasattr(os, "futimens") else os.utime(fd, (1, 2))
+    os.utime(fd, (1, 2))
     os.close(fd)
     fds = [os.open("append", os.O_WRONLY | os.O_APPEND | os.O_SYNC) for _ in range(3)]
     for n, fd in enumerate(fds * 3):
@@ -103,7 +102,8 @@ def run():
     os.setxattr("d", "user.d", b"\0\1", os.XATTR_CREATE)
     os.link("w", "w2")
     os.rename("d/e", "e")
-    os.unlink("fifo-that-was")
+    os.mkfifo("fifo")
+    os.unlink("fifo")
     nameless()
     with tempfile.NamedTemporaryFile(dir=".", delete=False) as f:
         f.write(b"temporary")
@@ -144,7 +144,7 @@ def nameless():
     """A file without a name is given one."""
     fd = os.open(".", os.O_TMPFILE | os.O_RDWR, 0o644)
     os.write(fd, b"was nameless")
-    os.link(f"/proc/self/fd/{fd}", "named", follow_symlinks=True)
+    assert ctypes.CDLL(None).linkat(-100, b"/proc/self/fd/%d" % fd, -100, b"named", 0x400) == 0
     os.close(fd)
 
 

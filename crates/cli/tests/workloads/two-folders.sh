@@ -3,7 +3,7 @@
 set -eu
 case $1 in
 start)
-    mkdir -p one/d/e two/f && seq 1 9 >one/a && echo x >one/d/e/x && ln -s ../a one/d/l && ln one/a one/b && echo y >two/f/y && setfattr -n user.k -v v one/a && touch -d 2001-01-01 one/a one/d/e/x one/d/e
+    mkdir -p one/d/e two/f && seq 1 9 >one/a && echo x >one/d/e/x && ln -s ../a one/d/l && echo y >two/f/y && setfattr -n user.k -v v one/a && touch -d 2001-01-01 one/a one/d/e/x one/d/e
     ;;
 run)
     mv "$TREE/one/d" "$TREE/two/d" && mv "$TREE/one/a" "$TREE/two/a" && mv "$TREE/two/f" "$TREE/one/"

@@ -35,21 +35,38 @@ impl Walk<'_> {
             Ok(at) => self.scan.items.get(*at).and_then(|item| item.before.as_ref()).map(|b| b.stat.identity),
             Err(both) => Some(both.0.stat.identity),
         };
+        // Another name is to be one of this inode's that is none in the folder.
+        let gets_names = |identity| {
+            names.iter().any(|name| match &name.item {
+                Ok(at) => {
+                    let before = self.scan.items.get(*at).and_then(|item| item.before.as_ref());
+                    before.is_none_or(|before| before.stat.identity != identity)
+                }
+                Err(both) => both.0.stat.identity != identity,
+            })
+        };
+        let joins = |both: &(Version, Version)| {
+            let stat = &both.0.stat;
+            Some(stat.identity) != leader_inode || stat.nlink == 1 && gets_names(stat.identity)
+        };
+        let joins: Vec<bool> = names.iter().map(|name| name.item.as_ref().is_err_and(|both| joins(both))).collect();
+        let leader = leader.path.clone();
         let group = self.scan.groups.len();
         self.scan.groups.push(LinkGroup {
             folder: self.number,
-            leader: leader.path.clone(),
+            leader,
             names: names.iter().map(|name| name.path.clone()).collect(),
         });
-        for name in names {
+        for (name, joins) in names.into_iter().zip(joins) {
             match name.item {
                 Ok(at) => {
                     if let Some(item) = self.scan.items.get_mut(at) {
                         item.links.get_or_insert_default().group = Some(group);
                     }
                 }
-                // The same in everything but the inode: it is to become a name of the leader's.
-                Err(both) if Some(both.0.stat.identity) != leader_inode => {
+                // The same in everything but the inode: it is to become a name of the leader's. So is a leader that has
+                // no other name in the folder to keep, for a commit links what it brings.
+                Err(both) if joins => {
                     let (before, after) = *both;
                     let mut links = links_of(Some(&before), &after, false).unwrap_or_default();
                     links.group = Some(group);

@@ -1,0 +1,83 @@
+//! Random sequences of file operations: a draft of them, committed, is what they make bare, each operation answers the
+//! same, and undoing the commit leaves what was there. What ever differed stands here by name.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+#[path = "support/bare.rs"]
+mod bare;
+#[path = "support/whole.rs"]
+mod whole;
+
+use std::fs;
+
+use bare::{Ground, Workload};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+
+/// Names that an operation may take: those of `workloads/operations.py`.
+const NAMES: u32 = 15;
+
+fn operation() -> impl Strategy<Value = Value> {
+    let name = 0..NAMES;
+    let two = (name.clone(), name.clone());
+    prop_oneof![
+        2 => (name.clone(), 0..64_u32).prop_map(|(n, mode)| json!(["create", n, mode])),
+        4 => (name.clone(), 0..9000_u32).prop_map(|(n, size)| json!(["write", n, 0, size])),
+        3 => (name.clone(), 0..5000_u32, 0..500_u32).prop_map(|(n, at, size)| json!(["within", n, at, size])),
+        3 => (name.clone(), 0..500_u32).prop_map(|(n, size)| json!(["append", n, 0, size])),
+        2 => (name.clone(), 0..9000_u32).prop_map(|(n, size)| json!(["truncate", n, 0, size])),
+        8 => two.clone().prop_map(|(n, m)| json!(["rename", n, m])),
+        2 => two.clone().prop_map(|(n, m)| json!(["link", n, m])),
+        2 => two.prop_map(|(n, m)| json!(["symlink", n, m])),
+        4 => (name.clone(), 0..64_u32).prop_map(|(n, mode)| json!(["mkdir", n, mode])),
+        3 => name.clone().prop_map(|n| json!(["rmdir", n])),
+        5 => name.clone().prop_map(|n| json!(["unlink", n])),
+        2 => (name.clone(), 0..128_u32).prop_map(|(n, mode)| json!(["chmod", n, mode])),
+        2 => (name.clone(), 0..3_u32, 0..300_u32).prop_map(|(n, m, size)| json!(["setxattr", n, m, size])),
+        1 => (name.clone(), 0..3_u32).prop_map(|(n, m)| json!(["removexattr", n, m])),
+        2 => (name.clone(), 0..1_500_000_000_u32, 0..1000_u32).prop_map(|(n, at, ns)| json!(["utime", n, at, ns])),
+        2 => name.clone().prop_map(|n| json!(["list", n])),
+        2 => name.clone().prop_map(|n| json!(["read", n])),
+        2 => name.prop_map(|n| json!(["stat", n])),
+    ]
+}
+
+/// Plays them bare and in a draft, and holds both against each other.
+fn play(ground: &Ground, operations: &Value) {
+    let list = ground.scripts.join("list.json");
+    fs::write(&list, operations.to_string()).unwrap();
+    let arguments = &[list.to_str().unwrap()];
+    ground.same_as_bare(&Workload { name: "operations", arguments, says_the_same: true, ..Workload::default() });
+}
+
+#[test]
+fn random_operations_leave_the_same_and_are_taken_back() {
+    let ground = Ground::new();
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40);
+    let config = Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&prop::collection::vec(operation(), 1..40), |operations| {
+        let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| play(&ground, &json!(operations))));
+        if played.is_err() {
+            ground.clear();
+            for left in ["copy", "bare"] {
+                bare::remove(&ground.home.path(left));
+            }
+        }
+        played.map_err(|why| {
+            let why = why.downcast::<String>().map_or_else(|_| "panicked".to_owned(), |words| *words);
+            TestCaseError::fail(why)
+        })
+    });
+    if let Err(why) = result {
+        panic!("{why}");
+    }
+    ground.home.log_is_sound();
+}
