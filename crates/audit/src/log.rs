@@ -33,6 +33,9 @@ const UNSIGNED_MOST: u64 = 4 * TILE_WIDTH;
 /// Bytes that one write carries; a longer batch takes several, each durable on its own.
 const BATCH_BYTES: usize = 16 << 20;
 
+/// Entries that a command which has no time for it leaves unpublished.
+const UNPUBLISHED_MOST: u64 = 16 * TILE_WIDTH;
+
 /// The log, open to append. It reads like an [`AuditReader`].
 ///
 /// Several processes may have one log open. Each takes the lock to append and first reads what the others wrote.
@@ -174,14 +177,14 @@ impl Audit {
         self.checkpoint()
     }
 
-    /// Closes with everything durable, and publishes only where a tile's worth of entries waits for it: what a command
-    /// costs that is over in milliseconds. Our own readers need no publication.
+    /// Closes with everything durable, and publishes only where [`UNPUBLISHED_MOST`] entries wait for it: publishing is
+    /// some thirty waits for the disk, and our own readers do not need it.
     ///
     /// # Errors
     /// As [`Audit::checkpoint`].
     pub fn leave(mut self) -> Result<(), AuditError> {
         self.write(&About::NOTHING, &[], true)?;
-        if self.tail.range.size() - self.tail.start >= TILE_WIDTH {
+        if self.tail.range.size() - self.tail.start >= UNPUBLISHED_MOST {
             self.checkpoint()?;
         }
         Ok(())

@@ -125,7 +125,7 @@ impl Draft {
     /// [`DraftsError`]; the old record stands then.
     pub fn update(&mut self, record: Record) -> Result<(), DraftsError> {
         let old = std::mem::replace(&mut self.record, record);
-        let written = self.write_record();
+        let written = self.write_record(PrivateDir::replace);
         if written.is_err() {
             self.record = old;
             return written;
@@ -189,10 +189,13 @@ impl Draft {
         self.record.folders.get(number).ok_or(FolderError::NoSuch(number))
     }
 
-    pub(crate) fn write_record(&self) -> Result<(), DraftsError> {
+    pub(crate) fn write_record(
+        &self,
+        write: fn(&PrivateDir, &str, &[u8]) -> io::Result<()>,
+    ) -> Result<(), DraftsError> {
         let plain = self.record.encode().map_err(|e| system("write the draft's record", io::Error::other(e)))?;
         let sealed = self.key.seal(&context(self.record.run), &plain)?;
-        self.dir.replace(RECORD, &sealed).map_err(|e| system("write the draft's record", e))
+        write(&self.dir, RECORD, &sealed).map_err(|e| system("write the draft's record", e))
     }
 
     /// The directory of remembered states.

@@ -133,8 +133,9 @@ impl Drafts {
         Ok(drafts)
     }
 
-    /// Seals the record of a prepared draft, durably: from here on it survives a crash and a power cut. The draft stays
-    /// live while what is given back is held.
+    /// Seals the record of a prepared draft: from here on it survives a crash. Nothing waits for the disk, as the program's
+    /// own writes do not either: a power cut while it runs can cost the draft its record, and what the program wrote last.
+    /// [`Draft::make_durable`] and [`Draft::update`] end that. The draft stays live while what is given back is held.
     ///
     /// # Errors
     /// [`DraftsError`]; the draft is then as it was before, unsealed.
@@ -149,9 +150,8 @@ impl Drafts {
             state: State::Running,
         };
         let draft = Draft::new(prepared.dir, record, self.key.clone(), Some(prepared.lock));
-        draft.write_record()?;
-        prepared.drafts.sync().map_err(|e| system("make the draft durable", e))?;
-        draft.dir().remove(UNSEALED).map_err(|e| system("make the draft durable", e))?;
+        draft.write_record(PrivateDir::replace_lazily)?;
+        draft.dir().remove(UNSEALED).map_err(|e| system("seal the draft", e))?;
         Ok(draft)
     }
 

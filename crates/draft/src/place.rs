@@ -44,7 +44,6 @@ pub struct Prepared {
     /// The folders, in the order they were asked for.
     pub folders: Vec<PreparedFolder>,
     pub(crate) dir: PrivateDir,
-    pub(crate) drafts: PrivateDir,
     pub(crate) lock: FileLock,
 }
 
@@ -136,8 +135,7 @@ fn prepare_in(drafts: &PrivateDir, run: RunId, asked: &[Asked<'_>]) -> Result<Pr
         }
         return Err(error);
     }
-    let drafts = drafts.try_clone().map_err(fail)?;
-    Ok(Prepared { run, clock, folders, dir, drafts, lock })
+    Ok(Prepared { run, clock, folders, dir, lock })
 }
 
 fn prepare_folder(data: &Base, run: &str, number: usize, asked: &Asked<'_>) -> Result<PreparedFolder, PrepareError> {

@@ -210,6 +210,25 @@ impl PrivateDir {
         result
     }
 
+    /// As [`PrivateDir::replace`], without waiting for the disk: whoever reads finds the old content or the new, and after
+    /// a power cut one of them or an empty file.
+    ///
+    /// # Errors
+    /// The system's error; the old content stands then.
+    pub fn replace_lazily(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut tag = [0_u8; 8];
+        fill_random(&mut tag)?;
+        let temp = format!(".{name}.{:016x}", u64::from_le_bytes(tag));
+        let result = self.create_append(&temp).and_then(|file| file.write_all_at(bytes, 0)).and_then(|()| {
+            fault::point("renameat")?;
+            Ok(fs::renameat(&self.fd, &temp, &self.fd, name)?)
+        });
+        if result.is_err() {
+            let _ = fs::unlinkat(&self.fd, &temp, AtFlags::empty());
+        }
+        result
+    }
+
     fn write_new(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let file = self.create_append(name)?;
         file.write_all_at(bytes, 0)?;

@@ -16,6 +16,7 @@ use raincoat_types::{
 
 use crate::commit::{Adoption, CommitAsk, CommitReport, DraftSource};
 use crate::console::Console;
+use crate::session::Session;
 use crate::{Class, Error, Keeper};
 
 /// Entries of a draft that a listing counts.
@@ -268,19 +269,31 @@ impl Keeper {
             stays: open.live || left > 0,
         };
         let committed = self.commit_in(&session, ask, stop, console);
-        session.close()?;
-        let mut report = committed?;
-        if report.status == RunStatus::Done {
-            let whole = left == 0 && busy.is_empty() && report.refused.is_empty();
-            if open.live {
-                let items: Vec<Item> = taken.iter().filter_map(|n| open.item(*n).cloned()).collect();
-                open.draft.rebase(&items).map_err(drafts_error)?;
-            } else if whole {
-                self.open_drafts()?.wipe_draft(open.draft).map_err(drafts_error)?;
-            }
+        let done = committed.as_ref().is_ok_and(|report| report.status == RunStatus::Done);
+        let whole = left == 0 && busy.is_empty() && committed.as_ref().is_ok_and(|report| report.refused.is_empty());
+        if done && open.live {
+            let items: Vec<Item> = taken.iter().filter_map(|n| open.item(*n).cloned()).collect();
+            open.draft.rebase(&items).map_err(drafts_error)?;
         }
+        if done && whole && !open.live {
+            self.leave_and_wipe(session, open.draft)?;
+        } else {
+            session.leave()?;
+        }
+        let mut report = committed?;
         report.refused.extend(busy);
         Ok(report)
+    }
+
+    /// Ends the work and takes a draft away, which wait for different things.
+    pub(crate) fn leave_and_wipe(&self, session: Session, draft: Draft) -> Result<(), Error> {
+        let drafts = self.open_drafts()?;
+        std::thread::scope(|scope| {
+            let wiping = scope.spawn(move || drafts.wipe_draft(draft));
+            session.leave()?;
+            let wiped = wiping.join().map_err(|_| Error::new(Class::Bug, "the thread that wipes a draft died"))?;
+            wiped.map_err(drafts_error)
+        })
     }
 
     /// Throws a draft away, or every one whose program has ended. Gives those that are gone.

@@ -17,7 +17,7 @@ use raincoat_net::proxy::{Proxy, ProxyEvent, ProxyRules, serve};
 use raincoat_os::{Root, beneath, mutate, new_ulid, state};
 use raincoat_policy::GrantRecord;
 use raincoat_sandbox::program::{
-    Event, Folder, How, Network, PROXY_PORT, Plan, Program, ProgramLimits, ProgramSignals, Ready, launch,
+    Event, Folder, How, Network, PROXY_PORT, Plan, Program, ProgramLimits, ProgramSignals, Ready, Started, Streams, start,
 };
 use raincoat_types::{
     Actor, FileKind, GrantId, RawPath, RelPath, Root as RunRoot, RunEnd, RunHeader, RunId, RunKind, RunStatus,
@@ -138,12 +138,21 @@ const COPIED_MOST: u64 = 8 << 20;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A folder of the run, open.
-struct Opened {
-    root: Root,
-    record: RunRoot,
-    read_only: bool,
+pub(crate) struct Opened {
+    pub(crate) root: Root,
+    pub(crate) record: RunRoot,
+    pub(crate) read_only: bool,
     /// Granted by naming it on the command line, for this run.
-    by_naming: bool,
+    pub(crate) by_naming: bool,
+}
+
+/// Starts the process that will enclose a program. It is worth doing first: while the keys and the store are opened,
+/// it comes up.
+///
+/// # Errors
+/// The system's.
+pub fn start_enclosing() -> Result<Started, Error> {
+    start(Streams::default()).map_err(enclosing)
 }
 
 impl Keeper {
@@ -155,6 +164,7 @@ impl Keeper {
     pub fn exec(
         &self,
         ask: &ExecAsk,
+        started: Started,
         stop: &Arc<AtomicBool>,
         passage: &mut dyn Passage,
         console: &mut dyn Console,
@@ -170,7 +180,7 @@ impl Keeper {
         self.tell_reach(ask, &prepared, console);
         let plan = self.plan(ask, &opened, &prepared)?;
         // The enclosure is built while the journal and the log are opened.
-        let mut program = launch(&plan).map_err(enclosing)?;
+        let mut program = started.enclose(&plan).map_err(enclosing)?;
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let recorder = session.recorder.speaking_for(About::run(run, actor.clone()));
         let begun = Begun { run, actor, goal: shown_command(&ask.command), roots: roots_of(&opened) };
@@ -206,15 +216,16 @@ impl Keeper {
         let summary = format!("ended with {}{why}; {} changes in its draft", report.code, report.changes);
         self.end(&recorder, run, status, &summary)?;
         drop(recorder);
-        session.leave()?;
-        if !report.open {
-            drafts.wipe_draft(draft).map_err(drafts_error)?;
+        if report.open {
+            session.leave()?;
+        } else {
+            self.leave_and_wipe(session, draft)?;
         }
         Ok(report)
     }
 
     /// The directories of the draft.
-    fn prepare(&self, ask: &ExecAsk, run: RunId, opened: &[Opened]) -> Result<Prepared, Error> {
+    pub(crate) fn prepare(&self, ask: &ExecAsk, run: RunId, opened: &[Opened]) -> Result<Prepared, Error> {
         let shown = |path: &str| ask.secrets.iter().any(|secret| secret == path);
         let hide: Vec<RelPath> = raincoat_policy::rules()
             .iter()
@@ -235,7 +246,7 @@ impl Keeper {
     }
 
     /// What the program is enclosed in.
-    fn plan(&self, ask: &ExecAsk, opened: &[Opened], prepared: &Prepared) -> Result<Plan, Error> {
+    pub(crate) fn plan(&self, ask: &ExecAsk, opened: &[Opened], prepared: &Prepared) -> Result<Plan, Error> {
         let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
         let mut folders = Vec::new();
         let mut places = prepared.folders.iter().map(|folder| folder.recorded.place.path.clone());
@@ -744,7 +755,7 @@ fn rules_of(hosts: &[String]) -> Result<ProxyRules, Error> {
     })
 }
 
-fn enclosing(fault: raincoat_sandbox::SandboxFault) -> Error {
+pub(crate) fn enclosing(fault: raincoat_sandbox::SandboxFault) -> Error {
     Error::new(Class::Environment, format!("the program was not started: {fault}"))
         .hint("`raincoat doctor` says what is missing here and what to do about it")
 }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use raincoat_runtime::{Answer, Commits, Console, ExecAsk, ExecReport, Keeper, PlanView, kind_of, terminal};
+use raincoat_runtime::{Answer, Commits, Console, ExecAsk, ExecReport, Keeper, PlanView, kind_of, start_enclosing, terminal};
 use raincoat_types::FileKind;
 
 use crate::app::{App, absolute_path};
@@ -33,6 +33,7 @@ pub(crate) fn shell(app: &mut App, args: Enclosed) -> Result<Exit> {
 }
 
 fn run(app: &mut App, args: &Enclosed, command: Vec<OsString>) -> Result<Exit> {
+    let started = start_enclosing()?;
     let keeper = app.keeper()?;
     app.out.give_up_stdout();
     let home = app.env.home_dir()?;
@@ -43,7 +44,7 @@ fn run(app: &mut App, args: &Enclosed, command: Vec<OsString>) -> Result<Exit> {
     let ask = ask(app, args, command, profile, &home)?;
     let (mut passage, stop) = Through::start(!ask.terminal[1])?;
     let mut console = Beside { quiet: app.out.quiet };
-    let report = keeper.exec(&ask, &stop, &mut passage, &mut console)?;
+    let report = keeper.exec(&ask, started, &stop, &mut passage, &mut console)?;
     drop(passage);
     if report.code != 0
         && args.profile.is_none()

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::event::Timespec;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ use crate::SandboxFault;
 
 /// Building takes milliseconds; on a machine that is busy, seconds.
 const BUILD: Duration = Duration::from_secs(30);
+/// What is killed is gone in milliseconds, but for one that waits for a disk.
+const GONE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 /// What the program gets as its standard streams where [`Plan::terminal`] does not say that it is the terminal.
 #[derive(Debug, Default)]
@@ -120,6 +122,8 @@ pub struct Program {
     pidfd: OwnedFd,
     init: Option<OwnedFd>,
     init_pid: u32,
+    /// Told that everything inside has ended.
+    over: bool,
 }
 
 /// A way to send a program signals.
@@ -135,23 +139,31 @@ impl ProgramSignals {
     }
 }
 
+/// The process that will enclose a program, before it knows which: starting it costs a millisecond that other work can
+/// fill. Dropped, it ends.
+#[derive(Debug)]
+pub struct Started(Program);
+
+impl Started {
+    /// Says what to enclose. Returns as soon as that is sent; [`Program::ready`] waits for what is built.
+    ///
+    /// # Errors
+    /// The process died.
+    pub fn enclose(self, plan: &Plan) -> Result<Program, SandboxFault> {
+        self.0.wire.send(plan, &[]).map_err(SandboxFault::at("say what to enclose"))?;
+        Ok(self.0)
+    }
+}
+
 /// Starts this binary again to enclose a program ([`super::enclose_main`], under the first argument
-/// [`super::ENCLOSE`]). Returns as soon as the plan is sent; [`Program::ready`] waits for what it builds.
+/// [`super::ENCLOSE`]).
 ///
-/// The program's streams are the keeper's own, but for what is a terminal by the plan. Everything inside is killed
-/// when the calling *thread* ends, so call this from one that outlives the program.
+/// The program's streams are the keeper's own, but for what is given here, and what is a terminal by the plan.
+/// Everything inside is killed when the calling *thread* ends, so call this from one that outlives the program.
 ///
 /// # Errors
 /// The process could not be started, or died at once.
-pub fn launch(plan: &Plan) -> Result<Program, SandboxFault> {
-    launch_with(plan, Streams::default())
-}
-
-/// [`launch`] with other streams.
-///
-/// # Errors
-/// As for [`launch`].
-pub fn launch_with(plan: &Plan, streams: Streams) -> Result<Program, SandboxFault> {
+pub fn start(streams: Streams) -> Result<Started, SandboxFault> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(SandboxFault::at("make a socket"))?;
     let stream = |given: Option<OwnedFd>| given.map_or_else(Stdio::inherit, Stdio::from);
@@ -179,9 +191,23 @@ pub fn launch_with(plan: &Plan, streams: Streams) -> Result<Program, SandboxFaul
             return Err(SandboxFault::at("watch the process that encloses")(error));
         }
     };
-    let program = Program { wire: Wire::new(ours), child, pidfd, init: None, init_pid: 0 };
-    program.wire.send(plan, &[]).map_err(SandboxFault::at("say what to enclose"))?;
-    Ok(program)
+    Ok(Started(Program { wire: Wire::new(ours), child, pidfd, init: None, init_pid: 0, over: false }))
+}
+
+/// Starts a process and says what to enclose, at once.
+///
+/// # Errors
+/// As for [`start`].
+pub fn launch(plan: &Plan) -> Result<Program, SandboxFault> {
+    launch_with(plan, Streams::default())
+}
+
+/// [`launch`] with other streams.
+///
+/// # Errors
+/// As for [`start`].
+pub fn launch_with(plan: &Plan, streams: Streams) -> Result<Program, SandboxFault> {
+    start(streams)?.enclose(plan)
 }
 
 impl Program {
@@ -235,7 +261,10 @@ impl Program {
     pub fn next(&mut self, at_most: Duration) -> io::Result<Option<Event>> {
         let at_most = Timespec::try_from(at_most).map_err(|_| io::ErrorKind::InvalidInput)?;
         match self.wire.receive(Some(at_most))? {
-            Some(Report::Event(event)) => Ok(Some(event)),
+            Some(Report::Event(event)) => {
+                self.over |= matches!(event, Event::Ended { .. } | Event::NotStarted(..));
+                Ok(Some(event))
+            }
             Some(Report::Fault { layer, why, fix }) => {
                 Err(io::Error::other(SandboxFault::Enclosure { layer, why, fix }))
             }
@@ -291,5 +320,10 @@ impl Drop for Program {
         self.kill();
         // It holds none of the namespaces, so it is gone at once, while the kernel still takes those down.
         let _ = self.child.wait();
+        // Where init was killed its socket closes before the others inside are dead, which may still write until then;
+        // its own end comes after all of theirs.
+        if let (false, Some(init)) = (self.over, &self.init) {
+            let _ = poll(&mut [PollFd::new(init, PollFlags::IN)], Some(&GONE));
+        }
     }
 }
