@@ -131,9 +131,14 @@ impl World {
         let done = is_root()
             && Command::new("mount").arg("--bind").arg(from).arg(to).stderr(Stdio::null()).status().unwrap().success();
         if done {
-            self.mounts.push(to.to_path_buf());
+            self.unmount_at_the_end(to);
         }
         done
+    }
+
+    /// Something was mounted there; it goes with this world.
+    pub fn unmount_at_the_end(&mut self, at: &Path) {
+        self.mounts.push(at.to_path_buf());
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
