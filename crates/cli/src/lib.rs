@@ -43,6 +43,7 @@ pub fn main() -> ExitCode {
             return code(raincoat_runtime::worker_main(&rest));
         }
         Some("probe") => return code(raincoat_runtime::probe_main()),
+        Some(raincoat_runtime::PROVE) => return code(raincoat_runtime::prove_main()),
         Some(raincoat_runtime::ENCLOSE) => return code(raincoat_runtime::enclose_main()),
         _ => {}
     }

@@ -7,6 +7,7 @@ use raincoat_audit::Event;
 use raincoat_draft::NewDraft;
 use raincoat_os::process::machine_memory;
 use raincoat_os::{PrivateDir, Root, new_ulid};
+use raincoat_sandbox::SandboxFault;
 use raincoat_sandbox::program::{Ground, ProgramLimits, prove};
 use raincoat_types::{GrantId, Root as RunRoot, RunId};
 
@@ -54,7 +55,16 @@ impl Keeper {
         };
         let proofs = prove(&plan, &ground);
         drafts.wipe_draft(draft).map_err(drafts_error)?;
-        let proofs = proofs.map_err(enclosing)?;
+        let proofs = match proofs {
+            Ok(proofs) => proofs,
+            Err(fault) => {
+                if let SandboxFault::Enclosure { layer, why, .. } = &fault {
+                    let missing = Event::ProtectionMissing { layer: layer.clone(), why: why.clone() };
+                    self.log_alone(vec![missing])?;
+                }
+                return Err(enclosing(fault));
+            }
+        };
         let mut proved = Proved { checks: Vec::new(), through: Vec::new() };
         let mut events = Vec::new();
         for proof in proofs {

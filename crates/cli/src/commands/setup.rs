@@ -69,16 +69,31 @@ fn first_passphrase(app: &mut App) -> Result<Option<raincoat_types::Secret<Strin
 }
 
 /// `raincoat doctor`.
-pub(crate) fn doctor(app: &mut App, _prove: bool) -> Result<Exit> {
+pub(crate) fn doctor(app: &mut App, prove: bool) -> Result<Exit> {
     let keeper = app.keeper()?;
-    let checks = keeper.doctor()?.checks;
+    let mut checks = keeper.doctor()?.checks;
+    let mut through = Vec::new();
+    if prove {
+        let proved = keeper.prove()?;
+        checks.extend(proved.checks);
+        through = proved.through;
+    }
     if app.out.json {
         let checks: Vec<_> = checks.iter().map(json::check).collect();
-        app.out.value(&json!({ "type": "doctor", "checks": checks }));
+        let mut value = json!({ "type": "doctor", "checks": checks });
+        if let (true, Some(fields)) = (prove, value.as_object_mut()) {
+            fields.insert("got_through".to_owned(), json!(through));
+        }
+        app.out.value(&value);
     } else {
         show_checks(app, &checks);
+        match through.len() {
+            0 if prove => app.out.line("no attempt got out of a draft"),
+            0 => {}
+            _ => app.out.line(&format!("got out of a draft: {}", through.join(", "))),
+        }
     }
-    Ok(Exit::Ok)
+    Ok(if through.is_empty() { Exit::Ok } else { Exit::Environment })
 }
 
 fn show_checks(app: &mut App, checks: &[Check]) {

@@ -39,7 +39,9 @@ mod wire;
 
 pub use checks::{Check, Ground, checks};
 pub use enclose::enclose_main;
-pub use keeper::{Event, HeldLayer, LimitKind, Program, ProgramSignals, Ready, Started, Streams, launch, launch_with, start};
+pub use keeper::{
+    Event, HeldLayer, LimitKind, Program, ProgramSignals, Ready, Started, Streams, launch, launch_with, start,
+};
 pub(crate) use needs::{needs, try_needs};
 pub use plan::{Folder, How, Network, Plan, ProgramLimits};
 pub use prove::{PROVE, Proof, prove, prove_main};

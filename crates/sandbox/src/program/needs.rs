@@ -2,10 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, readlinkat, unlinkat};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, mount_change};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitOptions, geteuid, waitpid};
@@ -33,7 +31,7 @@ const NAMES: [&str; 5] = ["user-namespaces", "draft-overlay", "program-proc", "p
 pub(crate) fn needs(data_dir: BorrowedFd<'_>, ask: impl FnOnce(&[u8]) -> io::Result<Vec<u8>>) -> Vec<Layer> {
     const AGAIN: &str = "run `raincoat doctor` again";
     let scratch = Scratch::new(data_dir);
-    let said = scratch.and_then(|scratch| ask(scratch.0.as_os_str().as_bytes()));
+    let said = scratch.and_then(|scratch| ask(&scratch.path()?));
     let tried: Vec<Tried> = match said.and_then(|said| postcard::from_bytes(&said).map_err(io::Error::other)) {
         Ok(tried) => tried,
         Err(error) => {
@@ -50,26 +48,56 @@ pub(crate) fn needs(data_dir: BorrowedFd<'_>, ask: impl FnOnce(&[u8]) -> io::Res
     NAMES.into_iter().map(layer).collect()
 }
 
-/// Two folders for an overlay, in ours, gone at the end.
-struct Scratch(PathBuf);
+/// Folders for an overlay, in ours, gone at the end.
+struct Scratch<'a> {
+    data_dir: BorrowedFd<'a>,
+    name: String,
+}
 
-impl Scratch {
-    fn new(data_dir: BorrowedFd<'_>) -> io::Result<Scratch> {
-        let ours = std::fs::read_link(format!("/proc/self/fd/{}", data_dir.as_raw_fd()))?;
-        let scratch = Scratch(ours.join(format!(".probe.{}", std::process::id())));
-        for name in ["lower", "upper", "work"] {
-            std::fs::create_dir_all(scratch.0.join(name))?;
-        }
-        std::fs::write(scratch.0.join("lower/file"), "lower")?;
-        Ok(scratch)
+/// What may be left of it, in the order in which it goes: ours and the kernel's.
+const PARTS: [(&str, AtFlags); 10] = [
+    ("lower/file", AtFlags::empty()),
+    ("upper/file", AtFlags::empty()),
+    ("work/work/incompat/volatile/dirty", AtFlags::empty()),
+    ("work/work/incompat/volatile", AtFlags::REMOVEDIR),
+    ("work/work/incompat", AtFlags::REMOVEDIR),
+    ("work/work", AtFlags::REMOVEDIR),
+    ("work", AtFlags::REMOVEDIR),
+    ("upper", AtFlags::REMOVEDIR),
+    ("lower", AtFlags::REMOVEDIR),
+    ("", AtFlags::REMOVEDIR),
+];
+
+fn remove(dir: impl AsFd, beneath: &str) {
+    for (name, flags) in PARTS {
+        let path = [beneath, name].join("/");
+        let _ = unlinkat(&dir, path.trim_end_matches('/'), flags);
     }
 }
 
-impl Drop for Scratch {
+impl Scratch<'_> {
+    fn new(data_dir: BorrowedFd<'_>) -> io::Result<Scratch<'_>> {
+        let scratch = Scratch { data_dir, name: format!(".probe.{}", std::process::id()) };
+        let private = Mode::from_raw_mode(0o700);
+        for part in ["", "/lower", "/upper", "/work"] {
+            mkdirat(data_dir, [&scratch.name, part].concat(), private)?;
+        }
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = openat(data_dir, [&scratch.name, "/lower/file"].concat(), flags, Mode::from_raw_mode(0o600))?;
+        rustix::io::write(&file, b"lower")?;
+        Ok(scratch)
+    }
+
+    fn path(&self) -> io::Result<Vec<u8>> {
+        let link = format!("/proc/self/fd/{}", self.data_dir.as_raw_fd());
+        let ours = readlinkat(CWD, link, Vec::new())?;
+        Ok([ours.as_bytes(), b"/", self.name.as_bytes()].concat())
+    }
+}
+
+impl Drop for Scratch<'_> {
     fn drop(&mut self) {
-        // The kernel leaves folders that nobody may look into.
-        let _ = std::fs::set_permissions(self.0.join("work/work"), std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let _ = std::fs::remove_dir_all(&self.0);
+        remove(self.data_dir, &self.name);
     }
 }
 
@@ -78,7 +106,6 @@ impl Drop for Scratch {
 /// # Errors
 /// The system's, where nothing could be tried.
 pub(crate) fn try_needs(scratch: &[u8], to: &mut impl Write) -> io::Result<()> {
-    let scratch = Path::new(std::ffi::OsStr::from_bytes(scratch));
     let (wait, go) = pipe_with(PipeFlags::CLOEXEC)?;
     let (hear, say) = pipe_with(PipeFlags::CLOEXEC)?;
     let said = match sys::fork_into_namespaces() {
@@ -127,7 +154,7 @@ fn failed(error: SandboxFault) -> Tried {
 }
 
 /// As the first process in new namespaces of every kind.
-fn try_inside(scratch: &Path) -> Vec<Tried> {
+fn try_inside(scratch: &[u8]) -> Vec<Tried> {
     // Where AppArmor lets namespaces be made and nothing be done in them, this is what fails.
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     if let Err(error) = mount_change(c"/", private) {
@@ -151,10 +178,10 @@ fn try_inside(scratch: &Path) -> Vec<Tried> {
     all
 }
 
-fn overlay(scratch: &Path) -> Tried {
+fn overlay(scratch: &[u8]) -> Tried {
     const FIX: &str = "keep raincoat's data (XDG_DATA_HOME) on ext4, xfs, btrfs or tmpfs; a kernel of 5.11 or newer \
                        is needed";
-    let part = |name: &str| mounts::outside(scratch.join(name).as_os_str().as_bytes());
+    let part = |name: &str| mounts::outside(&[scratch, b"/", name.as_bytes()].concat());
     let write = || -> io::Result<()> {
         let (lower, upper, work) = (part("lower")?, part("upper")?, part("work")?);
         let over = mounts::overlay(&[lower.as_fd()], Some((upper.as_fd(), work.as_fd())), PLAIN)?;
@@ -163,16 +190,21 @@ fn overlay(scratch: &Path) -> Tried {
         rustix::io::write(&file, b"upper")?;
         Ok(())
     };
-    let read = |name: &str| std::fs::read(scratch.join(name)).unwrap_or_default();
+    let holds = |name: &str, text: &str| {
+        let name = std::ffi::CString::new([scratch, b"/", name.as_bytes()].concat());
+        name.is_ok_and(|name| fault::text(CWD, &name).is_some_and(|there| there == text))
+    };
     let tried = match write() {
-        Ok(()) if read("lower/file") == b"lower" && read("upper/file") == b"upper" => {
+        Ok(()) if holds("lower/file", "lower") && holds("upper/file", "upper") => {
             met("a write landed in the draft, and what is beneath it stayed")
         }
         Ok(()) => not_met("a write over a draft did not land in it", FIX),
         Err(error) => not_met(format!("no overlay is possible: {error}"), FIX),
     };
-    // Made by the kernel for this user, and easier to remove from here.
-    let _ = std::fs::remove_dir_all(scratch);
+    // The kernel leaves folders that only root of these namespaces may look into.
+    if let Ok(dir) = mounts::outside(scratch) {
+        remove(dir, ".");
+    }
     tried
 }
 

@@ -5,7 +5,6 @@
 //! namespaces of the process's own, where it may make some.
 
 use std::ffi::CStr;
-use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mknodat, open, statat};
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -122,7 +121,7 @@ fn signals(ground: &Ground) -> bool {
 }
 
 fn sees_process(ground: &Ground) -> bool {
-    ground.process.is_some_and(|pid| Path::new(&format!("/proc/{pid}/cmdline")).exists())
+    ground.process.is_some_and(|pid| statat(CWD, format!("/proc/{pid}"), AtFlags::empty()).is_ok())
 }
 
 fn attaches(ground: &Ground) -> bool {

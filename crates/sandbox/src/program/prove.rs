@@ -2,20 +2,23 @@
 //! possible, and the same is tried by a process without an enclosure, where it has to get through.
 
 use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use raincoat_os::process::{Worker, spawn_worker, worker_socket};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, getsockname, listen, socket_with};
 use rustix::process::{WaitOptions, waitpid};
 
-use super::checks::{Check, Ground};
+use super::checks::{Check, Ground, opens};
 use super::probes::{self, SOCKET};
 use super::sys::{self, Forked};
+use super::watch::now;
 use super::{Event, Folder, How, Plan, Streams, launch_with};
 use crate::{Layer, SandboxFault};
 
@@ -96,19 +99,16 @@ fn within(plan: &Plan, ground: &Ground) -> Result<(Vec<u8>, Vec<Layer>), Sandbox
     plan.folders.push(Folder { at: OURSELVES.to_vec(), how: How::Ourselves });
     let tried = SandboxFault::at::<io::Error>;
     let (mut ours, theirs) = UnixStream::pair().map_err(tried("make a socket"))?;
-    let null = || std::fs::File::options().write(true).open("/dev/null").map(OwnedFd::from);
-    let streams = Streams {
-        stdin: Some(theirs.into()),
-        stdout: Some(null().map_err(tried("open `/dev/null`"))?),
-        stderr: Some(null().map_err(tried("open `/dev/null`"))?),
-    };
+    let null = opens(c"/dev/null", OFlags::WRONLY).map_err(tried("open `/dev/null`"))?;
+    let again = null.try_clone().map_err(tried("open `/dev/null`"))?;
+    let streams = Streams { stdin: Some(theirs.into()), stdout: Some(null), stderr: Some(again) };
     let mut program = launch_with(&plan, streams)?;
     let ready = program.ready()?;
     program.go().map_err(tried("start what tries"))?;
     let missing = ready.layers.into_iter().filter(|layer| !layer.enforced);
     let missing = missing.map(|layer| Layer::missing(layer.name, layer.why, layer.fix)).collect();
     let answers = ask(&mut ours, ground).map_err(tried("hear what was tried"))?;
-    let until = Instant::now() + PATIENCE;
+    let until = now().saturating_add(PATIENCE);
     loop {
         match program.next(PATIENCE).map_err(tried("hear of what tries"))? {
             Some(Event::Ended { .. }) => return Ok((answers, missing)),
@@ -120,7 +120,7 @@ fn within(plan: &Plan, ground: &Ground) -> Result<(Vec<u8>, Vec<Layer>), Sandbox
                 });
             }
             // Dropped, it is killed; what it did not answer is unclear.
-            None if Instant::now() > until => return Ok((answers, missing)),
+            None if now() > until => return Ok((answers, missing)),
             _ => {}
         }
     }
@@ -213,9 +213,9 @@ impl Planted {
             // A path that is too long for a socket is not tried.
             held.extend(UnixListener::bind(Path::new(std::ffi::OsStr::from_bytes(path))).map(OwnedFd::from));
         }
-        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", 0)) {
-            ground.port = listener.local_addr().ok().map(|address| address.port());
-            held.push(listener.into());
+        if let Ok((listener, port)) = listens_on_loopback() {
+            ground.port = Some(port);
+            held.push(listener);
         }
         let mut name = *b"raincoat-proof-................";
         let random = name.split_last_chunk_mut::<16>().map(|(_, random)| raincoat_os::fill_random(random));
@@ -259,6 +259,15 @@ fn listens_abstractly(name: &[u8]) -> io::Result<OwnedFd> {
     bind(&socket, &SocketAddrUnix::new_abstract_name(name)?)?;
     listen(&socket, 8)?;
     Ok(socket)
+}
+
+/// At a port of the kernel's choice.
+fn listens_on_loopback() -> io::Result<(OwnedFd, u16)> {
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
+    listen(&socket, 8)?;
+    let address = SocketAddrV4::try_from(getsockname(&socket)?)?;
+    Ok((socket, address.port()))
 }
 
 #[cfg(test)]

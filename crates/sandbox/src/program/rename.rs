@@ -74,7 +74,8 @@ impl Mover {
                 // SAFETY: ends the child without running what the parent is to run at its end.
                 unsafe { libc::_exit(0) }
             }
-            -1 => Some(self.piecewise(&rename)),
+            // Not here instead: a child that the program has stopped may hold the lock, and this process keeps the limits.
+            -1 => Some(Reply::Fails(Errno::XDEV)),
             _ => None,
         }
     }
