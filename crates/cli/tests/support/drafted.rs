@@ -108,7 +108,19 @@ pub enum Tree {
 
 impl Drafted {
     pub fn new(program: Program) -> Drafted {
-        let (home, dir) = Home::granted("in");
+        Drafted::in_home(Home::new(), program)
+    }
+
+    /// One whose home lies within this directory.
+    pub fn at(dir: &Path, program: Program) -> Drafted {
+        Drafted::in_home(Home { dir: tempfile::tempdir_in(dir).unwrap() }, program)
+    }
+
+    fn in_home(home: Home, program: Program) -> Drafted {
+        let dir = home.path("in");
+        fs::create_dir(&dir).unwrap();
+        home.ok(&["init", "--no-input"]);
+        home.ok(&["grant", "in"]);
         bare(&dir, TREE);
         let before = Snapshot::take(&dir).unwrap();
         let twin = home.path("twin");
@@ -147,21 +159,23 @@ impl Drafted {
         self.home.json(&["drafts"]).iter().map(|draft| draft["run"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What a draft holds: each path with what happened to it, and whether its name is protected.
+    /// What a draft holds: each path with what happened to it, and whether its name is protected. None is a conflict.
     pub fn review(&self, run: &str) -> Vec<(String, String, bool)> {
-        let mut out: Vec<_> = self
-            .home
-            .json(&["review", run])
-            .iter()
-            .filter(|line| line["type"] == "change")
-            .map(|line| {
-                let text = |key: &str| line[key].as_str().unwrap().to_owned();
-                assert!(line["conflict"].is_null(), "{line}");
-                (text("path"), text("change"), !line["dangerous"].is_null())
-            })
-            .collect();
+        let (review, conflicts) = self.review_all(run);
+        assert_eq!(conflicts, [""; 0]);
+        review
+    }
+
+    /// The same, with what is told of conflicts.
+    pub fn review_all(&self, run: &str) -> (Vec<(String, String, bool)>, Vec<String>) {
+        let lines = self.home.json(&["review", run]);
+        let changes = lines.iter().filter(|line| line["type"] == "change");
+        let conflicts = changes.clone().filter(|line| !line["conflict"].is_null()).map(Value::to_string).collect();
+        let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
+        let mut out: Vec<_> =
+            changes.map(|line| (text(line, "path"), text(line, "change"), !line["dangerous"].is_null())).collect();
         out.sort();
-        out
+        (out, conflicts)
     }
 
     /// The tree is exactly as before or exactly as after, or the test fails and says what is between.
@@ -169,11 +183,11 @@ impl Drafted {
         which(&self.before, &self.after, &self.dir, at)
     }
 
-    /// The next command settles what was under way. Gives the newest run, and what was said.
+    /// The next command settles what was under way. Gives the newest run (null where there is none), and what was said.
     pub fn settle(&self, at: &str) -> (Value, Said) {
         let said = self.home.run(&["runs", "-n", "1", "--json"]);
         assert_eq!(said.code, 0, "{at}: {said:?}");
-        let run = lines(&said.out).pop().unwrap_or_else(|| panic!("{at}: no run is known: {said:?}"));
+        let run = lines(&said.out).pop().unwrap_or_default();
         assert_ne!(run["status"], "open", "{at}: {said:?}");
         // A draft that was half wiped is wiped by whoever looks at drafts.
         self.drafts();
@@ -202,9 +216,10 @@ pub fn which(before: &Snapshot, after: &Snapshot, dir: &Path, at: &str) -> Tree 
         return Tree::After;
     }
     let told = |differences: &[raincoat_runtime::snapshot::Difference]| {
-        let words = differences.iter().take(10).map(|d| {
-            format!("{:?} {:?}: was {}, is {}", String::from_utf8_lossy(&d.path), d.what, d.was, d.is)
-        });
+        let words = differences
+            .iter()
+            .take(10)
+            .map(|d| format!("{:?} {:?}: was {}, is {}", String::from_utf8_lossy(&d.path), d.what, d.was, d.is));
         words.collect::<Vec<_>>().join("\n")
     };
     panic!(
