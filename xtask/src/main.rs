@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask bench`.
+//! The project's own tasks: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask crash`, `cargo xtask bench`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -20,6 +20,7 @@ usage: cargo xtask TASK
 
   tidy           hold the house against its own rules: rooms, crates, licences, lints, words, links
   test [ARGS]    fetch what the tests need, then run all of them; ARGS go to `cargo nextest run`
+  crash          kill at every call, fail at every call and cut the power at every write, where the tests take samples
   bench [--only NAME]
                  build for release, measure against peers, write BENCHMARKS.md; NAME picks a group or rows, and
                  then nothing is written
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     let done = match args.split_first().map(|(task, rest)| (task.as_str(), rest)) {
         Some(("tidy", [])) => tidy::run(root),
         Some(("test", rest)) => test::run(root, rest),
+        Some(("crash", [])) => test::crash(root),
         Some(("bench", rest)) => bench::run(root, rest),
         Some(("help" | "--help" | "-h", _)) => {
             print!("{USAGE}");

@@ -13,7 +13,7 @@ struct Tool {
 }
 
 /// The one list of what tests need from the system.
-const TOOLS: [Tool; 7] = [
+const TOOLS: [Tool; 25] = [
     Tool { program: "git", probe: &["--version"], package: "git", why: "repositories in test trees" },
     Tool { program: "python3", probe: &["--version"], package: "python3", why: "an outside view on archives and logs" },
     Tool {
@@ -26,7 +26,38 @@ const TOOLS: [Tool; 7] = [
     Tool { program: "setfacl", probe: &["--version"], package: "acl", why: "an outside view on ACLs" },
     Tool { program: "unshare", probe: &["--version"], package: "util-linux", why: "mounts of a test's own" },
     Tool { program: "mkfs.ext4", probe: &["-V"], package: "e2fsprogs", why: "a small file system to fill up" },
+    Tool { program: "losetup", probe: &["--version"], package: "mount", why: "disks that lose their power" },
+    Tool {
+        program: "qemu-storage-daemon",
+        probe: &["--version"],
+        package: "qemu-utils",
+        why: "a record of every write to a disk",
+    },
+    Tool { program: "fusermount3", probe: &["--version"], package: "fuse3", why: "the same, as a file" },
+    // What runs in a draft and bare, to be compared. Drafts see the system's programs, so these are asked for there.
+    Tool { program: "/usr/bin/git", probe: &["--version"], package: "git", why: WORKLOAD },
+    Tool { program: "/usr/bin/python3", probe: &["--version"], package: "python3", why: WORKLOAD },
+    Tool { program: "/usr/bin/python3", probe: &["-m", "pip", "--version"], package: "python3-pip", why: WORKLOAD },
+    Tool {
+        program: "/usr/bin/python3",
+        probe: &["-c", "import setuptools, wheel"],
+        package: "python3-wheel",
+        why: WORKLOAD,
+    },
+    Tool { program: "/usr/bin/npm", probe: &["--version"], package: "npm", why: WORKLOAD },
+    Tool { program: "/usr/bin/make", probe: &["--version"], package: "make", why: WORKLOAD },
+    Tool { program: "/usr/bin/cc", probe: &["--version"], package: "gcc", why: WORKLOAD },
+    Tool { program: "/usr/bin/rsync", probe: &["--version"], package: "rsync", why: WORKLOAD },
+    Tool { program: "/usr/bin/zip", probe: &["-v"], package: "zip", why: WORKLOAD },
+    Tool { program: "/usr/bin/unzip", probe: &["-v"], package: "unzip", why: WORKLOAD },
+    Tool { program: "/usr/bin/sqlite3", probe: &["--version"], package: "sqlite3", why: WORKLOAD },
+    Tool { program: "/usr/bin/vim", probe: &["--version"], package: "vim", why: WORKLOAD },
+    Tool { program: "/usr/bin/perl", probe: &["--version"], package: "perl", why: WORKLOAD },
+    Tool { program: "/usr/bin/patch", probe: &["--version"], package: "patch", why: WORKLOAD },
+    Tool { program: "/usr/bin/ed", probe: &["--version"], package: "ed", why: WORKLOAD },
 ];
+
+const WORKLOAD: &str = "what programs leave in a draft is compared with what they leave bare";
 
 /// Makes the peers that tests talk to (a model server and the like).
 const PEERS: &str = "scripts/setup-test-peers.sh";
@@ -34,6 +65,7 @@ const PEERS: &str = "scripts/setup-test-peers.sh";
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     install_tools(root)?;
     install_nextest(root)?;
+    install_suite(root)?;
     if !root.join(PEERS).is_file() {
         return Err(format!("`{PEERS}` is missing; the checkout is not whole"));
     }
@@ -55,6 +87,20 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         println!("documentation's examples were left out, for a part of the tests was asked for");
     }
     Ok(())
+}
+
+/// All of what the ordinary run takes samples of: faults at every call of what changes a draft or commits one, and every
+/// state that a power cut could leave of a disk.
+pub(crate) fn crash(root: &Path) -> Result<()> {
+    install_tools(root)?;
+    install_nextest(root)?;
+    let tests = ["commit_crash", "draft_crash", "powercut"].iter().flat_map(|test| ["--test", *test]);
+    let args: Vec<&str> =
+        ["RAINCOAT_TEST_ALL=1", "cargo", "nextest", "run", "-p", "raincoat-cli", "--success-output", "final"]
+            .into_iter()
+            .chain(tests)
+            .collect();
+    command::show(root, "env", &args)
 }
 
 fn install_tools(root: &Path) -> Result<()> {
@@ -102,6 +148,15 @@ fn install_nextest(root: &Path) -> Result<()> {
     println!("`cargo nextest` is missing: it runs each test in a process of its own");
     command::show(root, "cargo", &["install", "cargo-nextest", "--locked"])
         .map_err(|error| format!("{error}; install cargo-nextest from https://nexte.st and try again"))
+}
+
+fn install_suite(root: &Path) -> Result<()> {
+    if command::works("pjdfstest", &["--version"]) {
+        return Ok(());
+    }
+    println!("`pjdfstest` is missing: it asks a draft what POSIX asks of a file system");
+    command::show(root, "cargo", &["install", "pjdfstest", "--version", "0.2.2", "--locked"])
+        .map_err(|error| format!("{error}; `cargo install pjdfstest --version 0.2.2 --locked` and try again"))
 }
 
 fn is_root() -> bool {

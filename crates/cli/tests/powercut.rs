@@ -30,7 +30,8 @@ use whole::{Dice, same};
 
 /// Bytes of the disk.
 const DISK: u64 = 64 << 20;
-/// Of the states, one in so many is looked at, unless `RAINCOAT_POWERCUT=all` asks for every one (`cargo xtask powercut`).
+/// Of the states, one in so many is looked at, unless `RAINCOAT_TEST_ALL` asks for every one, as
+/// `cargo xtask crash` does.
 const SAMPLE: usize = 12;
 /// Entries that the record may have more than it says.
 const LAG: u64 = 2;
@@ -41,7 +42,7 @@ fn whenever_the_power_is_cut_nothing_acknowledged_is_lost_and_no_commit_is_half(
     println!("RAINCOAT_TEST_SEED={seed}");
     let root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
     assert!(root, "this test mounts a small disk of its own: run it as root, or in the workflow's container");
-    let every = std::env::var_os("RAINCOAT_POWERCUT").is_some_and(|value| value == "all");
+    let every = std::env::var_os("RAINCOAT_TEST_ALL").is_some();
     let all: Vec<_> = [Program::Plain, Program::Protected]
         .into_iter()
         .enumerate()
