@@ -77,6 +77,13 @@ const HOGS: &[(&str, &str, &str, &str)] = &[
         "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(1)",
         "it ran for 1 s",
     ),
+    // The child that moves a directory for the supervisor is stopped in the middle, and no other can be started.
+    (
+        "stopped",
+        "time=2s,procs=64",
+        "import os, signal, time\nif os.fork() == 0: os.rename('many', 'moved'); os._exit(0)\ntime.sleep(0.03)\nfor n in range(3, 60):\n  try: os.kill(n, signal.SIGSTOP) if n != os.getpid() else 0\n  except OSError: pass\nfor n in range(12):\n  if os.fork() == 0:\n    try: os.rename('others', 'moved2')\n    except OSError: pass\n    time.sleep(20); os._exit(0)\ntime.sleep(20)",
+        "it ran for 2 s",
+    ),
     (
         "blind",
         "procs=32,time=20s",
@@ -89,6 +96,12 @@ const HOGS: &[(&str, &str, &str, &str)] = &[
 fn every_hog_is_ended_with_a_word_and_raincoat_goes_on() {
     for user in users() {
         let world = world(user);
+        for folder in ["many", "others"] {
+            let at = world.granted().join(folder);
+            fs::create_dir(&at).unwrap();
+            (0..1500).for_each(|n| fs::write(at.join(n.to_string()), "x").unwrap());
+        }
+        world.own("around/granted");
         let before = world.snapshot();
         for (name, limits, script, words) in HOGS {
             let from = world.log_length();
