@@ -481,7 +481,7 @@ impl OpenDraft {
                 {
                     let goes = of.was_folder && !of.is_folder;
                     let comes = of.is_folder && !of.was_folder;
-                    if left && goes && change.size_before.is_some() || left && goes && gone {
+                    if left && goes && (change.size_before.is_some() || gone) {
                         *pick = Pick::Leave;
                     }
                     if !left && comes && *pick == Pick::Leave {
