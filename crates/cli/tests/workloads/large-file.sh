@@ -1,12 +1,18 @@
 #!/bin/sh
-# One file of so many MiB is changed in its middle and appended to; another is written anew.
+# One file of so many MiB is changed in its middle and appended to; another is written anew. A part of each is data and
+# the rest holes, so that a file larger than what a disk has to spare can be played.
 set -eu
+large() {
+    seq 1 "$3" >"$1"
+    seq 1 "$3" | dd of="$1" bs=1M seek="$(($2 / 2))" conv=notrunc status=none
+    truncate -s "$2M" "$1" && echo end >>"$1"
+}
 case $1 in
 start)
-    dd if=/dev/zero of=large bs=1M count="$2" status=none && printf begin | dd of=large conv=notrunc status=none
+    large large "$2" 5000000
     ;;
 run)
-    printf middle | dd of=large bs=1M seek="$(($2 / 2))" conv=notrunc status=none && printf end >>large
-    dd if=/dev/zero of=new bs=1M count="$2" status=none && printf begin | dd of=new conv=notrunc status=none
+    echo middle | dd of=large bs=1M seek="$(($2 / 2 + 3))" conv=notrunc status=none && echo more >>large
+    large new "$2" 5000000 && truncate -s "$(($2 + 1))M" new
     ;;
 esac
