@@ -75,7 +75,10 @@ fn incident_06_an_install_script_wipes_the_home() {
     let scene = Scene::new();
     let package = r#"{"name": "p", "version": "1.0.0", "scripts": {"postinstall": "rm -rf \"$PWD\"/*.txt sub \"$HOME\"/around"}}"#;
     scene.write("package.json", package);
-    wiped_in_vain(&scene, "npm install --offline --no-audit --no-fund --no-update-notifier >/dev/null 2>&1; test ! -e a.txt");
+    wiped_in_vain(
+        &scene,
+        "npm install --offline --no-audit --no-fund --no-update-notifier >/dev/null 2>&1; test ! -e a.txt",
+    );
     home_wiped_in_vain("cd ~ && rm -rf *; rm -rf .[a-z]* 2>/dev/null; true");
 }
 
@@ -206,7 +209,8 @@ fn incident_53_a_sub_agent_without_a_sandbox_deletes_everything() {
     );
     let mut bare = std::process::Command::new("unshare");
     bare.args(["-Ur", "sh", "-c", &script]).current_dir(&scene.dir).env_clear();
-    let out = bare.env("HOME", scene.home.dir.path()).env("PATH", "/usr/bin:/bin").output().expect("unshare is installed");
+    let out =
+        bare.env("HOME", scene.home.dir.path()).env("PATH", "/usr/bin:/bin").output().expect("unshare is installed");
     let said = crate::enclosed::said(out);
     assert!(![0, 1].contains(&said.code), "{said:?}");
     assert!(said.err.contains("namespace"), "{said:?}");

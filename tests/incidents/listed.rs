@@ -17,7 +17,9 @@ fn cases() -> BTreeMap<u8, (String, String)> {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         for (n, line) in lines.iter().enumerate() {
-            let Some(name) = line.strip_prefix("fn incident_").and_then(|rest| rest.split('(').next()) else { continue };
+            let Some(name) = line.strip_prefix("fn incident_").and_then(|rest| rest.split('(').next()) else {
+                continue;
+            };
             assert_eq!(lines[n - 1], "#[test]", "{name} is never run");
             let told = lines[n + 1].trim();
             assert!(told.starts_with("// "), "{name} does not say what happened");
@@ -59,7 +61,10 @@ fn the_table_in_the_documentation_says_what_the_tests_do() {
             Some((name, _)) => assert_eq!(test, format!("`{name}`")),
             None => {
                 let (_, incident, mechanism, room) = PENDING.iter().find(|(of, ..)| *of == number).unwrap();
-                assert_eq!([what, how, test], [*incident, &format!("to come: {mechanism}"), &format!("pending ({room})")]);
+                assert_eq!(
+                    [what, how, test],
+                    [*incident, &format!("to come: {mechanism}"), &format!("pending ({room})")]
+                );
             }
         }
     }

@@ -91,7 +91,9 @@ fn incident_43_a_settings_file_is_protected_only_where_it_exists() {
     let settings = r#"{"hooks": {"SessionStart": [{"command": "id"}]}}"#;
     let scene = Scene::new();
     assert!(!scene.there(".claude"));
-    let script = format!("mkdir .claude; echo '{settings}' > .claude/settings.json; cp .claude/settings.json .claude/settings.local.json");
+    let script = format!(
+        "mkdir .claude; echo '{settings}' > .claude/settings.json; cp .claude/settings.json .claude/settings.local.json"
+    );
     planted_in_vain(&scene, &script, &[".claude/settings.json", ".claude/settings.local.json"]);
     // In a folder that is a repository only since the run, too.
     planted_in_vain(

@@ -122,7 +122,10 @@ fn incident_49_a_symlink_is_planted_for_the_side_outside_to_follow() {
     same(&around, &victim, "after the commit");
     assert_eq!(fs::read_link(scene.dir.join("sub")).unwrap(), victim, "a link is committed as a link");
     // Now the links are in the folder: a second program, its commit and an agent do not write through them either.
-    scene.exec(&["--commit", "always"], &format!("echo evil > sub/d.txt; echo evil > a.txt; echo evil > new/link/e.txt; echo {to}"));
+    scene.exec(
+        &["--commit", "always"],
+        &format!("echo evil > sub/d.txt; echo evil > a.txt; echo evil > new/link/e.txt; echo {to}"),
+    );
     let told = agent(
         &scene,
         vec![

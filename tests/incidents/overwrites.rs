@@ -117,7 +117,10 @@ fn incident_48_a_test_edits_a_thousand_and_eight_files() {
         "import pathlib\nfor p in pathlib.Path('src').rglob('*.txt'): p.write_text('rewritten ' + p.name)",
     );
     assert_eq!(said.code, 0, "{said:?}");
-    assert!(said.err.contains("1,008 changes in its draft") && said.err.contains("nothing of yours has changed"), "{said:?}");
+    assert!(
+        said.err.contains("1,008 changes in its draft") && said.err.contains("nothing of yours has changed"),
+        "{said:?}"
+    );
     same(&was, &scene.dir, "before the commit");
     let run = scene.newest();
     assert_eq!(scene.review(&run).len(), 1008);

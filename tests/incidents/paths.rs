@@ -35,7 +35,12 @@ fn incident_11_a_neighbour_begins_with_the_same_letters() {
         &scene,
         [&*full, "../project-secret/key.txt", "../project-secret"]
             .iter()
-            .flat_map(|path| [call("read_file", json!({ "path": path })), call("write_file", json!({ "path": path, "content": "x" }))])
+            .flat_map(|path| {
+                [
+                    call("read_file", json!({ "path": path })),
+                    call("write_file", json!({ "path": path, "content": "x" })),
+                ]
+            })
             .collect(),
     );
     all_refused(&told);

@@ -95,13 +95,31 @@ pub(crate) fn committed(report: &CommitReport, exit: Exit) -> Value {
     };
     json!({
         "type": "commit",
+        "dry_run": false,
         "run": report.run.to_string(),
         "status": status(report.status),
         "changes": report.changes,
+        "paths": [],
         "refused": told(&report.refused),
         "conflicts": told(&report.conflicts),
         "summary": report.summary,
         "exit": exit.code(),
+    })
+}
+
+/// A commit that did nothing: a dry run, with the paths that it would change, or one for which nothing was chosen.
+pub(crate) fn not_committed(dry_run: bool, paths: &[String], summary: &str) -> Value {
+    json!({
+        "type": "commit",
+        "dry_run": dry_run,
+        "run": null,
+        "status": status(RunStatus::Done),
+        "changes": paths.len(),
+        "paths": paths,
+        "refused": [],
+        "conflicts": [],
+        "summary": summary,
+        "exit": Exit::Ok.code(),
     })
 }
 

@@ -119,6 +119,8 @@ fn pass_input(to: &File, over: &AtomicBool) {
     while !over.load(Ordering::SeqCst) {
         match wait_input(io::stdin().as_fd(), LOOK_MILLIS) {
             Ok(false) => continue,
+            // What came after the program's end is an answer to a question of ours.
+            Ok(true) if over.load(Ordering::SeqCst) => return,
             Ok(true) => {}
             Err(_) => return,
         }

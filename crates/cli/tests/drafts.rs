@@ -145,7 +145,9 @@ fn keep_both_puts_the_drafts_beside_the_persons() {
         same(&mine, &scene.dir, "after the refusal");
         scene.ok(&["commit", &run, "--conflict", "keep-both", "--except", "sub/d.txt"]);
     }
-    for (path, is) in [("a.txt", "ONE\ntwo\nthree\nfour\nfive\n"), ("c.txt", "mine\n"), ("new.txt", "mine, as new as theirs\n")] {
+    for (path, is) in
+        [("a.txt", "ONE\ntwo\nthree\nfour\nfive\n"), ("c.txt", "mine\n"), ("new.txt", "mine, as new as theirs\n")]
+    {
         assert_eq!(scene.read(path), is);
     }
     assert_eq!(scene.read("sub/d.txt"), "delta, and more of mine\n");
@@ -241,7 +243,10 @@ fn folders_that_change_underneath_are_conflicts_or_are_joined() {
     for how in ["keep-mine", "keep-both", "merge", "keep-theirs"] {
         let said = scene.run(&["commit", &run, "--conflict", how]);
         same(&outside, &elsewhere, how);
-        if lines(&scene.ok(&["runs", "--json", "-n", "1"]).out)[0]["changes"] != 0 && said.code == 0 && scene.changed(&mine) != [""; 0] {
+        if lines(&scene.ok(&["runs", "--json", "-n", "1"]).out)[0]["changes"] != 0
+            && said.code == 0
+            && scene.changed(&mine) != [""; 0]
+        {
             scene.ok(&["undo"]);
         }
         same(&mine, &scene.dir, &format!("{how}: {said:?}"));
@@ -254,7 +259,8 @@ fn folders_that_change_underneath_are_conflicts_or_are_joined() {
 fn a_commit_of_a_part_leaves_the_rest_for_a_second_one() {
     let scene = Scene::new();
     let was = scene.snapshot();
-    let run = scene.drafted("echo 1 >> a.txt; echo 2 >> b.txt; echo 3 >> sub/d.txt; mkdir n; echo 4 > n/x.lock; echo 5 > n/y.txt");
+    let run = scene
+        .drafted("echo 1 >> a.txt; echo 2 >> b.txt; echo 3 >> sub/d.txt; mkdir n; echo 4 > n/x.lock; echo 5 > n/y.txt");
     // A dry run does nothing.
     let said = scene.ok(&["commit", &run, "--only", "sub/**", "--dry-run"]);
     assert!(said.out.contains("sub/d.txt") && !said.out.contains("a.txt"), "{said:?}");
@@ -273,7 +279,8 @@ fn a_commit_of_a_part_leaves_the_rest_for_a_second_one() {
     for _ in 0..2 {
         scene.ok(&["undo"]);
         let run = lines(&scene.ok(&["runs", "--json", "-n", "20"]).out);
-        let open = run.iter().filter(|r| r["goal"].as_str().unwrap().starts_with("commit") && r["undone"] != r["changes"]);
+        let open =
+            run.iter().filter(|r| r["goal"].as_str().unwrap().starts_with("commit") && r["undone"] != r["changes"]);
         if open.count() == 1 {
             break;
         }
@@ -323,8 +330,10 @@ fn protected_names_go_along_only_where_they_are_named_and_our_own_never() {
 fn a_commit_while_the_program_runs_takes_what_it_is_done_with() {
     let scene = Scene::new();
     let was = scene.snapshot();
-    let mut running =
-        scene.start(&[], "echo 1 >> a.txt; echo 2 >> b.txt; exec 3>>c.txt; echo 3 >&3; echo ready; read go; echo 4 >&3; echo 5 >> a.txt");
+    let mut running = scene.start(
+        &[],
+        "echo 1 >> a.txt; echo 2 >> b.txt; exec 3>>c.txt; echo 3 >&3; echo ready; read go; echo 4 >&3; echo 5 >> a.txt",
+    );
     running.waits_for("ready");
     let run = scene.newest();
     assert_eq!(scene.drafts()[0]["state"], "running");

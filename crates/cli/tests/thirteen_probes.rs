@@ -78,8 +78,20 @@ fn all_thirteen_probes_pass_after_a_commit_and_its_undo() {
     assert_eq!(said.code, 0, "{said:?}");
     let changed = scene.changed(&was);
     for path in [
-        "modified.txt", "deleted.txt", "created.txt", "build/out.o", "node_modules/dep/index.js", "ignored.log", "link",
-        "empty", "xattr.txt", "tool", "tool-replaced", "edited-later.txt", "node_modules/new/index.js", "made",
+        "modified.txt",
+        "deleted.txt",
+        "created.txt",
+        "build/out.o",
+        "node_modules/dep/index.js",
+        "ignored.log",
+        "link",
+        "empty",
+        "xattr.txt",
+        "tool",
+        "tool-replaced",
+        "edited-later.txt",
+        "node_modules/new/index.js",
+        "made",
     ] {
         assert!(changed.iter().any(|one| one == path), "{path} is not among {changed:?}");
     }
@@ -106,7 +118,8 @@ fn all_thirteen_probes_pass_after_a_commit_and_its_undo() {
     let differences = was.differences(&is);
     let paths = paths_of(&differences);
     assert_eq!(paths, ["edited-later.txt", "later.txt", "made", "made/mine.txt", "other.txt"], "{differences:#?}");
-    let of_time = |path: &str| differences.iter().any(|d| d.path == path.as_bytes() && d.what == Aspect::ModificationTime);
+    let of_time =
+        |path: &str| differences.iter().any(|d| d.path == path.as_bytes() && d.what == Aspect::ModificationTime);
     assert!(!of_time("mtime.txt") && !of_time("modified.txt") && !of_time("empty"), "{differences:#?}");
     assert_eq!((mode("tool"), mode("tool-replaced")), (0o4755, 0o4755));
     scene.log_is_sound();

@@ -203,7 +203,11 @@ fn make(app: &mut App, keeper: &Keeper, draft: OpenDraft, picks: &[Pick]) -> Res
         .filter(|(change, pick)| change.dangerous.is_some() && **pick == Pick::Leave)
         .count();
     if picks.iter().all(|pick| *pick == Pick::Leave) {
-        app.out.line("nothing was chosen, so nothing was committed");
+        let words = "nothing was chosen, so nothing was committed";
+        match app.out.json {
+            true => app.out.value(&json::not_committed(false, &[], words)),
+            false => app.out.line(words),
+        }
         say_left_out(app, left_out, &draft.run().to_string());
         return Ok(Exit::Ok);
     }
@@ -260,14 +264,17 @@ fn show(app: &mut App, report: &CommitReport) {
 }
 
 fn would(app: &mut App, draft: &OpenDraft, picks: &[Pick]) -> Exit {
-    let mut count = 0;
-    for (change, pick) in draft.changes().iter().zip(picks) {
-        if *pick != Pick::Leave {
-            count += 1;
-            app.out.line(&format!("{} {}", mark_of(change).letter(), change.path.display()));
-        }
+    let chosen = draft.changes().iter().zip(picks).filter(|(_, pick)| **pick != Pick::Leave);
+    let (letters, paths): (Vec<char>, Vec<String>) =
+        chosen.map(|(change, _)| (mark_of(change).letter(), change.path.display())).unzip();
+    let count = size::of(paths.len() as u64, "change", "changes");
+    let words = format!("{count} would be committed; nothing was done");
+    if app.out.json {
+        app.out.value(&json::not_committed(true, &paths, &words));
+        return Exit::Ok;
     }
-    app.out.line(&format!("{} would be committed; nothing was done", size::of(count, "change", "changes")));
+    letters.iter().zip(&paths).for_each(|(letter, path)| app.out.line(&format!("{letter} {path}")));
+    app.out.line(&words);
     Exit::Ok
 }
 

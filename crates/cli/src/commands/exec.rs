@@ -6,7 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use raincoat_runtime::{Answer, Commits, Console, ExecAsk, ExecReport, Keeper, PlanView, kind_of, start_enclosing, terminal};
+use raincoat_runtime::{
+    Answer, Commits, Console, ExecAsk, ExecReport, Keeper, PlanView, kind_of, start_enclosing, terminal,
+};
 use raincoat_types::FileKind;
 
 use crate::app::{App, absolute_path};

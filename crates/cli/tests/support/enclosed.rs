@@ -154,7 +154,7 @@ impl Scene {
 
     /// The log's newest entries, as words.
     pub fn log(&self) -> String {
-        self.ok(&["audit", "tail", "-n", "1000"]).out
+        self.ok(&["audit", "tail", "-n", "100000"]).out
     }
 
     pub fn log_is_sound(&self) {
@@ -253,19 +253,21 @@ pub fn signal(pid: u32, name: &str) {
 }
 
 /// Plays steps at a pseudo-terminal and gives all that was shown, then `exit N`. A step is what has to be shown first
-/// and what is done then: words to type, or one of `{"size": [rows, columns]}` and `{"signal": n}` (to what was
-/// started). Reports `cooked` or `raw` for how the terminal was left.
+/// and what is done then: words to type, or one of `{"slowly": words}` (typed a moment later), `{"size": [rows, columns]}`
+/// and `{"signal": n}` (to what was started). Reports `cooked` or `raw` for how the terminal was left.
 const PLAYER: &str = r#"
 import fcntl, json, os, pty, select, signal, struct, sys, termios, time
-steps, seen, shown, end = json.loads(sys.argv[1]), b'', b'', time.time() + 60
-pid, fd = pty.fork()
+steps, seen, shown, end = json.loads(sys.argv[1]), b'', b'', time.time() + 20
+# The other side stays open here, so that how it is left can be asked at the end.
+fd, other = pty.openpty()
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))
+pid = os.fork()
 if pid == 0:
+    os.close(fd)
+    os.login_tty(other)
     os.chdir(sys.argv[2])
     os.execvp(sys.argv[3], sys.argv[3:])
-# A second descriptor of the other side, so that how it is left can be asked at the end.
-other = os.open(os.ptsname(fd), os.O_RDWR | os.O_NOCTTY)
 def flags(): return bool(termios.tcgetattr(other)[3] & termios.ICANON) and bool(termios.tcgetattr(other)[3] & termios.ECHO)
-fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))
 status = None
 while time.time() < end:
     while steps and steps[0][0].encode() in seen:
@@ -273,6 +275,7 @@ while time.time() < end:
         act = steps.pop(0)[1]
         if isinstance(act, str): os.write(fd, act.encode())
         elif 'size' in act: fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', *act['size'], 0, 0))
+        elif 'slowly' in act: time.sleep(0.3); os.write(fd, act['slowly'].encode())
         elif 'signal' in act: os.kill(pid, act['signal'])
     if select.select([fd], [], [], 0.02)[0]:
         try: got = os.read(fd, 65536)
