@@ -103,6 +103,11 @@ impl<'a> Carrying<'a> {
 
     /// One that was interrupted.
     pub(super) fn resume(engine: &'a Engine, begin: &'a Begin, ops: Vec<Op>, dirs: Vec<Touched>) -> Carrying<'a> {
+        let draft_times = dirs.iter().filter_map(|dir| {
+            let (mtime, atime) = dir.after?;
+            Some((dir.folder as usize, dir.path.clone(), mtime, atime))
+        });
+        let draft_times = draft_times.collect();
         let by_dir = dirs.iter().enumerate().map(|(i, dir)| ((dir.folder as usize, dir.path.clone()), i)).collect();
         let mut made = HashMap::new();
         for op in &ops {
@@ -122,7 +127,7 @@ impl<'a> Carrying<'a> {
             holds: HashMap::new(),
             within: HashSet::new(),
             doors: Doors::default(),
-            draft_times: Vec::new(),
+            draft_times,
             resumed: true,
             words: Vec::new(),
         };
