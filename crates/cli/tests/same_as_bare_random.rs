@@ -81,3 +81,19 @@ fn random_operations_leave_the_same_and_are_taken_back() {
     }
     ground.home.log_is_sound();
 }
+
+/// Each was found by these tests, or by those of `same_as_bare.rs`.
+#[test]
+fn what_once_differed_is_the_same() {
+    let ground = Ground::new();
+    for (what, operations) in [
+        ("a file of the folder is given another name", json!([["link", 0, 2]])),
+        ("a folder is given an old time, and nothing else", json!([["utime", 10, 1000, 5]])),
+        ("a folder is made again under its name", json!([["unlink", 12], ["rmdir", 10], ["mkdir", 10, 0]])),
+        ("a folder holds for a moment what it did not", json!([["mkdir", 8, 0], ["rmdir", 8], ["write", 0, 0, 5]])),
+        ("a folder goes and comes back", json!([["rename", 9, 14], ["rename", 14, 9], ["append", 0, 0, 5]])),
+    ] {
+        println!("{what}");
+        play(&ground, &operations);
+    }
+}
