@@ -16,7 +16,6 @@ mod support;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
@@ -233,7 +232,7 @@ fn what_a_running_program_swaps_leads_its_committer_nowhere() {
         }
         world.own("around/other");
         let before = world.snapshot();
-        let mut program = in_background(&world, &[], &["python3", "-c", SWAPPER, "4"]);
+        let mut program = in_background(&world, &[], &["python3", "-c", SWAPPER, "2.5"]);
         wait_for("the draft", || world.run(&["drafts", "--json"]).stdout.windows(4).any(|part| part == b"run\""));
         let run = open_draft(&world);
         let mut commits = 0;
@@ -311,7 +310,7 @@ fn a_folder_that_becomes_a_link_under_the_committer_leads_it_nowhere() {
 
 #[test]
 fn a_program_that_keeps_writing_is_committed_whole_or_not_at_all() {
-    const WRITER: &str = "import os,time\nf=os.open('big',os.O_RDWR|os.O_CREAT)\nend=time.time()+2.5\nn=0\nwhile time.time()<end:\n  n=(n+1)%26\n  os.pwrite(f,bytes([65+n])*(1<<20),0)\n  t=open('tmp','wb'); t.write(bytes([65+n])*300000); t.close(); os.rename('tmp','small')\n";
+    const WRITER: &str = "import os,time\nf=os.open('big',os.O_RDWR|os.O_CREAT)\nend=time.time()+1.5\nn=0\nwhile time.time()<end:\n  n=(n+1)%26\n  os.pwrite(f,bytes([65+n])*(1<<20),0)\n  t=open('tmp','wb'); t.write(bytes([65+n])*300000); t.close(); os.rename('tmp','small')\n";
     for user in users() {
         let world = world(user);
         let mut program = in_background(&world, &[], &["python3", "-c", WRITER]);
