@@ -210,3 +210,31 @@ fn a_boundary_with_a_hole_is_reported_and_nothing_runs_in_it() {
     let log = within(&scene, &around, &["audit", "tail", "-n", "100"]);
     assert!(log.out.contains("a file that was not granted can be opened"), "{log:?}");
 }
+
+/// The kernel puts no overlay over a folder in which something else is mounted: what and where is said, for root and for
+/// an ordinary user.
+#[test]
+fn a_folder_with_something_mounted_in_it_is_refused_by_the_mounts_name() {
+    let said_so = |said: &Said, scene: &Scene| {
+        let at = scene.dir.join("sub").display().to_string();
+        assert!(said.code == 7 && !said.out.contains("ran"), "{said:?}");
+        assert!(said.err.contains("another file system is mounted in") && said.err.contains(&at), "{said:?}");
+        assert!(said.err.contains("grant folders that nothing is mounted in"), "{said:?}");
+    };
+    let command = ["exec", "--", "sh", "-c", "echo ran; echo changed > a.txt"];
+    let scene = Scene::new();
+    scene.ok(&["init", "--no-input"]);
+    let mount = "mount -t tmpfs none sub && exec \"$@\"";
+    said_so(&within(&scene, &["unshare", "-m", "sh", "-c", mount, "sh"], &command), &scene);
+    assert_eq!(scene.read("a.txt"), "one\ntwo\nthree\nfour\nfive\n");
+
+    let scene = Scene::new();
+    let home = scene.home.dir.path().display().to_string();
+    fs::copy(raincoat(), scene.home.path("raincoat")).unwrap();
+    assert!(Command::new("chown").args(["-R", "65534:65534", &home]).status().unwrap().success());
+    let mount = format!(
+        "mount -t tmpfs -o mode=777 none sub && shift &&
+         exec setpriv --reuid=65534 --regid=65534 --clear-groups {home}/raincoat \"$@\""
+    );
+    said_so(&within(&scene, &["unshare", "-m", "sh", "-c", &mount, "sh"], &command), &scene);
+}

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::watch::now;
 use super::wire::{Order, Report, Wire};
-use super::{ENCLOSE, Plan};
+use super::{ENCLOSE, How, Plan, sources};
 use crate::SandboxFault;
 
 /// Building takes milliseconds; on a machine that is busy, seconds.
@@ -148,9 +148,12 @@ impl Started {
     /// Says what to enclose. Returns as soon as that is sent; [`Program::ready`] waits for what is built.
     ///
     /// # Errors
-    /// The process died.
+    /// The process died; or a folder cannot have a draft, because something else is mounted in it.
     pub fn enclose(self, plan: &Plan) -> Result<Program, SandboxFault> {
         self.0.wire.send(plan, &[]).map_err(SandboxFault::at("say what to enclose"))?;
+        // Looked at here, while the other process builds.
+        let drafts = plan.folders.iter().filter(|folder| matches!(folder.how, How::Draft { .. }));
+        drafts.map(|folder| sources::nothing_within(&folder.at)).collect::<Result<(), _>>()?;
         Ok(self.0)
     }
 }
