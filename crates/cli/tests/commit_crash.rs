@@ -21,6 +21,7 @@ mod whole;
 
 use commits::{Came, Commits, LANES, calls, lanes, under};
 use drafted::{Program, Tree};
+use whole::same;
 
 /// Faults between two checks of the whole log.
 const CHECK: usize = 10;
@@ -34,6 +35,50 @@ fn a_commit_is_what_the_program_does_bare_and_undone_it_leaves_no_difference() {
         assert_eq!(commits.judge("committed"), Tree::After);
         commits.drafted.home.log_is_sound();
     }
+}
+
+#[test]
+fn committed_name_by_name_a_draft_comes_to_the_same_and_never_asks_for_more() {
+    let mut commits = Commits::new(Program::Plain);
+    let draft = commits.ready();
+    let drafted = &commits.drafted;
+    let mut left = commits.whole.clone();
+    let mut made = Vec::new();
+    let mut n = 0;
+    while !left.is_empty() {
+        // What depends on another (a file in a folder that is new) is refused until that is there.
+        let (path, change, _) = left[n % left.len()].clone();
+        n += 1;
+        assert!(n < 400, "{left:?}");
+        if path.is_empty() {
+            // The folder itself has no name that a pattern could give.
+            if left.len() > 1 {
+                continue;
+            }
+            drafted.home.run(&["commit", &draft]);
+        } else if ["created.txt", "made", "made/hard"].contains(&path.as_str()) {
+            // Two names of one file: one of them without the other would be a copy.
+            let both = ["--only", "created.txt", "--only", "made", "--only", "made/hard"];
+            drafted.home.run(&[&["commit", &draft], both.as_slice()].concat());
+        } else {
+            drafted.home.run(&["commit", &draft, "--only", &path]);
+        }
+        let open = drafted.drafts();
+        let now = if open.is_empty() { Vec::new() } else { drafted.review(&draft) };
+        let new: Vec<_> = now.iter().filter(|change| !left.contains(change)).collect();
+        assert!(new.is_empty(), "after {path} ({change}): {new:?}");
+        if now.len() < left.len() {
+            made.push(drafted.newest_run());
+        }
+        left = now;
+    }
+    assert_eq!(drafted.tree("committed name by name"), Tree::After);
+    assert!(made.len() > 10, "{made:?}");
+    for run in made.iter().rev() {
+        drafted.home.ok(&["undo", run]);
+    }
+    same(&drafted.before, &drafted.dir, "all of them undone");
+    drafted.home.log_is_sound();
 }
 
 fn killed_at_every_call_of_a_commit(program: Program) {

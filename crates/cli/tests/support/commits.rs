@@ -117,7 +117,7 @@ impl Commits {
         let open = self.drafted.drafts();
         match tree {
             Tree::Before => {
-                assert_eq!(open, [draft.clone()], "{at}: the draft is gone, and its changes with it");
+                assert_eq!(open, std::slice::from_ref(&draft), "{at}: the draft is gone, and its changes with it");
                 assert_eq!(self.drafted.review(&draft), self.whole, "{at}");
             }
             Tree::After => {

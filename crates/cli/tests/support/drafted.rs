@@ -123,14 +123,27 @@ impl Drafted {
         home.ok(&["grant", "in"]);
         bare(&dir, TREE);
         let before = Snapshot::take(&dir).unwrap();
-        let twin = home.path("twin");
-        fs::create_dir(&twin).unwrap();
-        bare(&twin, TREE);
-        // In an overlay of ours a name that is written to parts from its other names; the review says so.
-        bare(&twin, "cp -p hard-a parted && mv parted hard-a");
-        bare(&twin, &Program::Plain.script());
-        let after = Snapshot::take(&twin).unwrap();
-        Drafted { home, dir, before, after, program }
+        // A name that is written to keeps its other names, as bare, where the overlay can follow inodes; else it parts
+        // from them, and the review says so. Which of the two shows once, and then each time.
+        let [kept, parted] = ["", "cp -p hard-a parted && mv parted hard-a"].map(|first| {
+            let twin = tempfile::tempdir_in(home.dir.path()).unwrap();
+            bare(twin.path(), TREE);
+            bare(twin.path(), &format!("{first}\n{}", Program::Plain.script()));
+            // The folder's own mode is not the twin's.
+            fs::set_permissions(twin.path(), fs::metadata(&dir).unwrap().permissions()).unwrap();
+            Snapshot::take(twin.path()).unwrap()
+        });
+        let mut drafted = Drafted { home, dir, before, after: kept, program };
+        let draft = drafted.exec();
+        drafted.home.ok(&["commit", &draft]);
+        if !drafted.after.differences(&Snapshot::take(&drafted.dir).unwrap()).is_empty() {
+            drafted.after = parted;
+        }
+        assert_eq!(drafted.tree("the first commit"), Tree::After);
+        drafted.home.ok(&["undo", &drafted.newest_run()]);
+        assert_eq!(drafted.tree("the first commit, undone"), Tree::Before);
+        drafted.discard_all();
+        drafted
     }
 
     /// Runs a program of ours in the folder.
