@@ -292,6 +292,59 @@ fn a_commit_of_a_part_leaves_the_rest_for_a_second_one() {
     scene.log_is_sound();
 }
 
+#[test]
+fn a_part_takes_along_what_it_needs_and_leaves_what_others_need() {
+    let scene = Scene::new();
+    let was = scene.snapshot();
+    let run = scene.drafted("mkdir -p x/y; echo z > x/y/z; echo w > x/w; rm -r sub");
+    // A file in new folders brings them along, and nothing else in them.
+    scene.ok(&["commit", &run, "--only", "x/y/z"]);
+    assert_eq!(scene.changed(&was), ["x", "x/y", "x/y/z"]);
+    // A folder of which something is kept stays.
+    scene.ok(&["commit", &run, "--except", "sub/e.txt", "--except", "x"]);
+    assert!(!scene.there("sub/d.txt") && !scene.there("x/w"));
+    assert_eq!(scene.read("sub/e.txt"), "epsilon\n");
+    scene.ok(&["commit", &run]);
+    assert!(!scene.there("sub") && scene.there("x/w"));
+    for commit in commits(&scene) {
+        scene.ok(&["undo", &commit]);
+    }
+    same(&was, &scene.dir, "after all were undone");
+}
+
+#[test]
+fn many_commits_of_a_running_program_lose_nothing_of_what_it_goes_on_to_do() {
+    let scene = Scene::new();
+    let was = scene.snapshot();
+    let mut running = scene.start(
+        &[],
+        "for n in 1 2 3 4; do echo $n >> a.txt; echo $n > new$n.txt; rm -f new$((n - 2)).txt; echo step; read go; done",
+    );
+    let run = {
+        running.waits_for("step");
+        scene.newest()
+    };
+    for step in 1..=4 {
+        if step > 1 {
+            running.waits_for("step");
+        }
+        scene.commit(&run);
+        let expected: String = (1..=step).map(|n| format!("{n}\n")).collect();
+        assert_eq!(scene.read("a.txt"), format!("one\ntwo\nthree\nfour\nfive\n{expected}"), "step {step}");
+        for n in 1..=step {
+            assert_eq!(scene.there(&format!("new{n}.txt")), n + 2 > step, "step {step}: new{n}.txt");
+        }
+        running.say("go");
+    }
+    assert_eq!(running.end().code, 0);
+    assert!(scene.drafts().is_empty(), "all of it was committed: {:#?}", scene.review(&run));
+    for commit in commits(&scene) {
+        scene.ok(&["undo", &commit]);
+    }
+    same(&was, &scene.dir, "after all were undone");
+    scene.log_is_sound();
+}
+
 /// The runs that committed something, newest first.
 fn commits(scene: &Scene) -> Vec<String> {
     let runs = lines(&scene.ok(&["runs", "--json", "-n", "50"]).out);
@@ -385,8 +438,8 @@ fn the_draft_of_a_keeper_that_was_killed_is_there_and_can_be_committed() {
     let was = scene.snapshot();
     let mut running = scene.start(&[], "echo 1 >> a.txt; rm b.txt; echo ready; sleep 314; echo late >> a.txt");
     running.waits_for("ready");
+    until("its program", || !enclosed::with_words("sleep\x00314").is_empty());
     let program = enclosed::with_words("sleep\x00314");
-    assert!(!program.is_empty());
     signal(running.pid(), "KILL");
     running.end();
     until("the program's end", || program.iter().all(|pid| !enclosed::lives(*pid)));

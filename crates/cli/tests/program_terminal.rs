@@ -66,6 +66,18 @@ fn ctrl_c_goes_to_the_program() {
 }
 
 #[test]
+fn a_program_that_is_ended_from_outside_leaves_the_terminal_as_it_was() {
+    let scene = Scene::new();
+    let script = "stty raw -echo; printf '\\033[?1049hready'; sleep 60";
+    let shown = played(&scene, &exec(script), &json!([["ready", { "signal": 15 }]]));
+    assert!(shown.contains("exit 143"), "{shown}");
+    // One that will not hear is killed after a while.
+    let script = "trap '' TERM; stty raw -echo; echo ready; while :; do sleep 0.1; done";
+    let shown = played(&scene, &exec(script), &json!([["ready", { "signal": 15 }]]));
+    assert!(shown.contains("exit 137"), "{shown}");
+}
+
+#[test]
 fn ctrl_z_gives_the_terminal_back_and_fg_goes_on() {
     let scene = Scene::new();
     let run = format!("{} exec --commit never -- sh -c 'echo re\"\"ady; read x; echo got:$x; stty size'\r", raincoat());

@@ -78,6 +78,7 @@ fn a_keeper_that_hangs_is_killed_and_its_draft_is_there() {
     let scene = Scene::new();
     let mut running = scene.start(&[], "echo 1 > one.txt; echo ready; sleep 316");
     running.waits_for("ready");
+    until("its child", || !with_words("sleep\x00316").is_empty());
     let inside = with_words("sleep\x00316");
     signal(running.pid(), "STOP");
     let began = Instant::now();
@@ -91,6 +92,35 @@ fn a_keeper_that_hangs_is_killed_and_its_draft_is_there() {
     scene.commit(&scene.newest());
     assert_eq!(scene.read("one.txt"), "1\n");
     scene.log_is_sound();
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_the_program_and_keeps_its_draft() {
+    let scene = Scene::new();
+    let mut running = scene.start(&["--commit", "always"], "echo 1 > one.txt; echo ready; sleep 318");
+    running.waits_for("ready");
+    signal(running.pid(), "HUP");
+    let said = running.end();
+    assert_eq!(said.code, 129, "{said:?}");
+    assert!(with_words("sleep\x00318").is_empty());
+    assert!(scene.drafts().len() == 1 || scene.there("one.txt"), "its work is nowhere: {said:?}");
+}
+
+#[test]
+fn signals_to_raincoat_reach_the_program() {
+    let scene = Scene::new();
+    for (name, number) in [("INT", 2), ("QUIT", 3), ("USR1", 10), ("USR2", 12)] {
+        let script = format!("trap 'echo heard {name}; exit 40' {name}; echo ready; while :; do sleep 0.05; done");
+        let mut running = scene.start(&[], &script);
+        running.waits_for("ready");
+        signal(running.pid(), name);
+        running.waits_for(&format!("heard {name}"));
+        assert_eq!(running.end().code, 40, "{name}");
+        let mut running = scene.start(&[], "ulimit -c 0; echo ready; exec sleep 30");
+        running.waits_for("ready");
+        signal(running.pid(), name);
+        assert_eq!(running.end().code, 128 + number, "{name}");
+    }
 }
 
 #[test]

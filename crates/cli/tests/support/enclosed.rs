@@ -32,9 +32,9 @@ pub struct Scene {
     pub dir: PathBuf,
 }
 
-/// A program in a draft that runs: it says lines, and goes on when it hears one.
+/// A program in a draft that runs: it says lines, and goes on when it hears one. Dropped, it is killed.
 pub struct Running {
-    pub child: Child,
+    child: Option<Child>,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
@@ -127,7 +127,7 @@ impl Scene {
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Running { child, input, output }
+        Running { child: Some(child), input, output }
     }
 
     pub fn drafts(&self) -> Vec<Value> {
@@ -185,8 +185,9 @@ impl Running {
         let heard = self.hears();
         if heard != words {
             let mut errors = String::new();
-            let _ = self.child.kill();
-            self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+            let child = self.child.as_mut().unwrap();
+            let _ = child.kill();
+            child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
             panic!("{heard:?} instead of {words:?}: {errors}");
         }
     }
@@ -196,7 +197,7 @@ impl Running {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().unwrap().id()
     }
 
     /// Closes its input and waits for the end.
@@ -204,8 +205,17 @@ impl Running {
         drop(self.input.take());
         let mut out = String::new();
         self.output.read_to_string(&mut out).unwrap();
-        let rest = said(self.child.wait_with_output().unwrap());
+        let rest = said(self.child.take().unwrap().wait_with_output().unwrap());
         Said { out, ..rest }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
