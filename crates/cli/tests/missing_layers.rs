@@ -227,6 +227,7 @@ fn a_folder_with_something_mounted_in_it_is_refused_by_the_mounts_name() {
     let mount = "mount -t tmpfs none sub && exec \"$@\"";
     said_so(&within(&scene, &["unshare", "-m", "sh", "-c", mount, "sh"], &command), &scene);
     assert_eq!(scene.read("a.txt"), "one\ntwo\nthree\nfour\nfive\n");
+    assert_eq!(scene.drafts(), [Value::Null; 0]);
 
     let scene = Scene::new();
     let home = scene.home.dir.path().display().to_string();

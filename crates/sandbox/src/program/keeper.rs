@@ -122,6 +122,8 @@ pub struct Program {
     pidfd: OwnedFd,
     init: Option<OwnedFd>,
     init_pid: u32,
+    /// A folder that cannot have a draft.
+    refused: Option<SandboxFault>,
     /// Told that everything inside has ended.
     over: bool,
 }
@@ -148,12 +150,12 @@ impl Started {
     /// Says what to enclose. Returns as soon as that is sent; [`Program::ready`] waits for what is built.
     ///
     /// # Errors
-    /// The process died; or a folder cannot have a draft, because something else is mounted in it.
-    pub fn enclose(self, plan: &Plan) -> Result<Program, SandboxFault> {
+    /// The process died.
+    pub fn enclose(mut self, plan: &Plan) -> Result<Program, SandboxFault> {
         self.0.wire.send(plan, &[]).map_err(SandboxFault::at("say what to enclose"))?;
-        // Looked at here, while the other process builds.
-        let drafts = plan.folders.iter().filter(|folder| matches!(folder.how, How::Draft { .. }));
-        drafts.map(|folder| sources::nothing_within(&folder.at)).collect::<Result<(), _>>()?;
+        // Looked at here, while the other process builds; told when it has.
+        let mut drafts = plan.folders.iter().filter(|folder| matches!(folder.how, How::Draft { .. }));
+        self.0.refused = drafts.find_map(|folder| sources::nothing_within(&folder.at).err());
         Ok(self.0)
     }
 }
@@ -194,7 +196,7 @@ pub fn start(streams: Streams) -> Result<Started, SandboxFault> {
             return Err(SandboxFault::at("watch the process that encloses")(error));
         }
     };
-    Ok(Started(Program { wire: Wire::new(ours), child, pidfd, init: None, init_pid: 0, over: false }))
+    Ok(Started(Program { wire: Wire::new(ours), child, pidfd, init: None, init_pid: 0, refused: None, over: false }))
 }
 
 /// Starts a process and says what to enclose, at once.
@@ -219,6 +221,9 @@ impl Program {
     /// # Errors
     /// [`SandboxFault::Enclosure`]: what could not be built, and what to do. Nothing ran.
     pub fn ready(&mut self) -> Result<Ready, SandboxFault> {
+        if let Some(fault) = self.refused.take() {
+            return Err(fault);
+        }
         let until = now().saturating_add(BUILD);
         loop {
             let left = Timespec::try_from(until.saturating_sub(now())).ok();
