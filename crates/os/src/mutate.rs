@@ -234,6 +234,10 @@ pub fn set_meta_of(fd: BorrowedFd<'_>, meta: &Meta) -> io::Result<()> {
     let by_path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let xattrs = crate::state::xattrs_of(fd)?;
     if xattrs != meta.xattrs {
+        // Of a file that its owner may not write, the owner may not set attributes either; the mode comes right below.
+        if meta.kind != FileKind::Symlink && now.mode & 0o200 == 0 {
+            fs::chmod(by_path.as_str(), Mode::from_raw_mode(now.mode | 0o200))?;
+        }
         set_xattrs(&by_path, &xattrs, &meta.xattrs)?;
     }
     if meta.kind != FileKind::Symlink && crate::state::stat_fd(fd)?.mode != meta.mode {

@@ -162,6 +162,14 @@ impl Carrying<'_> {
             }
         } else if !op.strip.is_empty() {
             let held = mutate::hold(from.folder(), &from.name)?;
+            let after = op.sides().and_then(|sides| sides.after).map(|after| &after.meta);
+            // One that its owner may not write is opened up for it, and gets its mode back.
+            let closed = |meta: &&Meta| meta.kind == FileKind::File && meta.mode & 0o200 == 0;
+            if let Some(meta) = after.filter(closed)
+                && state::stat_fd(held.as_fd())?.identity == meta.identity
+            {
+                return mutate::set_meta_of(held.as_fd(), meta);
+            }
             mutate::remove_xattrs(held.as_fd(), op.strip.iter().map(|xattr| xattr.name.as_slice()))?;
         }
         Ok(())
