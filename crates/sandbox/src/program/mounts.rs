@@ -55,7 +55,9 @@ fn explained(context: BorrowedFd<'_>, error: Errno) -> io::Error {
 /// `volatile`: without it the kernel waits for the disk at each file's first change and when the overlay goes (300
 /// files changed: 0.75 s, with it 0.07 s). A draft is made durable when its program has ended, and again before a
 /// commit; a power cut before that can cost the draft what the program wrote last, and never anything of the user's.
-/// Not `index`: the kernel has it fall back to off in a user namespace, with a complaint in its log each time.
+/// Not `index`, with which files of several names would stay one file: in a user namespace the kernel has it fall back to
+/// off, with a complaint in its log each time. Root could mount it outside one; then root's drafts would behave unlike
+/// everybody else's, and unlike what is tested.
 pub(super) fn overlay(
     lower: &[BorrowedFd<'_>],
     draft: Option<(BorrowedFd<'_>, BorrowedFd<'_>)>,
