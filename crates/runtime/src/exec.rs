@@ -17,7 +17,8 @@ use raincoat_net::proxy::{Proxy, ProxyEvent, ProxyRules, serve};
 use raincoat_os::{Root, beneath, mutate, new_ulid, state};
 use raincoat_policy::GrantRecord;
 use raincoat_sandbox::program::{
-    Event, Folder, How, Network, PROXY_PORT, Plan, Program, ProgramLimits, ProgramSignals, Ready, Started, Streams, start,
+    Event, Folder, How, Network, PROXY_PORT, Plan, Program, ProgramLimits, ProgramSignals, Ready, Started, Streams,
+    start,
 };
 use raincoat_types::{
     Actor, FileKind, GrantId, RawPath, RelPath, Root as RunRoot, RunEnd, RunHeader, RunId, RunKind, RunStatus,
@@ -544,8 +545,11 @@ impl Refusals {
     fn told(self) -> Vec<Refused> {
         let mut all: Vec<Refused> = Vec::with_capacity(self.seen.len());
         for ((call, detail), times) in self.seen {
-            let fix = fix_for(&call);
-            all.push(Refused { what: detail, times, fix });
+            // Several calls may be one thing to a person.
+            match all.iter_mut().find(|refused| refused.what == detail) {
+                Some(refused) => refused.times += times,
+                None => all.push(Refused { what: detail, times, fix: fix_for(&call) }),
+            }
         }
         if self.more > 0 {
             all.push(Refused { what: "other things, which were only counted".to_owned(), times: self.more, fix: "" });

@@ -69,11 +69,12 @@ fn ask(app: &App, args: &Enclosed, command: Vec<OsString>, profile: Option<Profi
         write.push(here.clone());
     }
     // Where it stands inside: here, if that is in what it works on, else in the first folder.
-    let mut read = named(&args.reads)?;
+    let (mut read_files, mut read): (Vec<PathBuf>, Vec<PathBuf>) =
+        named(&args.reads)?.into_iter().partition(|path| kind_of(path) == Some(FileKind::File));
     let stands = write.iter().chain(&read).any(|dir| here.starts_with(dir));
     let cwd = if stands { here } else { write.first().cloned().unwrap_or(here) };
     let (mut caches, mut empty) = (Vec::new(), Vec::new());
-    let (mut read_files, mut copied_files) = (Vec::new(), Vec::new());
+    let mut copied_files = Vec::new();
     let mounts = profile.iter().flat_map(|profile| profile.mounts.iter().map(move |mount| (profile, mount)));
     for (profile, mount) in mounts {
         let at = mount.at(home);
