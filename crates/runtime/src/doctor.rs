@@ -38,10 +38,8 @@ impl Keeper {
     /// # Errors
     /// Where our own directory cannot be used.
     pub fn doctor(&self) -> Result<Report, Error> {
-        let mut checks: Vec<Check> = probe(&[worker::PROBE], &self.config.limits, self.data.as_fd())
-            .into_iter()
-            .map(Check::from)
-            .collect();
+        let mut checks: Vec<Check> =
+            probe(&[worker::PROBE], &self.config.limits, self.data.as_fd()).into_iter().map(Check::from).collect();
         checks.push(self.passphrase_check());
         checks.push(self.memory_check());
         checks.push(self.log_check());

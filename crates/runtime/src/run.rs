@@ -216,7 +216,9 @@ impl Keeper {
         let missing: Vec<_> = thread.layers().iter().filter(|layer| !layer.is_enforced()).cloned().collect();
         for layer in missing {
             console.notice(&format!("not enforced here: {} ({}); see `raincoat doctor`", layer.name, layer.why));
-            judge.recorder.log_lazily(vec![Event::ProtectionMissing { layer: layer.name.into_owned(), why: layer.why }]);
+            judge
+                .recorder
+                .log_lazily(vec![Event::ProtectionMissing { layer: layer.name.into_owned(), why: layer.why }]);
         }
         Ok(thread)
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::watch::now;
 use super::wire::{Order, Report, Wire};
-use super::{ENCLOSE, How, Plan, sources};
+use super::{ENCLOSE, Plan};
 use crate::SandboxFault;
 
 /// Building takes milliseconds; on a machine that is busy, seconds.
@@ -122,8 +122,6 @@ pub struct Program {
     pidfd: OwnedFd,
     init: Option<OwnedFd>,
     init_pid: u32,
-    /// A folder that cannot have a draft.
-    refused: Option<SandboxFault>,
     /// Told that everything inside has ended.
     over: bool,
 }
@@ -151,11 +149,8 @@ impl Started {
     ///
     /// # Errors
     /// The process died.
-    pub fn enclose(mut self, plan: &Plan) -> Result<Program, SandboxFault> {
+    pub fn enclose(self, plan: &Plan) -> Result<Program, SandboxFault> {
         self.0.wire.send(plan, &[]).map_err(SandboxFault::at("say what to enclose"))?;
-        // Looked at here, while the other process builds; told when it has.
-        let mut drafts = plan.folders.iter().filter(|folder| matches!(folder.how, How::Draft { .. }));
-        self.0.refused = drafts.find_map(|folder| sources::nothing_within(&folder.at).err());
         Ok(self.0)
     }
 }
@@ -196,7 +191,7 @@ pub fn start(streams: Streams) -> Result<Started, SandboxFault> {
             return Err(SandboxFault::at("watch the process that encloses")(error));
         }
     };
-    Ok(Started(Program { wire: Wire::new(ours), child, pidfd, init: None, init_pid: 0, refused: None, over: false }))
+    Ok(Started(Program { wire: Wire::new(ours), child, pidfd, init: None, init_pid: 0, over: false }))
 }
 
 /// Starts a process and says what to enclose, at once.
@@ -221,9 +216,6 @@ impl Program {
     /// # Errors
     /// [`SandboxFault::Enclosure`]: what could not be built, and what to do. Nothing ran.
     pub fn ready(&mut self) -> Result<Ready, SandboxFault> {
-        if let Some(fault) = self.refused.take() {
-            return Err(fault);
-        }
         let until = now().saturating_add(BUILD);
         loop {
             let left = Timespec::try_from(until.saturating_sub(now())).ok();

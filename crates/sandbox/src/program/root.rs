@@ -22,9 +22,6 @@ pub(super) const LAYER: &str = "private-root";
 /// Bytes of the skeleton: folders, links, and empty files.
 const SKELETON: &str = "1m";
 
-/// Where the second file system stands while views of its folders are made. The program never sees it.
-const PRIVATE: &[u8] = b".private";
-
 /// What is left to hold on to, and to know.
 pub(super) struct Root {
     /// `/proc`, with every process in it, and nowhere to be found inside.
@@ -64,9 +61,20 @@ fn build_all(plan: &Plan) -> Result<Root, SandboxFault> {
     )?;
     let cover =
         mounts::outside(b"/usr").or_else(|_| mounts::outside(b"/etc")).or_fault(LAYER, "find `/usr`", NO_FIX)?;
-    mounts::put(root.as_fd(), cover.as_fd()).or_fault(LAYER, "mount it", NO_FIX)?;
-    let mut build = Build { plan, root: root.as_fd(), writable: Vec::new(), uppers: Vec::new(), lacking: Vec::new() };
-    let private = build.private()?;
+    // The one beneath the other, both over something of the old root: the second one goes with the old root, for the
+    // kernel waits a while for every mount that is taken away by itself.
+    let private = private(plan)?;
+    mounts::put(private.as_fd(), cover.as_fd()).or_fault(LAYER, "mount it", NO_FIX)?;
+    mounts::put(root.as_fd(), private.as_fd()).or_fault(LAYER, "mount it", NO_FIX)?;
+    let mut build = Build {
+        plan,
+        root: root.as_fd(),
+        private: private.as_fd(),
+        writable: Vec::new(),
+        uppers: Vec::new(),
+        lacking: Vec::new(),
+    };
+    build.empty()?;
     build.system(system)?;
     build.masks(ETC, b"")?;
     let proc = build.proc()?;
@@ -85,30 +93,31 @@ fn build_all(plan: &Plan) -> Result<Root, SandboxFault> {
     Ok(Root { proc, private, uppers, writable, lacking })
 }
 
+/// The second file system. A little larger than the limits, so that the limit is told of before it is full.
+fn private(plan: &Plan) -> Result<OwnedFd, SandboxFault> {
+    const ROOM: u64 = 16 << 20;
+    let size = plan.limits.disk.min(plan.limits.memory).saturating_add(ROOM).to_string();
+    mounts::new(c"tmpfs", &[("size", Some(&size)), ("mode", Some("0700"))], PLAIN).or_fault(
+        LAYER,
+        "make a file system in memory",
+        NO_FIX,
+    )
+}
+
 struct Build<'a> {
     plan: &'a Plan,
     root: BorrowedFd<'a>,
+    private: BorrowedFd<'a>,
     writable: Vec<Vec<u8>>,
     uppers: Vec<OwnedFd>,
     lacking: Vec<HeldLayer>,
 }
 
 impl Build<'_> {
-    /// The second file system. A little larger than the limits, so that the limit is told of before it is full.
-    fn private(&mut self) -> Result<OwnedFd, SandboxFault> {
-        const ROOM: u64 = 16 << 20;
-        let size = self.plan.limits.disk.min(self.plan.limits.memory).saturating_add(ROOM).to_string();
-        let private = mounts::new(c"tmpfs", &[("size", Some(&size)), ("mode", Some("0700"))], PLAIN).or_fault(
-            LAYER,
-            "make a file system in memory",
-            NO_FIX,
-        )?;
-        let at = mounts::folder(self.root, PRIVATE, 0o700).or_fault(LAYER, "make a folder", NO_FIX)?;
-        mounts::put(private.as_fd(), at.as_fd()).or_fault(LAYER, "mount a file system in memory", NO_FIX)?;
-        let empty = mounts::file(self.root, EMPTY_FILE, 0o000, b"").or_fault(LAYER, "make a file", NO_FIX)?;
-        drop(empty);
-        mounts::make(self.root, EMPTY_FOLDER, 0o555).or_fault(LAYER, "make a folder", NO_FIX)?;
-        Ok(private)
+    /// What stands in the place of what is not to be seen.
+    fn empty(&self) -> Result<(), SandboxFault> {
+        drop(mounts::file(self.root, EMPTY_FILE, 0o000, b"").or_fault(LAYER, "make a file", NO_FIX)?);
+        mounts::make(self.root, EMPTY_FOLDER, 0o555).or_fault(LAYER, "make a folder", NO_FIX)
     }
 
     fn system(&self, system: Vec<(String, Source)>) -> Result<(), SandboxFault> {
@@ -252,8 +261,7 @@ impl Build<'_> {
     /// A folder of the program's own, gone with it.
     fn plain(&mut self, at: &[u8], name: &[u8], mode: u32) -> Result<(), SandboxFault> {
         let what = || format!("make `{}`", raincoat_types::display_bytes(at));
-        let path = [PRIVATE, b"/", name].concat();
-        let view = mounts::folder(self.root, &path, mode)
+        let view = mounts::folder(self.private, name, mode)
             .and_then(|folder| mounts::view(folder.as_fd(), false))
             .or_fault(LAYER, what(), NO_FIX)?;
         self.put(view, at, 0o755)?;
@@ -350,11 +358,6 @@ impl Build<'_> {
     /// What was only for building goes, and the skeleton is not to be changed.
     fn tidy(&self) -> Result<(), SandboxFault> {
         let gone = || -> std::io::Result<()> {
-            let private = mounts::inside(self.root, PRIVATE)?;
-            let name = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&private));
-            unmount(name, UnmountFlags::DETACH)?;
-            drop(private);
-            unlinkat(self.root, PRIVATE, AtFlags::REMOVEDIR)?;
             for (name, flags) in [(EMPTY_FILE, AtFlags::empty()), (EMPTY_FOLDER, AtFlags::REMOVEDIR)] {
                 unlinkat(self.root, name, flags)?;
             }

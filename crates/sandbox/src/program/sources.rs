@@ -126,8 +126,13 @@ fn ourselves() -> std::io::Result<Parts> {
 /// Why there is no overlay, as far as can be told.
 pub(super) fn no_overlay(at: &[u8], work: BorrowedFd<'_>, error: std::io::Error) -> SandboxFault {
     let shown = raincoat_types::display_bytes(at);
-    if let Err(fault) = nothing_within(at) {
-        return fault;
+    // Looked at first: the kernel leaves its mark before it comes to this.
+    if let Some(first) = mounted_within(at) {
+        return fault::fault(
+            "draft",
+            format!("another file system is mounted in `{shown}`, at `{first}`; a draft cannot cover both"),
+            "grant folders that nothing is mounted in",
+        );
     }
     // The kernel's own mark of an overlay that did not wait for the disk; it lets no second one have the same draft.
     if openat(work, c"work/incompat/volatile", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).is_ok() {
@@ -144,18 +149,10 @@ pub(super) fn no_overlay(at: &[u8], work: BorrowedFd<'_>, error: std::io::Error)
     )
 }
 
-/// Nothing may be mounted within a folder that gets a draft. To an ordinary user the kernel refuses an overlay over it;
-/// root would get one that shows what lies beneath the mount, and whatever was written there would land under it.
-pub(super) fn nothing_within(at: &[u8]) -> Result<(), SandboxFault> {
+/// The first thing that is mounted beneath a folder. In a user namespace what was mounted before is locked to its place,
+/// and the kernel lets nobody see what lies under it: no overlay, for root neither.
+fn mounted_within(at: &[u8]) -> Option<String> {
     use std::os::unix::ffi::OsStrExt;
-    let beneath = raincoat_os::mounts_beneath(std::path::Path::new(std::ffi::OsStr::from_bytes(at)));
-    // Where the table cannot be read, the kernel's own refusal is what is left.
-    let Some(first) = beneath.ok().and_then(|beneath| beneath.into_iter().next()) else { return Ok(()) };
-    let (shown, first) =
-        (raincoat_types::display_bytes(at), raincoat_types::display_bytes(first.as_os_str().as_bytes()));
-    Err(fault::fault(
-        "draft",
-        format!("another file system is mounted in `{shown}`, at `{first}`; a draft cannot cover both"),
-        "grant folders that nothing is mounted in",
-    ))
+    let beneath = raincoat_os::mounts_beneath(std::path::Path::new(std::ffi::OsStr::from_bytes(at))).ok()?;
+    beneath.first().map(|path| raincoat_types::display_bytes(path.as_os_str().as_bytes()))
 }
