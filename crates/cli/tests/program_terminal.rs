@@ -24,7 +24,7 @@ fn played(scene: &Scene, arguments: &[&str], steps: &Value) -> String {
     shown
 }
 
-fn exec<'a>(script: &'a str) -> Vec<&'a str> {
+fn exec(script: &str) -> Vec<&str> {
     vec!["exec", "--commit", "never", "--", "sh", "-c", script]
 }
 
