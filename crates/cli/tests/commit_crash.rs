@@ -85,7 +85,7 @@ fn killed_at_every_call_of_a_commit(program: Program) {
     let kills = lanes(move |lane| {
         let mut commits = Commits::new(program);
         let (mut kills, mut trees) = (0, [0, 0]);
-        for (round, n) in calls(lane, 2).enumerate() {
+        for (round, n) in calls(lane, 4).enumerate() {
             let draft = commits.ready();
             let at = format!("{program:?} commit killed at call {n}");
             let came = under(commits.drafted.command(&["commit", &draft]), "kill", n);
@@ -105,11 +105,11 @@ fn killed_at_every_call_of_a_commit(program: Program) {
         }
         commits.drafted.home.log_is_sound();
         println!("lane {lane}: {kills} kills; afterwards {} before, {} after", trees[0], trees[1]);
-        assert!(trees[0] > 5 && trees[1] > 5, "{trees:?}");
+        assert!(trees[0] > 1 && trees[1] > 1, "{trees:?}");
         kills
     });
     println!("{program:?}: a commit was killed at {kills} of its calls");
-    assert!(kills > 50, "{kills}");
+    assert!(kills > 20, "{kills}");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn killed_at_every_call_a_recovery_is_made_good_by_the_next() {
         let mut kills = 0;
         // Before the commit point, amid the swaps, and after them.
         for commit_at in [all / 3, all / 2, all * 3 / 4] {
-            for n in calls(0, 4) {
+            for n in calls(0, 8) {
                 let draft = commits.ready();
                 let at = format!("{program:?} commit killed at call {commit_at}, its recovery at call {n}");
                 let came = under(commits.drafted.command(&["commit", &draft]), "kill", commit_at);
@@ -161,7 +161,7 @@ fn killed_at_every_call_a_recovery_is_made_good_by_the_next() {
         kills
     });
     println!("{kills} recoveries were killed");
-    assert!(kills > 20, "{kills}");
+    assert!(kills > 10, "{kills}");
 }
 
 fn errors_at_every_call_of_a_commit(fault: &'static str) {
@@ -171,7 +171,7 @@ fn errors_at_every_call_of_a_commit(fault: &'static str) {
         let all = commits.calls_of_a_commit();
         let mut faults = 0;
         // Each lane has a program of its own, so it takes the calls of both.
-        for n in calls(0, 3).flat_map(|n| [n, n + 1]).take_while(|n| *n <= all + LANES) {
+        for n in calls(0, 8).flat_map(|n| [n, n + 1]).take_while(|n| *n <= all + LANES) {
             let draft = commits.ready();
             let at = format!("{program:?} commit with {fault} at call {n}");
             let Came::Ended(said) = under(commits.drafted.command(&["commit", &draft]), fault, n) else {
@@ -188,7 +188,7 @@ fn errors_at_every_call_of_a_commit(fault: &'static str) {
         faults
     });
     println!("{fault} at {faults} calls of a commit");
-    assert!(faults > 50, "{faults}");
+    assert!(faults > 20, "{faults}");
 }
 
 #[test]
