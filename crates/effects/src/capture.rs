@@ -12,6 +12,8 @@ use crate::recorder::Recorder;
 
 /// Content is kept in chunks of this many bytes, each at a multiple of it, less where a hole cuts it short.
 pub(crate) const CHUNK: u64 = 1 << 20;
+/// Files of up to so many bytes are read in one call for their digest.
+const AT_ONCE: u64 = 64 << 10;
 
 /// A file as it was at one moment.
 pub(crate) struct Captured {
@@ -55,14 +57,26 @@ pub(crate) fn capture(recorder: &Recorder, found: &Found, keep: Keep) -> Result<
 
 /// The digest of an open file's content, holes read as zeroes.
 pub(crate) fn digest_of(fd: BorrowedFd<'_>) -> io::Result<Digest> {
-    let size = state::stat_fd(fd)?.size;
-    let mut reader = Pieces::new(fd, size);
+    digest_of_size(fd, state::stat_fd(fd)?.size)
+}
+
+/// The same of a file whose size is known. One that changes meanwhile shows in its times.
+pub(crate) fn digest_of_size(fd: BorrowedFd<'_>, size: u64) -> io::Result<Digest> {
     let mut hasher = blake3::Hasher::new();
     let mut at = 0;
-    while let Some((offset, bytes)) = reader.next()? {
-        hash_zeroes(&mut hasher, offset - at);
-        hasher.update(bytes);
-        at = offset + bytes.len() as u64;
+    if size <= AT_ONCE {
+        // To ask for the holes of so little costs more than to read them.
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+        let got = state::read_at(fd, &mut bytes, 0)?;
+        hasher.update(bytes.get(..got).unwrap_or_default());
+        at = got as u64;
+    } else {
+        let mut reader = Pieces::new(fd, size);
+        while let Some((offset, bytes)) = reader.next()? {
+            hash_zeroes(&mut hasher, offset - at);
+            hasher.update(bytes);
+            at = offset + bytes.len() as u64;
+        }
     }
     hash_zeroes(&mut hasher, size.saturating_sub(at));
     Ok(Digest(*hasher.finalize().as_bytes()))

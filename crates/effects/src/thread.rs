@@ -7,7 +7,7 @@ use std::thread;
 use raincoat_sandbox::Layer;
 use raincoat_sandbox::thread::{ThreadRules, confine};
 
-use crate::commit::Begin;
+use crate::commit::{Begin, Reader};
 use crate::{Effects, Start};
 
 type Job = Box<dyn FnOnce(&mut Effects) + Send>;
@@ -40,6 +40,8 @@ impl EffectsThread {
         let writable = writable.to_vec();
         let (jobs, inbox) = channel::<Job>();
         let (told, hear) = channel();
+        // The confined thread could start none.
+        let reader = begin.as_ref().and_then(|_| Reader::start());
         let work = move || {
             let confined = {
                 let mut rules = ThreadRules::default();
@@ -66,6 +68,9 @@ impl EffectsThread {
             let mut effects = Effects::new(start);
             if let Some(begin) = begin {
                 effects.begin_commit(begin);
+            }
+            if let Some(reader) = reader {
+                effects.read_beside(reader);
             }
             let _ = told.send(Ok(layers));
             for job in inbox {

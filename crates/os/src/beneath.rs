@@ -384,6 +384,21 @@ pub fn open_file_for_reading(parent: BorrowedFd<'_>, name: &[u8], expect: &Stat)
     }
 }
 
+/// Opens, in one call, what was just seen to be a regular file, to read it, in a folder that is ours alone and where
+/// nothing runs any more: the draft of a program that has ended. What was opened shows only in a look at the descriptor,
+/// which has to follow before what is read counts. Whatever has come there meanwhile, nothing blocks and nothing is
+/// followed. In a folder where somebody may be at work use [`open_file_for_reading`].
+///
+/// # Errors
+/// The system's error.
+pub fn open_left_file(parent: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+    let base = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match fs::openat2(parent, name, base | OFlags::NOATIME, Mode::empty(), STRICT) {
+        Err(Errno::PERM) => Ok(fs::openat2(parent, name, base, Mode::empty(), STRICT)?),
+        other => Ok(other?),
+    }
+}
+
 /// An `O_PATH` descriptor of the regular file under a name, if it is that very inode.
 pub(crate) fn hold_file(
     parent: BorrowedFd<'_>,

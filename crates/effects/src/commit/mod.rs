@@ -20,6 +20,7 @@ mod dirs;
 mod look;
 mod point;
 mod prepare;
+mod reader;
 mod recover;
 mod stage;
 mod unhide;
@@ -36,6 +37,7 @@ use crate::{Effects, Resolved};
 
 pub(crate) use look::Looked;
 pub use point::{Lying, Point};
+pub(crate) use reader::Reader;
 
 use prepare::Prepared;
 
@@ -111,6 +113,13 @@ impl Effects {
         let dirs: Vec<OwnedFd> = dirs.into_iter().map(|(_, fd)| fd).collect();
         let early = (!dirs.is_empty()).then(|| self.engine.recorder.sync_beside(dirs));
         self.commit = Some(Commit { begin, prepared: Prepared::default(), early });
+    }
+
+    /// Has what comes from the draft read on another thread.
+    pub(crate) fn read_beside(&mut self, reader: Reader) {
+        if let Some(commit) = &mut self.commit {
+            commit.prepared.reader = Some(reader);
+        }
     }
 
     /// Finds what an adoption is about, on both sides.

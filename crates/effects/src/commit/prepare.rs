@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use raincoat_os::{Stat, beneath, mutate, state};
 use raincoat_types::{
-    Change, Content, Failure, FailureKind, FileContent, FileKind, Identity, Image, Meta, RelPath, Spot, Take,
+    Change, Content, Digest, Failure, FailureKind, FileContent, FileKind, Identity, Image, Meta, RelPath, Spot, Take,
     Timestamp, Xattr,
 };
 
@@ -16,8 +16,8 @@ use super::Begin;
 use super::dirs::{Doors, Side};
 use super::look::{Looked, New};
 use super::point::{Deed, Lies};
+use super::reader::{self, Job, Reader, Reading, xattrs_of_open};
 use super::stage::{Hold, Original, Pipeline, Which, copy, held_name, hold_name, is_layering};
-use crate::capture::digest_of;
 use crate::engine::Engine;
 use crate::failure::at_path;
 use crate::resolve::Resolver;
@@ -68,6 +68,9 @@ pub(crate) struct Prepared {
     planned: HashMap<(usize, RelPath), Planned>,
     pub(super) ops: Vec<Op>,
     pipeline: Pipeline,
+    /// Who reads the draft's files, beside.
+    pub(super) reader: Option<Reader>,
+    reading: Reading,
     /// Operations that bring names of one file of the draft.
     linked: HashMap<Identity, Vec<usize>>,
     pub(super) holds: HashMap<usize, Hold>,
@@ -196,6 +199,33 @@ impl Prepared {
         Ok(())
     }
 
+    /// Waits until the draft's files have been read, and takes over what was found.
+    fn take_readings(&mut self) {
+        let Some(reader) = self.reader.take() else { return };
+        for (op, found) in self.reading.finish(&reader) {
+            let Some(op) = self.ops.get_mut(op) else { continue };
+            let Some(at) = op.sides().map(|sides| sides.at.clone()) else { continue };
+            let failure = match found {
+                Ok(Some((digest, xattrs))) => {
+                    let (strip, own) = xattrs.into_iter().partition(|xattr| is_layering(&xattr.name));
+                    op.strip = strip;
+                    if let Some(Image { meta, content: Content::File(content) }) =
+                        image_of(&mut op.change, Which::After)
+                    {
+                        content.digest = digest;
+                        if !op.set {
+                            meta.xattrs = own;
+                        }
+                    }
+                    continue;
+                }
+                Ok(None) => reviewed(&at.path),
+                Err(error) => at_path(error, &at.path),
+            };
+            self.fail(at, failure);
+        }
+    }
+
     fn push(&mut self, n: usize, change: Change, deed: Deed) -> &mut Op {
         self.ops.push(Op { n, change, deed, set: false, strip: Vec::new(), racy: false });
         let last = self.ops.len() - 1;
@@ -246,7 +276,7 @@ struct Taking<'a> {
     prepared: &'a mut Prepared,
     n: usize,
     spot: Spot,
-    old: Option<raincoat_types::Digest>,
+    old: Option<Digest>,
 }
 
 impl Taking<'_> {
@@ -430,10 +460,9 @@ impl Taking<'_> {
             _ => match new.digest {
                 Some(digest) => (file_of(digest), self.meta_of(new)?),
                 None => {
-                    let fd = beneath::open_file_for_reading(folder.as_fd(), &name, &new.stat).map_err(fail)?;
-                    let digest = digest_of(fd.as_fd()).map_err(fail)?;
-                    self.unchanged(new, fd.as_fd(), digest)?;
-                    (file_of(digest), split_layering(&new.stat, xattrs_of_open(fd.as_fd()).map_err(fail)?))
+                    let fd = beneath::open_left_file(folder.as_fd(), &name).map_err(fail)?;
+                    let (digest, xattrs) = self.look_into(fd, new)?;
+                    (file_of(digest), split_layering(&new.stat, xattrs))
                 }
             },
         };
@@ -442,12 +471,26 @@ impl Taking<'_> {
         Ok(Coming { after: Image { meta, content }, lies: new.lies, set, strip })
     }
 
-    fn unchanged(&self, new: &New, fd: BorrowedFd<'_>, digest: raincoat_types::Digest) -> Result<(), Failure> {
+    fn unchanged(&self, new: &New, fd: BorrowedFd<'_>, digest: Digest) -> Result<(), Failure> {
         let later = state::stat_fd(fd).map_err(|e| at_path(e, &self.spot.path))?;
         if !new.stat.untouched(&later) || new.expected.is_some_and(|expected| expected != digest) {
             return Err(reviewed(&self.spot.path));
         }
         Ok(())
+    }
+
+    /// Digest and extended attributes of a file of the draft. Where there is a reader, they follow (see
+    /// [`Prepared::take_readings`]).
+    fn look_into(&mut self, fd: OwnedFd, new: &New) -> Result<(Digest, Vec<Xattr>), Failure> {
+        let Prepared { reader, reading, ops, .. } = &mut *self.prepared;
+        if let Some(reader) = reader {
+            let job = Job { op: ops.len(), fd, stat: new.stat.clone(), expected: new.expected };
+            reading.give(reader, job);
+            return Ok((Digest::default(), Vec::new()));
+        }
+        let found = reader::look_into(fd.as_fd(), &new.stat, new.expected);
+        let path = &self.spot.path;
+        found.map_err(|e| at_path(e, path))?.ok_or_else(|| reviewed(path))
     }
 
     /// The folder on the draft's side, and the name there.
@@ -524,12 +567,7 @@ struct Coming {
     strip: Vec<Xattr>,
 }
 
-/// Most files have none, which one call tells.
-fn xattrs_of_open(fd: BorrowedFd<'_>) -> std::io::Result<Vec<Xattr>> {
-    if state::has_no_xattrs(fd)? { Ok(Vec::new()) } else { state::xattrs_of(fd) }
-}
-
-fn file_of(digest: raincoat_types::Digest) -> Content {
+fn file_of(digest: Digest) -> Content {
     Content::File(FileContent { digest, chunks: Vec::new(), stored: false })
 }
 
@@ -554,6 +592,10 @@ fn image_of(change: &mut Change, which: Which) -> Option<&mut Image> {
 
 /// Everything has been taken in: waits for the store, and puts the operations in their final order.
 pub(super) fn complete(engine: &Engine, begin: &Begin, prepared: &mut Prepared) -> Result<(), Failure> {
+    prepared.take_readings();
+    if !prepared.conflicts.is_empty() || prepared.failure.is_some() {
+        return prepared.failure.take().map_or(Ok(()), Err);
+    }
     for (slot, chunk) in prepared.pipeline.finish(&engine.recorder)? {
         if let Some(op) = prepared.ops.get_mut(slot.op)
             && let Some(Image { content: Content::File(content), .. }) = image_of(&mut op.change, slot.which)
