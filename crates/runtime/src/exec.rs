@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use raincoat_audit::{About, Event as Logged, Judgement};
-use raincoat_draft::{Asked, Draft, NewDraft, Prepared, Record, State, prepare};
+use raincoat_draft::{Asked, Draft, Drafts, NewDraft, Prepared, Record, State, prepare};
 use raincoat_effects::Recorder;
 use raincoat_gate::Protection;
 use raincoat_net::proxy::{Proxy, ProxyEvent, ProxyRules, serve};
@@ -177,6 +177,8 @@ impl Keeper {
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
         let _live = Live::begin(&self.state, run)?;
         let drafts = self.open_drafts()?;
+        // Declared before what holds the draft, so that it acts when that has let go.
+        let mut unbegun = Unbegun { drafts: &drafts, run: Some(run) };
         let prepared = self.prepare(ask, run, &opened)?;
         self.tell_reach(ask, &prepared, console);
         let plan = self.plan(ask, &opened, &prepared)?;
@@ -188,6 +190,7 @@ impl Keeper {
         self.begin(&recorder, &begun, &opened)?;
         let about = NewDraft { command: ask.command.clone(), profile: ask.profile.clone(), began: self.clock.now() };
         let draft = drafts.seal(prepared, about).map_err(drafts_error)?;
+        unbegun.run = None;
         let watched = match program.ready() {
             Ok(ready) => self.watch(ask, program, ready, rules, &recorder, stop, passage, console),
             Err(fault) => Err(enclosing(fault)),
@@ -204,7 +207,7 @@ impl Keeper {
         };
         let follows = match ask.commits {
             Commits::Never => false,
-            Commits::OnSuccess => watched.code == 0,
+            Commits::OnSuccess => watched.went_well(),
             Commits::Always => true,
         };
         let (report, draft) = self.look_at(draft, run, watched, follows)?;
@@ -454,6 +457,21 @@ impl Keeper {
     }
 }
 
+/// A draft whose run may not come to begin: dropped before, it is taken away.
+struct Unbegun<'a> {
+    drafts: &'a Drafts,
+    run: Option<RunId>,
+}
+
+impl Drop for Unbegun<'_> {
+    fn drop(&mut self) {
+        if let Some(run) = self.run {
+            // What stays is listed, and can be thrown away by name.
+            let _ = self.drafts.wipe(run);
+        }
+    }
+}
+
 struct Begun {
     run: RunId,
     actor: Actor,
@@ -517,6 +535,13 @@ struct Watched {
     code: i32,
     ended_by: Option<String>,
     refused: Vec<Refused>,
+}
+
+impl Watched {
+    /// It ended well, and by itself.
+    fn went_well(&self) -> bool {
+        self.code == 0 && self.ended_by.is_none()
+    }
 }
 
 /// What is told of refusals: each kind once, with how often; no more kinds than the limit.

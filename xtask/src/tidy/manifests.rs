@@ -8,7 +8,7 @@ use super::house::House;
 use crate::Result;
 
 /// The rooms where `unsafe` may be. They repeat the workspace's lints, for cargo cannot take all but one.
-const UNSAFE_ROOMS: [&str; 2] = ["os", "sandbox"];
+const UNSAFE_ROOMS: [&str; 3] = ["os", "sandbox", "testkit"];
 
 /// A sentence for each member that is not under the workspace's lints, and for each denied lint that a room with
 /// `unsafe` has dropped.

@@ -173,7 +173,8 @@ fn conclude(app: &mut App, keeper: &Keeper, when: When, report: &ExecReport) -> 
     beside.say(&summary(report));
     let commit = match when {
         When::Always => true,
-        When::Success => report.code == 0,
+        // One that came to a limit at its very end may have ended with 0 all the same.
+        When::Success => report.code == 0 && report.ended_by.is_none(),
         When::Never => false,
         When::Ask => return ask_at_end(app, keeper, report, own),
     };
