@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use raincoat_audit::{About, Event};
+use raincoat_effects::Effects;
 use raincoat_effects::commit::{Applied, Begin, Source};
 use raincoat_effects::thread::EffectsThread;
-use raincoat_effects::{Effects, Start};
 use raincoat_os::{Root, new_ulid};
 use raincoat_types::{
     Actor, Expected, Failure, FailureKind, FileChange, Meta, Place, RawPath, RelPath, RunEnd, RunHeader, RunId,
@@ -217,16 +217,8 @@ impl Keeper {
         stop: Arc<AtomicBool>,
         begin: Begin,
     ) -> Result<EffectsThread, Error> {
-        let start = Start {
-            run,
-            folders: folders.folders,
-            names: Box::new(folders.names),
-            limits: self.config.limits.clone(),
-            recorder: judge.recorder.clone(),
-            clock: self.clock.clone(),
-            stop,
-        };
-        EffectsThread::for_commit(start, &folders.writable, begin).map_err(|words| {
+        let (start, writable) = folders.into_start(self, run, judge.recorder.clone(), stop);
+        EffectsThread::for_commit(start, &writable, begin).map_err(|words| {
             Error::new(Class::Environment, format!("the commit's thread could not be confined: {words}"))
                 .hint("`raincoat doctor` tells more")
         })

@@ -3,12 +3,13 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use raincoat_effects::Folder;
+use raincoat_effects::{Folder, Recorder, Start};
 use raincoat_gate::{Confirm, Policy};
 use raincoat_os::{Root, new_ulid};
 use raincoat_policy::{Compiled, GrantRecord, compile};
-use raincoat_types::{Actor, GrantId, RelPath, Root as RunRoot, display_bytes};
+use raincoat_types::{Actor, GrantId, RelPath, Root as RunRoot, RunId, display_bytes};
 
 use crate::judge::{RunNames, Scoped};
 use crate::{Class, Error, Keeper};
@@ -29,6 +30,28 @@ pub(crate) struct RunFolders {
     pub(crate) compiled: Arc<Compiled>,
     /// The grants behind the folders, each of which must stay; none for an undo, which is the person's own.
     pub(crate) behind: Vec<GrantId>,
+}
+
+impl RunFolders {
+    /// What a run's thread begins with, and which of its folders it may change.
+    pub(crate) fn into_start(
+        self,
+        keeper: &Keeper,
+        run: RunId,
+        recorder: Recorder,
+        stop: Arc<AtomicBool>,
+    ) -> (Start, Vec<bool>) {
+        let start = Start {
+            run,
+            folders: self.folders,
+            names: Box::new(self.names),
+            limits: keeper.config.limits.clone(),
+            recorder,
+            clock: keeper.clock.clone(),
+            stop,
+        };
+        (start, self.writable)
+    }
 }
 
 impl Keeper {

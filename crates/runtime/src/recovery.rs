@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use raincoat_audit::Event;
-use raincoat_effects::Start;
 use raincoat_effects::commit::{Begin, CarriedThrough, Lying, Point, Source};
 use raincoat_effects::thread::EffectsThread;
 use raincoat_journal::{Interrupted, NoteKind, Order};
@@ -160,17 +159,9 @@ impl Keeper {
         let sources =
             point.as_ref().map_or_else(Vec::new, |point| point.sources().iter().map(|at| found(at.as_ref())).collect());
         let stays = point.as_ref().is_some_and(Point::stays);
-        let start = Start {
-            run,
-            folders: folders.folders,
-            names: Box::new(folders.names),
-            limits: self.config.limits.clone(),
-            recorder: session.recorder.clone(),
-            clock: self.clock.clone(),
-            stop: Arc::new(AtomicBool::new(false)),
-        };
-        let thread =
-            EffectsThread::for_commit(start, &folders.writable, Begin { sources, stays }).map_err(Error::store)?;
+        let (start, writable) =
+            folders.into_start(self, run, session.recorder.clone(), Arc::new(AtomicBool::new(false)));
+        let thread = EffectsThread::for_commit(start, &writable, Begin { sources, stays }).map_err(Error::store)?;
         let through = thread
             .call(move |effects| effects.recover_commit(point.as_ref(), &records))
             .map_err(Error::store)?
@@ -186,16 +177,9 @@ impl Keeper {
     ) -> Result<Vec<(raincoat_types::OpId, OpResult)>, Error> {
         let run = interrupted.header.run;
         let folders = self.recorded_folders(&interrupted.header.roots)?;
-        let start = Start {
-            run,
-            folders: folders.folders,
-            names: Box::new(folders.names),
-            limits: self.config.limits.clone(),
-            recorder: session.recorder.clone(),
-            clock: self.clock.clone(),
-            stop: Arc::new(AtomicBool::new(false)),
-        };
-        let thread = EffectsThread::start(start, &folders.writable).map_err(Error::store)?;
+        let (start, writable) =
+            folders.into_start(self, run, session.recorder.clone(), Arc::new(AtomicBool::new(false)));
+        let thread = EffectsThread::start(start, &writable).map_err(Error::store)?;
         let pending = interrupted.pending.clone();
         // All together: what settling one does to a folder's times is what undo of another must expect.
         let results = thread.call(move |effects| effects.recover_all(&pending)).map_err(Error::store)?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use raincoat_audit::{About, Event, Judgement};
+use raincoat_effects::Door;
 use raincoat_effects::thread::EffectsThread;
-use raincoat_effects::{Door, Start};
 use raincoat_gate::Confirm;
 use raincoat_journal::NoteKind;
 use raincoat_os::new_ulid;
@@ -200,16 +200,8 @@ impl Keeper {
         stop: Arc<AtomicBool>,
         console: &mut dyn Console,
     ) -> Result<EffectsThread, Error> {
-        let start = Start {
-            run,
-            folders: folders.folders,
-            names: Box::new(folders.names),
-            limits: self.config.limits.clone(),
-            recorder: judge.recorder.clone(),
-            clock: self.clock.clone(),
-            stop,
-        };
-        let thread = EffectsThread::start(start, &folders.writable).map_err(|words| {
+        let (start, writable) = folders.into_start(self, run, judge.recorder.clone(), stop);
+        let thread = EffectsThread::start(start, &writable).map_err(|words| {
             Error::new(Class::Environment, format!("the run's thread could not be confined: {words}"))
                 .hint("`raincoat doctor` tells more")
         })?;
