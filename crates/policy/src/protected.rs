@@ -5,6 +5,7 @@
 //! compared folded (see [`fold`]): stricter than the file system needs, so that no spelling slips through on one that
 //! folds case or ignores characters.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -195,12 +196,12 @@ const RULES: &[Rule] = &[
 /// `.config/autostart`).
 pub fn protected(root: &[u8], path: &RelPath, tree: bool) -> Option<(Protection, &'static Rule)> {
     let own = root.split(|b| *b == b'/').filter(|n| !n.is_empty());
-    let names: Vec<String> = own.chain(path.names()).map(fold).collect();
+    let names: Vec<Cow<'_, str>> = own.chain(path.names()).map(folded).collect();
     let mut found: Option<&'static Rule> = None;
     for start in 0..names.len() {
         let rest = names.get(start..).unwrap_or_default();
         let Some(first) = rest.first() else { break };
-        let exact = INDEX.exact.get(first.as_str()).into_iter().flatten().copied();
+        let exact = INDEX.exact.get(first.as_ref()).into_iter().flatten().copied();
         // A short name may be that of any.
         let any = if first.contains('~') { RULES } else { &[] };
         for rule in exact.chain(INDEX.loose.iter().copied()).chain(any) {
@@ -237,7 +238,7 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
 });
 
 /// Whether names begin with a pattern; with `tree`, whether they are the beginning of one.
-fn matches(pattern: &str, names: &[String], tree: bool) -> bool {
+fn matches(pattern: &str, names: &[Cow<'_, str>], tree: bool) -> bool {
     let mut wanted = pattern.split('/');
     let mut names = names.iter();
     loop {
@@ -275,6 +276,15 @@ fn is_short_of(want: &str, name: &str) -> bool {
         && number.bytes().all(|b| b.is_ascii_digit())
         && stem == short(base, 6)
         && extension == short(full, 3)
+}
+
+/// [`fold`], without a copy of a name that is folded already: most are, and every change asks about all of its path.
+fn folded(name: &[u8]) -> Cow<'_, str> {
+    if name.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_')) {
+        String::from_utf8_lossy(name)
+    } else {
+        Cow::Owned(fold(name))
+    }
 }
 
 /// A name as the most forgiving file system would see it: lower case (full Unicode mapping), without the characters
@@ -365,6 +375,15 @@ mod tests {
         }
         for path in ["bashrc", "git/config", "env", "notes.txt", "my.github/x", "sshd", ".config/foo", "environment"] {
             assert_eq!(verdict("/home/u", path, false), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_as_it_is_is_one_that_folding_leaves() {
+        for byte in 0..=u8::MAX {
+            for name in [vec![byte], vec![b'a', byte], vec![byte, b'0']] {
+                assert_eq!(folded(&name), fold(&name), "{name:?}");
+            }
         }
     }
 
