@@ -14,7 +14,7 @@ use raincoat_types::{
 };
 
 use super::act::Stop;
-use super::dirs::{Doors, Side};
+use super::dirs::{Doors, Paths, Side};
 use super::point::{Deed, Lies, Lying, Point, Touched};
 use super::prepare::{Op, Prepared, complete};
 use super::stage::{held_name, hold_name};
@@ -32,9 +32,9 @@ pub(super) struct Carrying<'a> {
     pub(super) begin: &'a Begin,
     pub(super) ops: Vec<Op>,
     dirs: Vec<Touched>,
-    by_dir: HashMap<(usize, RelPath), usize>,
+    by_dir: Paths<usize>,
     /// Folders that this commit makes.
-    made: HashMap<(usize, RelPath), Identity>,
+    made: Paths<Identity>,
     pub(super) holds: HashMap<usize, Arc<OwnedFd>>,
     /// Folders of the run that have the holding directory within.
     within: HashSet<usize>,
@@ -77,21 +77,21 @@ impl<'a> Carrying<'a> {
         let Prepared { mut doors, dirs, ops, holds, .. } = prepared;
         let mut touched = Vec::new();
         let mut draft_times = Vec::new();
-        for ((n, path), dir) in dirs {
+        for (n, path, dir) in dirs.iter() {
             if !dir.touched {
                 continue;
             }
             // In the draft it has the times that the program left it with.
             let source = begin.sources.get(n).and_then(Option::as_ref);
             let after = source
-                .and_then(|source| doors.open(&source.upper, Side::Upper, n, &path, None).ok())
+                .and_then(|source| doors.open(&source.upper, Side::Upper, n, path, None).ok())
                 .and_then(|fd| state::stat_fd(fd.as_fd()).ok())
                 .map(|stat| (stat.mtime, stat.atime));
             if let Some((mtime, atime)) = after {
                 draft_times.push((n, path.clone(), mtime, atime));
             }
             let folder = u32::try_from(n).unwrap_or(u32::MAX);
-            touched.push(Touched { folder, path, identity: dir.identity, before: dir.times, after });
+            touched.push(Touched { folder, path: path.clone(), identity: dir.identity, before: dir.times, after });
         }
         let within = holds.iter().filter(|(_, hold)| hold.within).map(|(n, _)| *n).collect();
         let holds = holds.into_iter().map(|(n, hold)| (n, Arc::new(hold.fd))).collect();
@@ -108,13 +108,16 @@ impl<'a> Carrying<'a> {
             Some((dir.folder as usize, dir.path.clone(), mtime, atime))
         });
         let draft_times = draft_times.collect();
-        let by_dir = dirs.iter().enumerate().map(|(i, dir)| ((dir.folder as usize, dir.path.clone()), i)).collect();
-        let mut made = HashMap::new();
+        let mut by_dir = Paths::default();
+        for (i, dir) in dirs.iter().enumerate() {
+            by_dir.insert(dir.folder as usize, dir.path.clone(), i);
+        }
+        let mut made = Paths::default();
         for op in &ops {
             if let Change::Create { at, after } = &op.change
                 && after.content == Content::Dir
             {
-                made.insert((op.n, at.path.clone()), after.meta.identity);
+                made.insert(op.n, at.path.clone(), after.meta.identity);
             }
         }
         let mut carrying = Carrying {
@@ -163,13 +166,12 @@ impl<'a> Carrying<'a> {
 
     /// Which directory a folder was when it was looked at, or was made.
     pub(super) fn identity_of(&self, n: usize, path: &RelPath) -> Option<Identity> {
-        let key = (n, path.clone());
-        self.made.get(&key).copied().or_else(|| Some(self.dirs.get(*self.by_dir.get(&key)?)?.identity))
+        self.made.get(n, path).copied().or_else(|| Some(self.dirs.get(*self.by_dir.get(n, path)?)?.identity))
     }
 
     /// A folder that came back out of the store is another directory.
     pub(super) fn now_is(&mut self, n: usize, path: &RelPath, identity: Identity) {
-        if let Some(dir) = self.by_dir.get(&(n, path.clone())).and_then(|i| self.dirs.get_mut(*i)) {
+        if let Some(dir) = self.by_dir.get(n, path).and_then(|i| self.dirs.get_mut(*i)) {
             dir.identity = identity;
         }
     }
@@ -295,8 +297,14 @@ impl<'a> Carrying<'a> {
         self.tidy(true)?;
         let lasts = self.lasts();
         self.give_lasts(&lasts)?;
-        self.sync_folders()?;
-        Ok(self.results(&lasts))
+        let synced = self.sync_folders_beside()?;
+        // None of them is kept before all is durable.
+        let results = self.results(&lasts);
+        synced
+            .recv()
+            .unwrap_or_else(|_| Err(std::io::Error::other("the log's thread is gone")))
+            .map_err(not_durable)?;
+        Ok(results)
     }
 
     /// Takes all of it back, from the last to the first.
@@ -459,8 +467,14 @@ impl<'a> Carrying<'a> {
 
     fn sync_folders(&self) -> Result<(), Stop> {
         let folders = self.engine.resolver.folders.iter().map(|folder| folder.root.as_fd());
-        // The kernel may have thrown pages away: what is on the disk is not known, and the next start looks.
-        sync_all(folders).map_err(|e| Stop::Failed(broken(&format!("the folder could not be made durable ({e})"))))
+        sync_all(folders).map_err(not_durable)
+    }
+
+    /// The same, beside what else is to be done.
+    fn sync_folders_beside(&self) -> Result<Early, Stop> {
+        let folders = self.engine.resolver.folders.iter().map(|folder| folder.root.as_fd());
+        let dirs = one_of_each(folders).and_then(|dirs| dirs.into_iter().map(|dir| dir.try_clone_to_owned()).collect());
+        Ok(self.recorder().sync_beside(dirs.map_err(not_durable)?))
     }
 
     /// Times of the folder whose entries an operation alters, before it; of the folder itself where its own are set.
@@ -471,7 +485,7 @@ impl<'a> Carrying<'a> {
         }
         let Some(at) = op.sides().map(|sides| sides.at) else { return Vec::new() };
         let Some((path, _)) = at.path.split_last() else { return Vec::new() };
-        let dir = self.by_dir.get(&(op.n, path.clone())).and_then(|i| self.dirs.get(*i));
+        let dir = self.by_dir.get(op.n, &path).and_then(|i| self.dirs.get(*i));
         dir.map(|dir| DirTimes { at: Spot { grant: at.grant, path }, mtime: dir.before.0, atime: dir.before.1 })
             .into_iter()
             .collect()
@@ -536,15 +550,24 @@ fn lying(source: &super::Source) -> Lying {
     }
 }
 
+/// The kernel may have thrown pages away: what is on the disk is not known, and the next start looks.
+fn not_durable(error: std::io::Error) -> Stop {
+    Stop::Failed(broken(&format!("the folder could not be made durable ({error})")))
+}
+
 /// One call for each file system.
 fn sync_all<'f>(dirs: impl Iterator<Item = BorrowedFd<'f>>) -> std::io::Result<()> {
-    let mut synced: Vec<u64> = Vec::new();
+    one_of_each(dirs)?.into_iter().try_for_each(mutate::sync_file_system)
+}
+
+/// One directory of each file system.
+fn one_of_each<'f>(dirs: impl Iterator<Item = BorrowedFd<'f>>) -> std::io::Result<Vec<BorrowedFd<'f>>> {
+    let mut seen: Vec<(u64, BorrowedFd<'f>)> = Vec::new();
     for dir in dirs {
         let dev = state::stat_fd(dir)?.identity.dev;
-        if !synced.contains(&dev) {
-            synced.push(dev);
-            mutate::sync_file_system(dir)?;
+        if !seen.iter().any(|(known, _)| *known == dev) {
+            seen.push((dev, dir));
         }
     }
-    Ok(())
+    Ok(seen.into_iter().map(|(_, dir)| dir).collect())
 }

@@ -26,8 +26,50 @@ pub(super) enum Side {
 #[derive(Default)]
 pub(super) struct Doors {
     open: HashMap<(Side, usize, RelPath), Arc<OwnedFd>>,
-    /// The last one: most names come folder by folder.
-    last: Option<((Side, usize, RelPath), Arc<OwnedFd>)>,
+    /// The last one of each side: most names come folder by folder, with both sides in turn.
+    last: [Option<(usize, RelPath, Arc<OwnedFd>)>; 2],
+}
+
+/// Something for each of many paths, asked for without a copy of the path.
+pub(super) struct Paths<V>(Vec<HashMap<RelPath, V>>);
+
+impl<V> Default for Paths<V> {
+    fn default() -> Self {
+        Paths(Vec::new())
+    }
+}
+
+impl<V> Paths<V> {
+    pub(super) fn get(&self, n: usize, path: &RelPath) -> Option<&V> {
+        self.0.get(n)?.get(path)
+    }
+
+    pub(super) fn get_mut(&mut self, n: usize, path: &RelPath) -> Option<&mut V> {
+        self.0.get_mut(n)?.get_mut(path)
+    }
+
+    pub(super) fn insert(&mut self, n: usize, path: RelPath, value: V) {
+        while self.0.len() <= n {
+            self.0.push(HashMap::new());
+        }
+        if let Some(paths) = self.0.get_mut(n) {
+            paths.insert(path, value);
+        }
+    }
+
+    /// Each with its folder's number and its path, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &RelPath, &V)> {
+        self.0.iter().enumerate().flat_map(|(n, paths)| paths.iter().map(move |(path, value)| (n, path, value)))
+    }
+}
+
+impl Side {
+    fn place(self) -> usize {
+        match self {
+            Side::Folder => 0,
+            Side::Upper => 1,
+        }
+    }
 }
 
 /// A folder as it was found on the way to it.
@@ -40,16 +82,21 @@ pub(super) struct Way {
 impl Doors {
     /// The folder, if it is open already.
     pub(super) fn known(&mut self, side: Side, n: usize, path: &RelPath) -> Option<Arc<OwnedFd>> {
-        if let Some(((s, m, p), fd)) = &self.last
-            && (*s, *m) == (side, n)
+        if let Some(Some((m, p, fd))) = self.last.get(side.place())
+            && *m == n
             && p == path
         {
             return Some(Arc::clone(fd));
         }
-        let key = (side, n, path.clone());
-        let fd = Arc::clone(self.open.get(&key)?);
-        self.last = Some((key, Arc::clone(&fd)));
+        let fd = Arc::clone(self.open.get(&(side, n, path.clone()))?);
+        self.remember(side, n, path, &fd);
         Some(fd)
+    }
+
+    fn remember(&mut self, side: Side, n: usize, path: &RelPath, fd: &Arc<OwnedFd>) {
+        if let Some(last) = self.last.get_mut(side.place()) {
+            *last = Some((n, path.clone(), Arc::clone(fd)));
+        }
     }
 
     /// Finds a folder anew, and keeps it open.
@@ -70,9 +117,8 @@ impl Doors {
             self.open.clear();
         }
         let fd = Arc::new(fd);
-        let key = (side, n, path.clone());
-        self.open.insert(key.clone(), Arc::clone(&fd));
-        self.last = Some((key, Arc::clone(&fd)));
+        self.open.insert((side, n, path.clone()), Arc::clone(&fd));
+        self.remember(side, n, path, &fd);
         Ok(Way { fd, stat, way: found.way })
     }
 
@@ -99,7 +145,7 @@ impl Doors {
     /// Closes all of them: what is opened from now on is looked at anew.
     pub(super) fn forget(&mut self) {
         self.open.clear();
-        self.last = None;
+        self.last = [None, None];
     }
 }
 

@@ -13,7 +13,7 @@ use raincoat_types::{
 };
 
 use super::Begin;
-use super::dirs::{Doors, Side};
+use super::dirs::{Doors, Paths, Side};
 use super::look::{Looked, New};
 use super::point::{Deed, Lies};
 use super::reader::{self, Job, Reader, Reading, xattrs_of_open};
@@ -64,8 +64,8 @@ pub(super) struct Dir {
 #[derive(Default)]
 pub(crate) struct Prepared {
     pub(super) doors: Doors,
-    pub(super) dirs: HashMap<(usize, RelPath), Dir>,
-    planned: HashMap<(usize, RelPath), Planned>,
+    pub(super) dirs: Paths<Dir>,
+    planned: Paths<Planned>,
     pub(super) ops: Vec<Op>,
     pipeline: Pipeline,
     /// Who reads the draft's files, beside.
@@ -81,7 +81,7 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     pub(super) fn planned(&self, n: usize, path: &RelPath) -> Option<Planned> {
-        self.planned.get(&(n, path.clone())).copied()
+        self.planned.get(n, path).copied()
     }
 
     /// Keeps what went wrong: somebody's change is a conflict, anything else a failure.
@@ -101,22 +101,19 @@ impl Prepared {
         n: usize,
         path: &RelPath,
     ) -> Result<(Arc<OwnedFd>, bool), Failure> {
-        let key = (n, path.clone());
         if let Some(fd) = self.doors.known(Side::Folder, n, path)
-            && let Some(dir) = self.dirs.get(&key)
+            && let Some(dir) = self.dirs.get(n, path)
         {
             return Ok((fd, dir.ours));
         }
         let way = self.doors.find(&resolver.folder(n)?.root, Side::Folder, n, path)?;
         let ours = way.way.iter().any(|identity| resolver.names.is_ours(identity));
         let identity = way.stat.identity;
-        let dir = self.dirs.entry(key).or_insert_with(|| Dir {
-            identity,
-            times: (way.stat.mtime, way.stat.atime),
-            ours,
-            touched: false,
-            opened: None,
-        });
+        let Some(dir) = self.dirs.get(n, path) else {
+            let times = (way.stat.mtime, way.stat.atime);
+            self.dirs.insert(n, path.clone(), Dir { identity, times, ours, touched: false, opened: None });
+            return Ok((way.fd, ours));
+        };
         if dir.identity != identity {
             self.doors.forget();
             let words = format!("another folder has taken the place of `{}` just now", path.display());
@@ -170,8 +167,7 @@ impl Prepared {
     /// The entries of a folder are going to change. One that lets nothing be put into it is opened for that, if it is
     /// the person's.
     fn touch(&mut self, engine: &Engine, n: usize, path: &RelPath) -> Result<(), Failure> {
-        let key = (n, path.clone());
-        match self.dirs.get_mut(&key) {
+        match self.dirs.get_mut(n, path) {
             Some(dir) if dir.touched => return Ok(()),
             Some(dir) => dir.touched = true,
             // It is made by this commit, and open.
@@ -192,7 +188,7 @@ impl Prepared {
         let before = before.with_xattrs(state::xattrs_of(fd.as_fd()).map_err(fail)?);
         let after = Meta { mode: before.mode | 0o700, ..before.clone() };
         let at = Spot { grant: engine.resolver.folder(n)?.grant, path: path.clone() };
-        if let Some(dir) = self.dirs.get_mut(&key) {
+        if let Some(dir) = self.dirs.get_mut(n, path) {
             dir.opened = Some((before.clone(), after.clone()));
         }
         self.push(n, Change::SetMeta { at, before, after }, Deed::Open);
@@ -281,7 +277,7 @@ struct Taking<'a> {
 
 impl Taking<'_> {
     fn plan(&mut self, planned: Planned) {
-        self.prepared.planned.insert((self.n, self.spot.path.clone()), planned);
+        self.prepared.planned.insert(self.n, self.spot.path.clone(), planned);
     }
 
     /// Its folder's path, and its name in it.
@@ -674,7 +670,7 @@ fn close_again(prepared: &mut Prepared) {
     let opened: Vec<(usize, RelPath, Meta, Meta)> = prepared
         .dirs
         .iter()
-        .filter_map(|((n, path), dir)| dir.opened.clone().map(|(before, after)| (*n, path.clone(), before, after)))
+        .filter_map(|(n, path, dir)| dir.opened.clone().map(|(before, after)| (n, path.clone(), before, after)))
         .collect();
     for (n, path, closed, open) in opened {
         let own = prepared.ops.iter_mut().find(|op| {
