@@ -439,3 +439,62 @@ fn outside_a_commit_nothing_is_adopted() {
     assert!(run.propose(action).is_err());
     run.end();
 }
+
+#[test]
+fn a_commit_that_reads_beside_leaves_the_same_and_finds_what_is_not_as_it_was_reviewed() {
+    let spoils: [(&str, &dyn Fn(&Home, &Draft<'_>, &mut Vec<Item>)); 4] = [
+        ("nothing", &|_, _, _| {}),
+        ("another digest than was reviewed", &|_, draft, items| {
+            let seen = |item: &&mut Item| item.path.ends_with("file-77");
+            let item = items.iter_mut().find(seen).unwrap();
+            // The change time moves, so that the digest that was seen does not stand for the content any more.
+            assert!(sh("touch -c -r made/file-77 made/file-77", &draft.upper()));
+            item.new.as_mut().unwrap().digest = Some(Digest([7; 32]));
+        }),
+        ("written to after the review", &|_, draft, _| {
+            std::fs::write(draft.upper().join("made/file-99"), b"something else").unwrap();
+        }),
+        ("a FIFO in a file's place", &|_, draft, _| {
+            assert!(sh("rm made/file-42; mkfifo made/file-42", &draft.upper()));
+        }),
+    ];
+    for (what, spoil) in spoils {
+        let home = Home::quick();
+        furnish(&home);
+        let before = home.snapshot();
+        let mut draft = Draft::new(&home);
+        work(&mut draft);
+        // More than are under way at once, one with attributes of its own and one with the layering's.
+        for n in 0..200 {
+            draft.write(&format!("made/file-{n}"), &vec![n as u8; n * 397]);
+        }
+        let _ = scratch::set_xattr(&draft.upper().join("made/file-3"), "user.note", b"kept");
+        let _ = scratch::set_xattr(&draft.upper().join("made/file-4"), "user.overlay.impure", b"y");
+        let meant = draft.meant();
+        let mut items = draft.items();
+        spoil(&home, &draft, &mut items);
+        let store = home.open();
+        let run = begin_commit(&store);
+        let mut effects = raincoat_effects::Effects::new(store.start(run, &Actor::Person));
+        effects.begin_commit(draft.begin(true, false));
+        effects.read_beside(raincoat_effects::commit::Reader::start().unwrap());
+        let (applied, told) = propose_all(&mut effects, run, &store, &items);
+        drop(effects);
+        end(&store, run);
+        if what == "nothing" {
+            assert!(
+                told.is_empty() && applied.failure.is_none() && applied.conflicts.is_empty(),
+                "{told:?} {applied:?}"
+            );
+            assert_same(&meant, &home.snapshot(), what);
+            store.undo_whole(run);
+            assert_same(&before, &home.snapshot(), "undone");
+        } else if told.is_empty() {
+            assert!(applied.changes == 0 && applied.conflicts.len() == 1, "{what}: {applied:?}");
+            nothing_happened(&home, &before, what);
+        } else {
+            // What was not taken in at all is its caller's to stop for.
+            assert_eq!(told.len(), 1, "{what}: {told:?}");
+        }
+    }
+}

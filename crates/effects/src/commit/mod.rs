@@ -37,7 +37,7 @@ use crate::{Effects, Resolved};
 
 pub(crate) use look::Looked;
 pub use point::{Lying, Point};
-pub(crate) use reader::Reader;
+pub use reader::Reader;
 
 use prepare::Prepared;
 
@@ -115,8 +115,9 @@ impl Effects {
         self.commit = Some(Commit { begin, prepared: Prepared::default(), early });
     }
 
-    /// Has what comes from the draft read on another thread.
-    pub(crate) fn read_beside(&mut self, reader: Reader) {
+    /// From now on what comes from the draft is read on another thread, until [`Effects::apply`]. What it finds amiss
+    /// shows there.
+    pub fn read_beside(&mut self, reader: Reader) {
         if let Some(commit) = &mut self.commit {
             commit.prepared.reader = Some(reader);
         }

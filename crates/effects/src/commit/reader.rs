@@ -19,7 +19,7 @@ const BATCH: usize = 32;
 const FLYING: usize = 4;
 
 /// A file to be read.
-pub(super) struct Job {
+pub(crate) struct Job {
     /// Which operation brings it.
     pub(super) op: usize,
     pub(super) fd: OwnedFd,
@@ -30,11 +30,11 @@ pub(super) struct Job {
 }
 
 /// What was found in it; `None` where it is not what was seen.
-pub(super) type Found = Option<(Digest, Vec<Xattr>)>;
+pub(crate) type Found = Option<(Digest, Vec<Xattr>)>;
 
-/// A thread that reads.
+/// A thread that reads what comes from a draft.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub struct Reader {
     to: Sender<Vec<Job>>,
     from: Receiver<Vec<(usize, io::Result<Found>)>>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// Starts the thread, which can open nothing. Without one (the system has no more threads) each file is read where
     /// it is found.
-    pub(crate) fn start() -> Option<Reader> {
+    pub fn start() -> Option<Reader> {
         let (to, jobs) = channel::<Vec<Job>>();
         let (told, from) = channel();
         let work = move || {
