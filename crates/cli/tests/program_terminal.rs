@@ -56,12 +56,12 @@ fn keys_reach_the_program_as_it_wants_them() {
 #[test]
 fn ctrl_c_goes_to_the_program() {
     let scene = Scene::new();
-    let shown = played(&scene, &exec("echo ready; sleep 60"), &json!([["ready", "\u{3}"]]));
+    let shown = played(&scene, &exec("echo ready; exec sleep 60"), &json!([["ready", "\u{3}"]]));
     assert!(shown.contains("exit 130"), "{shown}");
     let script = "trap 'echo caught; exit 9' INT; echo ready; while :; do sleep 0.05; done";
     let shown = played(&scene, &exec(script), &json!([["ready", "\u{3}"]]));
     assert!(shown.contains("caught") && shown.contains("exit 9"), "{shown}");
-    let shown = played(&scene, &exec("ulimit -c 0; echo ready; sleep 60"), &json!([["ready", "\u{1c}"]]));
+    let shown = played(&scene, &exec("ulimit -c 0; echo ready; exec sleep 60"), &json!([["ready", "\u{1c}"]]));
     assert!(shown.contains("exit 131"), "{shown}");
 }
 
