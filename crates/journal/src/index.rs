@@ -88,7 +88,7 @@ impl Index {
         db.set_prepared_statement_cache_capacity(64);
         // What is in the log stays there: a command that ends must not wait for a checkpoint.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=128; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;")?;
+        db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;")?;
         let check = keys.cells.mac(KEY_CHECK);
         let version = |db: &Connection| db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
         if version(&db)? == 0 {
