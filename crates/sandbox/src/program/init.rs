@@ -98,7 +98,7 @@ fn inside(plan: &Plan, wire: &mut Wire, wait: &OwnedFd, ground: &Ground) -> Resu
     // The program's streams end with the program: its supervisor does not hold them.
     silence().or_fault("program", "let go of the program's streams", REPORT)?;
     let along: Vec<BorrowedFd<'_>> = listener.iter().chain(&master).map(AsFd::as_fd).collect();
-    let ready = Report::Ready { layers, listener: listener.is_some(), terminal: master.is_some(), by_group: false };
+    let ready = Report::Ready { layers, listener: listener.is_some(), terminal: master.is_some() };
     wire.send(&ready, &along).or_fault("keeper", "say that all is built", REPORT)?;
     let watch = watch::Watch::new(plan, built);
     Supervise::new(Inside { program, child, notices, watch }).or_fault("program", "watch the program", REPORT)

@@ -43,8 +43,6 @@ pub struct Ready {
     pub terminal: Option<OwnedFd>,
     /// The process id of the first process inside, as seen outside.
     pub init_pid: u32,
-    /// Memory and processes are bounded by a control group; else by resource limits and by a look 20 times a second.
-    pub by_group: bool,
 }
 
 /// A layer, told by the process that put it in force.
@@ -227,12 +225,12 @@ impl Program {
                     let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
                     self.init = number.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
                 }
-                Some(Report::Ready { layers, listener, terminal, by_group }) => {
+                Some(Report::Ready { layers, listener, terminal }) => {
                     let lost = SandboxFault::at::<io::Error>("take over the program's descriptors");
                     let mut take = |there: bool| there.then(|| self.wire.descriptor()).transpose();
                     let both = take(listener).and_then(|listener| Ok((listener, take(terminal)?)));
                     let (listener, terminal) = both.map_err(lost)?;
-                    return Ok(Ready { layers, listener, terminal, init_pid: self.init_pid, by_group });
+                    return Ok(Ready { layers, listener, terminal, init_pid: self.init_pid });
                 }
                 Some(Report::Fault { layer, why, fix }) => return Err(SandboxFault::Enclosure { layer, why, fix }),
                 Some(Report::Event(_)) => {

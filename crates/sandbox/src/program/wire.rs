@@ -45,8 +45,6 @@ pub(super) enum Report {
         listener: bool,
         /// A terminal comes along.
         terminal: bool,
-        /// Limits are counted by a control group.
-        by_group: bool,
     },
     /// It could not be built. Nothing runs.
     Fault {
