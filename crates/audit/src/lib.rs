@@ -33,7 +33,7 @@ mod verify;
 pub use compact::CompactRange;
 pub use entry::{About, Entry, Producer};
 pub use error::AuditError;
-pub use event::{Event, Judgement};
+pub use event::{Class, Event, Judgement};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash, root_of};
 pub use head::forget_head;
 pub use log::Audit;
