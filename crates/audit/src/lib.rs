@@ -16,6 +16,7 @@ mod compact;
 mod entry;
 mod error;
 mod event;
+pub mod export;
 mod fresh;
 mod hash;
 mod head;

@@ -58,7 +58,13 @@ pub struct Entries {
     snapshot: Snapshot,
     keys: Arc<Keys>,
     rest: Range<u64>,
-    bundle: Option<(u64, Vec<u8>)>,
+    bundle: Option<Bundle>,
+}
+
+/// A full bundle, taken apart.
+struct Bundle {
+    number: u64,
+    entries: Vec<Vec<u8>>,
 }
 
 pub(crate) struct Keys {
@@ -195,20 +201,37 @@ impl Iterator for Entries {
 }
 
 impl Entries {
+    /// The number after the last of them.
+    pub fn end(&self) -> u64 {
+        self.rest.end
+    }
+
+    /// As `next`, with the entry's leaf hash.
+    pub fn next_with_leaf(&mut self) -> Option<Result<(u64, Hash, Entry), AuditError>> {
+        let index = self.rest.next()?;
+        let keys = Arc::clone(&self.keys);
+        Some(self.sealed(index).and_then(|sealed| Ok((index, leaf_hash(sealed), keys.sealer.open(index, sealed)?))))
+    }
+
     fn read(&mut self, index: u64) -> Result<Entry, AuditError> {
-        if let Some(sealed) = self.snapshot.live_entry(index) {
-            return self.keys.sealer.open(index, sealed);
+        let keys = Arc::clone(&self.keys);
+        keys.sealer.open(index, self.sealed(index)?)
+    }
+
+    fn sealed(&mut self, index: u64) -> Result<&[u8], AuditError> {
+        if index >= self.snapshot.live.start.size {
+            return self.snapshot.live_entry(index).ok_or(AuditError::NotFound(index));
         }
         let number = index / TILE_WIDTH;
-        if self.bundle.as_ref().is_none_or(|(held, _)| *held != number) {
-            self.bundle = Some((number, self.snapshot.tile(TilePath::full(Level::Entries, number))?));
-        }
-        let bytes = self.bundle.as_ref().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
-        let entries = decode_entries(bytes);
-        let at = usize::try_from(index % TILE_WIDTH).unwrap_or_default();
-        let sealed = entries.as_ref().and_then(|entries| entries.get(at));
         let damaged = || AuditError::Damaged(format!("the bundle that holds entry {index} is not whole"));
-        self.keys.sealer.open(index, sealed.ok_or_else(damaged)?)
+        if self.bundle.as_ref().is_none_or(|held| held.number != number) {
+            let bytes = self.snapshot.tile(TilePath::full(Level::Entries, number))?;
+            let entries = decode_entries(&bytes).ok_or_else(damaged)?.into_iter().map(<[u8]>::to_vec).collect();
+            self.bundle = Some(Bundle { number, entries });
+        }
+        let at = usize::try_from(index % TILE_WIDTH).unwrap_or_default();
+        let entry = self.bundle.as_ref().and_then(|bundle| bundle.entries.get(at));
+        entry.map(Vec::as_slice).ok_or_else(damaged)
     }
 }
 

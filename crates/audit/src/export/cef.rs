@@ -18,7 +18,7 @@ pub(super) fn line(record: &Record, source: &Source<'_>) -> String {
         "CEF:0|Raincoat|Raincoat|{}|{}|{}|{severity}|",
         header(source.version),
         header(record.kind),
-        header(record.title),
+        header(&record.kind.replace(['.', '-'], " ")),
     );
     let mut first = true;
     for (key, value) in extension(record, source).into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -42,7 +42,7 @@ fn extension(record: &Record, source: &Source<'_>) -> Vec<(&'static str, String)
     let mut out = vec![
         ("rt", millis(record.at).to_string()),
         ("externalId", record.index.to_string()),
-        ("cat", record.category.name().to_owned()),
+        ("cat", record.class.to_owned()),
         ("outcome", record.outcome.name().to_owned()),
         ("act", text("verb")),
         ("suser", record.actor.clone().unwrap_or_default()),
@@ -55,7 +55,7 @@ fn extension(record: &Record, source: &Source<'_>) -> Vec<(&'static str, String)
         ("oldFileHash", text("before")),
         ("destinationServiceName", text("provider")),
         ("request", text("url")),
-        (if record.kind == "model-request" { "out" } else { "in" }, text("bytes")),
+        (if matches!(record.kind, "model.request" | "model.asked") { "out" } else { "in" }, text("bytes")),
         ("reason", either("reason", "text")),
         ("msg", record.message.clone()),
     ];

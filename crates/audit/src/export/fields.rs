@@ -2,8 +2,8 @@
 
 use raincoat_types::{Actor, ChangeKind, Digest, RawPath, Spot, Timestamp, display_bytes, display_text};
 
-use super::facts::{self, weight_of};
-use super::{Item, Pairing, What, hex, mask, rfc3339};
+use super::weight::weight_of;
+use super::{Item, Pairing, What, facts, hex, mask, rfc3339};
 use crate::Event;
 
 /// An entry, ready for any format. Every text in it is visible throughout (no control characters, paths as
@@ -82,12 +82,22 @@ pub enum Outcome {
 impl Record {
     /// The record of an entry. `pairing` knows what earlier entries said that this one refers to.
     pub fn of(item: &Item, pairing: &Pairing) -> Record {
+        Record::with(item, pairing, true)
+    }
+
+    /// The same for the log's owner on their own screen: nothing is masked.
+    pub fn for_owner(item: &Item, pairing: &Pairing) -> Record {
+        Record::with(item, pairing, false)
+    }
+
+    fn with(item: &Item, pairing: &Pairing, masked: bool) -> Record {
         let event = match &item.what {
             What::Event(event) => Some(event),
             What::Erased { .. } => None,
         };
         let (severity, outcome) = event.map_or((Severity::Info, Outcome::Unknown), weight_of);
-        let mut fields = Fields::default();
+        let mut fields = Fields { all: Vec::new(), masked };
+        let shown = |text: &str| visible(text, masked);
         if let Some(event) = event {
             facts::add(&mut fields, event);
             pairing.complete(item.run, event, &mut fields);
@@ -100,17 +110,17 @@ impl Record {
             class: event.map_or("erased", |event| event.class().name()),
             severity,
             outcome,
-            message: event.map_or_else(|| "erased".to_owned(), |event| mask(&event.one_line()).into_owned()),
+            message: event.map_or_else(|| "erased".to_owned(), |event| shown(&event.one_line())),
             run: item.run.map(|run| run.to_string()),
-            actor: item.actor.as_ref().map(|actor| visible(&actor.name())),
+            actor: item.actor.as_ref().map(|actor| shown(&actor.name())),
             by_person: matches!(item.actor, Some(Actor::Person)),
             producer: item.producer.map(|producer| (producer.id.to_string(), producer.seq)),
-            subjects: item.subjects.iter().map(|subject| visible(subject)).collect(),
+            subjects: item.subjects.iter().map(|subject| shown(subject)).collect(),
             erased: match &item.what {
                 What::Event(_) => None,
-                What::Erased { class } => Some(visible(class)),
+                What::Erased { class } => Some(shown(class)),
             },
-            fields: fields.0,
+            fields: fields.all,
         }
     }
 
@@ -180,20 +190,22 @@ impl Outcome {
 }
 
 /// Named values, in the order they were put in. The first of a name stays.
-#[derive(Default)]
-pub(super) struct Fields(Vec<(&'static str, Value)>);
+pub(super) struct Fields {
+    all: Vec<(&'static str, Value)>,
+    masked: bool,
+}
 
 impl Fields {
     pub(super) fn put(&mut self, name: &'static str, value: Value) {
-        if !self.0.iter().any(|(known, _)| *known == name) {
-            self.0.push((name, value));
+        if !self.all.iter().any(|(known, _)| *known == name) {
+            self.all.push((name, value));
         }
     }
 
     /// Somebody's words: made visible, and masked. Empty ones are left out.
     pub(super) fn text(&mut self, name: &'static str, text: &str) {
         if !text.is_empty() {
-            self.put(name, Value::Text(visible(text)));
+            self.put(name, Value::Text(visible(text, self.masked)));
         }
     }
 
@@ -202,7 +214,7 @@ impl Fields {
     }
 
     pub(super) fn texts(&mut self, name: &'static str, texts: &[String]) {
-        self.put(name, Value::Texts(texts.iter().map(|text| visible(text)).collect()));
+        self.put(name, Value::Texts(texts.iter().map(|text| visible(text, self.masked)).collect()));
     }
 
     /// Our own id, digest or word: put as it is.
@@ -231,11 +243,11 @@ impl Fields {
     }
 
     pub(super) fn path(&mut self, name: &'static str, path: &RawPath) {
-        self.put(name, Value::Text(shown_path(path)));
+        self.put(name, Value::Text(hidden(display_bytes(&path.0), self.masked)));
     }
 
     pub(super) fn paths(&mut self, name: &'static str, paths: &[RawPath]) {
-        self.put(name, Value::Texts(paths.iter().map(shown_path).collect()));
+        self.put(name, Value::Texts(paths.iter().map(|path| hidden(display_bytes(&path.0), self.masked)).collect()));
     }
 
     /// What is changed, and where: `path`, and for a move `to`, each beneath its grant.
@@ -248,26 +260,27 @@ impl Fields {
         let mut places = places.iter();
         if let Some(first) = places.next() {
             self.id("grant", first.grant);
-            self.put("path", Value::Text(shown_spot(first)));
+            self.put("path", Value::Text(hidden(first.path.display(), self.masked)));
         }
         if let Some(second) = places.next() {
-            self.put("to", Value::Text(shown_spot(second)));
+            self.put("to", Value::Text(hidden(second.path.display(), self.masked)));
         }
     }
 }
 
 /// A text with nothing in it that hides or moves, on one line, and without what looks like a secret.
-fn visible(text: &str) -> String {
-    let line = display_text(text).replace('\n', "\\n").replace('\t', "\\t");
-    mask(&line).into_owned()
+fn visible(text: &str, masked: bool) -> String {
+    hidden(display_text(text).replace('\n', "\\n").replace('\t', "\\t"), masked)
 }
 
-fn shown_path(path: &RawPath) -> String {
-    mask(&display_bytes(&path.0)).into_owned()
-}
-
-fn shown_spot(spot: &Spot) -> String {
-    mask(&spot.path.display()).into_owned()
+fn hidden(text: String, masked: bool) -> String {
+    if !masked {
+        return text;
+    }
+    match mask(&text) {
+        std::borrow::Cow::Borrowed(_) => text,
+        std::borrow::Cow::Owned(masked) => masked,
+    }
 }
 
 fn kind_word(kind: ChangeKind) -> &'static str {

@@ -13,7 +13,7 @@ pub(super) fn line(record: &Record, source: &Source<'_>) -> String {
         "index": record.index,
         "at": rfc3339(record.at, 9),
         "kind": record.kind,
-        "category": record.category.name(),
+        "class": record.class,
         "severity": record.severity.name(),
         "outcome": record.outcome.name(),
         "run": record.run,

@@ -4,6 +4,7 @@
 //! it), and that becomes one line, message or object of a [`Format`]. The shapes are in `docs/export.md`.
 
 mod cef;
+mod facts;
 mod fields;
 mod jsonl;
 mod mask;
@@ -11,12 +12,14 @@ mod ocsf;
 mod otlp;
 mod pairing;
 mod syslog;
+mod weight;
 
 use raincoat_types::{Actor, RunId, Timestamp};
 
 use crate::{Checkpoint, Event, Hash, Producer};
 
-pub use fields::{Category, KINDS, Outcome, Record, Severity, Value, kind_of};
+pub use facts::{paths_of, verdict_of};
+pub use fields::{Outcome, Record, Severity, Value};
 pub use mask::mask;
 pub use ocsf::VERSION as OCSF_VERSION;
 pub use pairing::Pairing;

@@ -61,6 +61,7 @@ struct Class {
 
 const BASE: u32 = 0;
 const FILE: u32 = 1001;
+const EVENT_LOG: u32 = 1008;
 const PROCESS: u32 = 1007;
 const FINDING: u32 = 2004;
 const AUTHENTICATION: u32 = 3002;
@@ -76,36 +77,43 @@ fn class(uid: u32, activity: u32, activity_name: &str, objects: Json) -> Class {
 /// By the kind's name, so that an event of a newer version, or one that no class fits, is a base event.
 fn class_of(record: &Record, source: &Source<'_>) -> Class {
     match record.kind {
-        "started" => lifecycle(3, "Start", source),
-        "stopped" => lifecycle(4, "Stop", source),
-        "recovered" => lifecycle(99, "Recover", source),
-        "unlocked" | "unlock-failed" => {
-            let user = json!({ "name": "owner", "type_id": 1 });
-            let objects = json!({
-                "user": user, "service": { "name": "Raincoat" }, "logon_type_id": 7, "logon_type": "Unlock",
-                "is_remote": false, "auth_protocol_id": 99, "auth_protocol": record.text("slot").unwrap_or("unknown"),
-            });
-            class(AUTHENTICATION, 1, "Logon", objects)
+        "process.started" | "command.started" => lifecycle(3, "Start", source),
+        "process.stopped" | "command.ended" => lifecycle(4, "Stop", source),
+        "run.recovered" | "run.settled" => lifecycle(99, "Recover", source),
+        "keys.unlocked" | "keys.unlock-failed" | "keys.unlock-refused" => authentication(record, 1, "Logon"),
+        "keys.locked" => authentication(record, 2, "Logoff"),
+        "keys.passphrase-changed" => entity(record, 3, "Update", "key slot", "slot"),
+        "keys.slot-added" => entity(record, 1, "Create", "key slot", "slot"),
+        "keys.slot-removed" => entity(record, 4, "Delete", "key slot", "slot"),
+        "grant.added" => entity(record, 1, "Create", "grant", "grant"),
+        "grant.revoked" | "grant.taken-back" => entity(record, 4, "Delete", "grant", "grant"),
+        "config.changed" | "setting.changed" => entity(record, 3, "Update", "setting", "setting"),
+        "policy.changed" => entity(record, 3, "Update", "policy", "setting"),
+        "mode.changed" => entity(record, 3, "Update", "mode", "setting"),
+        "log.retention-changed" => entity(record, 3, "Update", "retention", "setting"),
+        "credential.put" | "credential.added" => entity(record, 1, "Create", "credential", "name"),
+        "credential.removed" => entity(record, 4, "Delete", "credential", "name"),
+        "provider.added" => entity(record, 1, "Create", "provider", "provider"),
+        "witness.added" => entity(record, 1, "Create", "witness", "name"),
+        "witness.removed" => entity(record, 4, "Delete", "witness", "name"),
+        "run.began" | "program.started" => process(record, source, 1, "Launch"),
+        "run.ended" | "program.ended" => process(record, source, 2, "Terminate"),
+        "run.stop-asked" => process(record, source, 99, "Stop"),
+        "proposal.judged" | "approval.asked" | "approval.given" | "approval.used" | "approval.declined"
+        | "program.refused" | "network.refused" | "access.granted" | "access.refused" => decision(record, source),
+        "op.intended" | "op.planned" | "op.done" | "op.made" | "op.failed" | "undo.refused" | "backup.skipped"
+        | "restore.done" => file_change(record, source),
+        "read.done" | "read.looked" => file_read(record, source),
+        "model.request" | "model.asked" | "model.reply" | "model.answered" | "model.used" | "model.transcript" => {
+            model(record, source)
         }
-        "grant-added" => entity(record, 1, "Create", "grant", "grant"),
-        "grant-revoked" => entity(record, 4, "Delete", "grant", "grant"),
-        "config-changed" => entity(record, 3, "Update", "setting", "setting"),
-        "key-added" => entity(record, 1, "Create", "credential", "name"),
-        "key-removed" => entity(record, 4, "Delete", "credential", "name"),
-        "provider-added" => entity(record, 1, "Create", "provider", "provider"),
-        "run-began" => process(record, source, 1, "Launch"),
-        "run-ended" => process(record, source, 2, "Terminate"),
-        "proposed" | "approved" | "declined" => decision(record, source),
-        "op-intended" | "op-done" | "op-failed" | "undo-refused" => file_change(record, source),
-        "read-done" => file_read(record, source),
-        "model-request" | "model-reply" => model(record, source),
-        "protection-missing" => {
-            let title = record.text("layer").unwrap_or_default();
-            let info = json!({ "uid": format!("protection-missing:{title}"), "title": title });
-            class(FINDING, 1, "Create", json!({ "finding_info": info, "is_alert": true }))
-                .with(&["security_control"])
+        "export.started" | "export.stopped" | "log.erased" | "log.pruned" | "log.proof-given" => {
+            event_log(record)
         }
-        _ => class(BASE, 99, record.title, json!({})),
+        "protection.missing" | "tampering.found" | "witness.disagreed" | "store.failed" | "log.head-accepted" => {
+            finding(record)
+        }
+        _ => class(BASE, 99, record.kind, json!({})),
     }
 }
 
@@ -120,6 +128,34 @@ fn lifecycle(activity: u32, name: &str, source: &Source<'_>) -> Class {
     class(LIFECYCLE, activity, name, json!({ "app": product(source) }))
 }
 
+/// The keys' owner opens them, or somebody tries to.
+fn authentication(record: &Record, activity: u32, name: &str) -> Class {
+    let objects = json!({
+        "user": { "name": "owner", "type_id": 1 },
+        "service": { "name": "Raincoat" },
+        "logon_type_id": 7,
+        "logon_type": "Unlock",
+        "is_remote": false,
+        "auth_protocol_id": 99,
+        "auth_protocol": record.text("slot").unwrap_or("unknown"),
+    });
+    class(AUTHENTICATION, activity, name, objects)
+}
+
+fn event_log(record: &Record) -> Class {
+    let (activity, name) = match record.kind {
+        "log.erased" | "log.pruned" => (2, "Delete"),
+        _ => (3, "Export"),
+    };
+    class(EVENT_LOG, activity, name, json!({ "actor": actor(record), "log_name": "raincoat audit", "log_type_id": 2 }))
+}
+
+fn finding(record: &Record) -> Class {
+    let title = ["layer", "place", "name", "text"].iter().find_map(|name| record.text(name)).unwrap_or(record.kind);
+    let info = json!({ "uid": format!("{}:{title}", record.kind), "title": title, "desc": record.message });
+    class(FINDING, 1, "Create", json!({ "finding_info": info, "is_alert": true })).with(&["security_control"])
+}
+
 fn entity(record: &Record, activity: u32, name: &str, sort: &str, uid: &str) -> Class {
     let uid = record.text(uid).unwrap_or_default();
     let shown = record.text("path").unwrap_or(uid);
@@ -131,19 +167,23 @@ fn process(record: &Record, source: &Source<'_>, activity: u32, name: &str) -> C
     let started = json!({
         "uid": record.run.as_deref().unwrap_or("unknown"),
         "name": record.actor.as_deref().unwrap_or("unknown"),
-        "cmd_line": record.text("goal").unwrap_or_default(),
+        "cmd_line": record.text("goal").or(record.text("program")).unwrap_or_default(),
     });
-    class(PROCESS, activity, name, json!({ "actor": actor(record), "device": device(source), "process": started }))
+    let mut objects = map(json!({ "actor": actor(record), "device": device(source), "process": started }));
+    if let Some(code) = record.text("exit_code").and_then(|code| code.parse::<i32>().ok()) {
+        objects.insert("exit_code".to_owned(), json!(code));
+    }
+    class(PROCESS, activity, name, Json::Object(objects))
 }
 
 /// A proposal with its verdict, or a person's word: a call of the gate.
 fn decision(record: &Record, source: &Source<'_>) -> Class {
     let (action, disposition, words) = match (record.kind, record.text("verdict")) {
-        ("approved", _) => (1, 8, "Approved"),
-        ("proposed", Some("allow")) => (1, 1, "Allowed"),
-        ("declined", _) => (2, 25, "Rejected"),
-        ("proposed", Some("deny")) => (2, 2, "Blocked"),
-        ("proposed", Some("ask")) => (3, 14, "Delayed"),
+        ("approval.given" | "approval.used", _) => (1, 8, "Approved"),
+        ("access.granted", _) | (_, Some("allow")) => (1, 1, "Allowed"),
+        ("approval.declined", _) => (2, 25, "Rejected"),
+        ("program.refused" | "network.refused" | "access.refused", _) | (_, Some("deny")) => (2, 2, "Blocked"),
+        ("approval.asked", _) | (_, Some("ask")) => (3, 14, "Delayed"),
         _ => (99, 27, "Error"),
     };
     let resources = record.texts("targets").iter().map(|target| json!({ "name": target, "type": "path" }));
@@ -165,17 +205,13 @@ fn decision(record: &Record, source: &Source<'_>) -> Class {
         objects.insert("policy".to_owned(), json!({ "name": rule, "desc": desc, "is_applied": true }));
         objects.insert("authorizations".to_owned(), json!([{ "decision": words, "policy": { "name": rule } }]));
     }
-    let name = match record.kind {
-        "approved" => "Approve",
-        "declined" => "Decline",
-        _ => "Propose",
-    };
-    class(API, 99, name, Json::Object(objects)).with(&["security_control"])
+    class(API, 99, record.kind, Json::Object(objects)).with(&["security_control"])
 }
 
 fn file_change(record: &Record, source: &Source<'_>) -> Class {
     let (activity, name) = match record.text("verb") {
-        _ if record.kind == "undo-refused" => (99, "Undo"),
+        _ if record.kind == "undo.refused" => (99, "Undo"),
+        _ if record.kind == "restore.done" => (99, "Restore"),
         Some("create" | "link") => (1, "Create"),
         Some("replace") => (3, "Update"),
         Some("remove") => (4, "Delete"),
@@ -189,7 +225,7 @@ fn file_change(record: &Record, source: &Source<'_>) -> Class {
         "file": file(record, record.text("path"), record.text("before")),
     }));
     let result = record.text("to").or(record.text("path"));
-    if record.kind == "op-done" && (record.text("after").is_some() || record.text("to").is_some()) {
+    if record.outcome == Outcome::Success && (record.text("after").is_some() || record.text("to").is_some()) {
         objects.insert("file_result".to_owned(), file(record, result, record.text("after")));
     }
     class(FILE, activity, name, Json::Object(objects))
@@ -208,7 +244,7 @@ fn file_read(record: &Record, source: &Source<'_>) -> Class {
 }
 
 fn model(record: &Record, source: &Source<'_>) -> Class {
-    let request = record.kind == "model-request";
+    let request = matches!(record.kind, "model.request" | "model.asked") || record.text("from") == Some("request");
     let (provider, name) =
         (record.text("provider").unwrap_or("unknown"), record.text("model").unwrap_or("unknown"));
     let mut objects = map(json!({
@@ -228,6 +264,13 @@ fn model(record: &Record, source: &Source<'_>) -> Class {
             "uid": record.run.as_deref().unwrap_or("unknown"),
         },
     }));
+    if let (Some(Json::Object(context)), Some(input), Some(output)) =
+        (objects.get_mut("message_context"), record.number("input_tokens"), record.number("output_tokens"))
+    {
+        context.insert("prompt_tokens".to_owned(), json!(input));
+        context.insert("completion_tokens".to_owned(), json!(output));
+        context.insert("total_tokens".to_owned(), json!(input.saturating_add(output)));
+    }
     if let Some(status) = record.number("status") {
         let length = record.number("bytes").unwrap_or(0);
         objects.insert("http_response".to_owned(), json!({ "code": status, "body_length": length }));

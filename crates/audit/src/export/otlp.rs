@@ -54,7 +54,7 @@ fn log_record(record: &Record, source: &Source<'_>) -> Json {
 fn attributes(record: &Record, source: &Source<'_>) -> Vec<Json> {
     let mut out = vec![
         number("raincoat.index", record.index),
-        text("raincoat.category", record.category.name()),
+        text("raincoat.class", record.class),
         text("raincoat.outcome", record.outcome.name()),
         text("raincoat.log.leaf", &record.leaf),
         number("raincoat.log.size", source.head.size),

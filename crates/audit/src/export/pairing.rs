@@ -46,7 +46,13 @@ impl Pairing {
                 let intent = Intent { kind: *kind, places: places.clone(), before: *before, undoes: *undoes };
                 self.intents.put(*op, intent);
             }
-            Event::ModelRequest { provider, model, .. } => self.models.put(run, (provider.clone(), model.clone())),
+            Event::OpPlanned { op, kind, places, before, undoes, .. } => {
+                let intent = Intent { kind: *kind, places: places.clone(), before: *before, undoes: *undoes };
+                self.intents.put(*op, intent);
+            }
+            Event::ModelRequest { provider, model, .. } | Event::ModelAsked { provider, model, .. } => {
+                self.models.put(run, (provider.clone(), model.clone()));
+            }
             _ => {}
         }
     }
@@ -54,7 +60,7 @@ impl Pairing {
     /// Adds to an event's fields what it refers to.
     pub(super) fn complete(&self, run: Option<RunId>, event: &Event, fields: &mut Fields) {
         match event {
-            Event::OpDone { op, .. } | Event::OpFailed { op, .. } => {
+            Event::OpDone { op, .. } | Event::OpMade { op, .. } | Event::OpFailed { op, .. } => {
                 let Some(intent) = self.intents.known.get(op) else { return };
                 fields.places(intent.kind, &intent.places);
                 if let Some(before) = intent.before {
@@ -64,7 +70,7 @@ impl Pairing {
                     fields.id("undoes", undoes);
                 }
             }
-            Event::ModelReply { .. } => {
+            Event::ModelReply { .. } | Event::ModelAnswered { .. } => {
                 let Some((provider, model)) = self.models.known.get(&run) else { return };
                 fields.text("provider", provider);
                 fields.text("model", model);

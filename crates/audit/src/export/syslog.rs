@@ -72,7 +72,7 @@ fn head(record: &Record, source: &Source<'_>) -> String {
 fn always(record: &Record, source: &Source<'_>) -> Vec<(&'static str, String)> {
     let mut out = vec![
         ("index", record.index.to_string()),
-        ("category", record.category.name().to_owned()),
+        ("class", record.class.to_owned()),
         ("outcome", record.outcome.name().to_owned()),
         ("origin", source.head.origin.clone()),
         ("leaf", record.leaf.clone()),
