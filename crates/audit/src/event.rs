@@ -16,8 +16,6 @@ mod words;
 use raincoat_types::{ChangeKind, Digest, GrantId, OpId, RawPath, RunId, RunKind, RunStatus, Spot, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use kind::Class;
-
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Event {

@@ -12,6 +12,7 @@
 //!
 //! The core (hashes, proofs, tiles, notes, records of the live file) takes bytes and gives bytes.
 
+mod class;
 mod compact;
 mod entry;
 mod error;
@@ -31,10 +32,11 @@ mod store;
 pub mod tile;
 mod verify;
 
+pub use class::Class;
 pub use compact::CompactRange;
 pub use entry::{About, Entry, Producer};
 pub use error::AuditError;
-pub use event::{Class, Event, Judgement};
+pub use event::{Event, Judgement};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash, root_of};
 pub use head::forget_head;
 pub use log::Audit;

@@ -1,42 +1,7 @@
 //! What sort of thing an event is: its name for machines, and the class that says how long it is kept.
 
 use super::Event;
-
-/// How long an entry is kept is said for each of these.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Class {
-    /// Unlocks, refusals, what was handed out, tampering, what happened to the log itself.
-    Security,
-    /// Grants, keys, providers, settings, policies, modes.
-    Configuration,
-    /// Runs, proposals, approvals, changes, programs, the store.
-    Operations,
-    /// What was looked at.
-    Reads,
-    /// Requests to models, and conversations with them.
-    Model,
-}
-
-impl Class {
-    /// All of them.
-    pub const ALL: [Class; 5] = [Class::Security, Class::Configuration, Class::Operations, Class::Reads, Class::Model];
-
-    /// Its stable name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Class::Security => "security",
-            Class::Configuration => "configuration",
-            Class::Operations => "operations",
-            Class::Reads => "reads",
-            Class::Model => "model",
-        }
-    }
-
-    /// The class of this name.
-    pub fn from_name(name: &str) -> Option<Class> {
-        Class::ALL.into_iter().find(|class| class.name() == name)
-    }
-}
+use crate::Class;
 
 impl Event {
     /// What sort of event it is: a stable name for machines, such as `op.made`.
@@ -50,7 +15,7 @@ impl Event {
     }
 
     fn named(&self) -> (&'static str, Class) {
-        use Class::{Configuration, Model, Operations, Reads, Security};
+        use Class::{Care, Configuration, Models, Operations, Reads, Security};
         match self {
             // Of these nobody knows what they were: they are kept as long as anything is.
             Event::Newer { .. } => ("newer", Security),
@@ -74,8 +39,8 @@ impl Event {
             Event::OpDone { .. } => ("op.done", Operations),
             Event::OpFailed { .. } => ("op.failed", Operations),
             Event::ReadDone { .. } => ("read.done", Reads),
-            Event::ModelRequest { .. } => ("model.request", Model),
-            Event::ModelReply { .. } => ("model.reply", Model),
+            Event::ModelRequest { .. } => ("model.request", Models),
+            Event::ModelReply { .. } => ("model.reply", Models),
             Event::Recovered { .. } => ("run.recovered", Operations),
             Event::UndoRefused { .. } => ("undo.refused", Operations),
             Event::ProtectionMissing { .. } => ("protection.missing", Security),
@@ -98,10 +63,10 @@ impl Event {
             Event::OpMade { .. } => ("op.made", Operations),
             Event::BackupSkipped { .. } => ("backup.skipped", Operations),
             Event::Looked { .. } => ("read.looked", Reads),
-            Event::ModelAsked { .. } => ("model.asked", Model),
-            Event::ModelAnswered { .. } => ("model.answered", Model),
-            Event::ModelUsed { .. } => ("model.used", Model),
-            Event::TranscriptKept { .. } => ("model.transcript", Model),
+            Event::ModelAsked { .. } => ("model.asked", Models),
+            Event::ModelAnswered { .. } => ("model.answered", Models),
+            Event::ModelUsed { .. } => ("model.used", Models),
+            Event::TranscriptKept { .. } => ("model.transcript", Models),
             Event::ProgramStarted { .. } => ("program.started", Operations),
             Event::ProgramEnded { .. } => ("program.ended", Operations),
             Event::ProgramRefused { .. } => ("program.refused", Security),
@@ -120,11 +85,11 @@ impl Event {
             Event::StorageFailed { .. } => ("store.failed", Security),
             Event::StopAsked { .. } => ("run.stop-asked", Operations),
             Event::RecoveryDone { .. } => ("run.settled", Operations),
-            Event::ErasureDone { .. } => ("log.erased", Security),
-            Event::RetentionChanged { .. } => ("log.retention-changed", Security),
-            Event::HoldPlaced { .. } => ("log.hold-placed", Security),
-            Event::HoldReleased { .. } => ("log.hold-released", Security),
-            Event::LogPruned { .. } => ("log.pruned", Security),
+            Event::ErasureDone { .. } => ("log.erased", Care),
+            Event::RetentionChanged { .. } => ("log.retention-changed", Care),
+            Event::HoldPlaced { .. } => ("log.hold-placed", Care),
+            Event::HoldReleased { .. } => ("log.hold-released", Care),
+            Event::LogPruned { .. } => ("log.pruned", Care),
             Event::WitnessAdded { .. } => ("witness.added", Security),
             Event::WitnessRemoved { .. } => ("witness.removed", Security),
             Event::WitnessCosigned { .. } => ("witness.cosigned", Security),
