@@ -15,13 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use raincoat_audit::export::{Format, Source};
 use raincoat_audit::{Checkpoint, Event};
 use raincoat_net::Roots;
-use raincoat_types::Timestamp;
 
 use self::batch::Batches;
 use self::cursor::Destination;
 use self::deliver::{Delivery, Ended};
 use self::wire::Wire;
-use crate::error::Fault;
 use crate::{Class, EntryFilter, Error, Keeper};
 
 pub use cursor::DeadLetter;
