@@ -11,6 +11,8 @@ use raincoat_types::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::{Care, Erasure};
+
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Event {
@@ -19,13 +21,14 @@ pub enum Event {
         /// Its length.
         bytes: u64,
     },
-    /// An event too long for an entry, by what is left of it.
+    /// An event too long for an entry (or about more subjects than one can name), by what is left of it.
     Oversized {
         /// Its line, cut.
         line: String,
         /// Its length in bytes.
         bytes: u64,
-        /// BLAKE3 of those bytes.
+        /// BLAKE3 of those bytes, keyed with the entry's own key so that it tells nothing once that is gone. (In
+        /// entries of version 1 without a key.)
         digest: Digest,
     },
     /// A process of ours began.
@@ -231,6 +234,17 @@ pub enum Event {
         /// What.
         text: String,
     },
+    /// Something was done with the log itself.
+    Care(Care),
+    /// Never written: an event whose key was destroyed. When it happened, and where it stands, is still known.
+    Erased {
+        /// The slots whose keys are gone, of those that the entry names.
+        slots: Vec<u32>,
+        /// When the first of them was destroyed.
+        at: Timestamp,
+        /// Why.
+        by: Erasure,
+    },
 }
 
 /// What the gate said.
@@ -264,7 +278,7 @@ impl Event {
     fn words(&self) -> String {
         match self {
             Event::Newer { bytes } => format!("an event of a newer version ({bytes} bytes)"),
-            Event::Oversized { line, bytes, digest } => format!("{line} (too long: {bytes} bytes, blake3 {digest})"),
+            Event::Oversized { line, bytes, digest } => format!("{line} (too long: {bytes} bytes, digest {digest})"),
             Event::Started { version, command } => format!("started raincoat {version}: {command}"),
             Event::Stopped { why } => format!("stopped: {why}"),
             Event::Unlocked { slot } => format!("unlocked by {slot}"),
@@ -325,6 +339,9 @@ impl Event {
             Event::UndoRefused { op, why } => format!("{op} not taken back: {why}"),
             Event::ProtectionMissing { layer, why } => format!("protection missing: {layer} ({why})"),
             Event::Notice { text } => text.clone(),
+            Event::Care(care) => care.words(),
+            Event::Erased { by: Erasure::Asked, .. } => "erased, as a person asked".to_owned(),
+            Event::Erased { by: Erasure::Retention, .. } => "erased, when its time was over".to_owned(),
         }
     }
 }
@@ -431,6 +448,8 @@ mod tests {
             Event::UndoRefused { op, why: text() },
             Event::ProtectionMissing { layer: text(), why: text() },
             Event::Notice { text: text() },
+            Event::Care(crate::care::samples().remove(0)),
+            Event::Erased { slots: vec![1], at: Timestamp { secs: 7, nanos: 0 }, by: Erasure::Asked },
         ]
     }
 
@@ -446,7 +465,7 @@ mod tests {
         assert_eq!(blake3::hash(&all).to_hex().as_str(), GOLDEN);
     }
 
-    const GOLDEN: &str = "e26fcd6e516a06d0e17272696e5d7135f1940add7e6be4ed1a6b0a836ad83d97";
+    const GOLDEN: &str = "ae698ade3c4b0c5b4975da1ad9d67cad7c5496a9426c1852cf2106716939b526";
 
     #[test]
     fn a_line_hides_nothing_and_does_not_end_early() {
