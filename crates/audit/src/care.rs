@@ -61,6 +61,18 @@ pub enum Erasure {
 }
 
 impl Care {
+    /// What sort of thing, by a stable name for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Care::Erased { .. } => "log.erased",
+            Care::Kept { .. } => "log.retention-changed",
+            Care::Held { .. } => "log.hold-placed",
+            Care::Released { .. } => "log.hold-released",
+            Care::Pruned { .. } => "log.pruned",
+            Care::Accepted { .. } => "log.head-accepted",
+        }
+    }
+
     pub(crate) fn words(&self) -> String {
         match self {
             Care::Erased { slots, by } => {

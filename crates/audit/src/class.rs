@@ -1,7 +1,5 @@
 //! Classes of events: how long what is kept (see `audit retention`).
 
-use crate::Event;
-
 /// What sort of thing an entry tells, for retention. The numbers stand in entries.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Class {
@@ -44,29 +42,5 @@ impl Class {
     /// Reads the name of a class that a rule can be made for.
     pub fn parse(name: &str) -> Option<Class> {
         Class::RULED.into_iter().find(|class| class.name() == name)
-    }
-}
-
-impl Event {
-    /// The class that it belongs to.
-    pub fn class(&self) -> Class {
-        match self {
-            Event::Care(_) => Class::Care,
-            Event::ConfigChanged { .. }
-            | Event::ProviderAdded { .. }
-            | Event::KeyAdded { .. }
-            | Event::KeyRemoved { .. } => Class::Configuration,
-            Event::RunBegan { .. }
-            | Event::RunEnded { .. }
-            | Event::OpIntended { .. }
-            | Event::OpDone { .. }
-            | Event::OpFailed { .. }
-            | Event::Recovered { .. }
-            | Event::UndoRefused { .. }
-            | Event::Notice { .. } => Class::Operations,
-            Event::ReadDone { .. } => Class::Reads,
-            Event::ModelRequest { .. } | Event::ModelReply { .. } => Class::Models,
-            _ => Class::Security,
-        }
     }
 }

@@ -135,10 +135,12 @@ pub(crate) fn period_of(at: Timestamp) -> i64 {
 pub(crate) fn own_folders(event: &Event, folders: &Folders) -> Option<Vec<Keyed>> {
     let path_of = |grant: GrantId| folders.iter().find(|of| of.grant == grant).map(|of| of.path.clone());
     match event {
-        Event::OpIntended { places, .. } => {
+        Event::OpIntended { places, .. } | Event::OpPlanned { places, .. } | Event::OpMade { places, .. } => {
             Some(places.iter().map(|spot| Keyed::Grant(spot.grant, path_of(spot.grant))).collect())
         }
-        Event::GrantAdded { grant, path, .. } => Some(vec![Keyed::Grant(*grant, Some(path.0.clone()))]),
+        Event::GrantAdded { grant, path, .. } | Event::GrantTakenBack { grant, path, .. } => {
+            Some(vec![Keyed::Grant(*grant, Some(path.0.clone()))])
+        }
         Event::GrantRevoked { grant } => Some(vec![Keyed::Grant(*grant, path_of(*grant))]),
         _ => None,
     }
