@@ -13,6 +13,7 @@
 //! The core (hashes, proofs, tiles, notes, records of the live file) takes bytes and gives bytes.
 
 mod compact;
+mod cosign;
 mod entry;
 mod error;
 mod event;
@@ -24,13 +25,17 @@ mod log;
 pub mod note;
 mod place;
 pub mod proof;
+mod proof_file;
+mod prove;
 mod reader;
 mod report;
 mod store;
 pub mod tile;
 mod verify;
+pub mod witness;
 
 pub use compact::CompactRange;
+pub use cosign::{CosignatureKind, Cosigned, Cosigner, WitnessKey};
 pub use entry::{About, Entry, Producer};
 pub use error::AuditError;
 pub use event::{Event, Judgement};
@@ -38,5 +43,8 @@ pub use hash::{Hash, empty_root, leaf_hash, node_hash, root_of};
 pub use head::forget_head;
 pub use log::Audit;
 pub use note::Checkpoint;
+pub use proof_file::{MAX_PROOF_FILE, ProofFault, ProofFile, Proved};
+pub use prove::{Standing, ToWitness};
 pub use reader::{AuditKeys, AuditReader, Entries, InclusionProof};
 pub use report::{Problem, ProblemKind, VerifyReport};
+pub use verify::UNWITNESSED;

@@ -297,7 +297,7 @@ impl Snapshot {
     }
 
     /// A full tile's or bundle's bytes, which must be there.
-    fn tile(&self, tile: TilePath) -> Result<Vec<u8>, AuditError> {
+    pub(crate) fn tile(&self, tile: TilePath) -> Result<Vec<u8>, AuditError> {
         let read = self.store.read(tile).map_err(AuditError::io("read the audit log"))?;
         read.ok_or_else(|| AuditError::Damaged(format!("`{}` is missing", tile.path())))
     }

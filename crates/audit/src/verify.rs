@@ -19,6 +19,10 @@ use crate::store::Found;
 use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, decode_entries, decode_hashes, edge_of, split_entries};
 use crate::{AuditError, Entry};
 
+/// What cannot be checked where no witness is asked.
+pub const UNWITNESSED: &str = "whether someone who holds the store's keys built the whole log anew, the head kept apart \
+    included: only a witness in other hands can tell, and none is set up";
+
 /// Entries of a bundle with too many that are told apart.
 const OVERFULL: usize = 4096;
 
@@ -55,12 +59,7 @@ impl AuditReader {
                 }
             }
         }
-        report.unchecked.extend([
-            "whether someone who holds the store's keys built the whole log anew, the head kept apart included: only \
-             a witness in other hands can tell, and none is set up"
-                .to_owned(),
-            "whether what the entries say is what happened".to_owned(),
-        ]);
+        report.unchecked.extend([UNWITNESSED.to_owned(), "whether what the entries say is what happened".to_owned()]);
         report
     }
 
