@@ -12,6 +12,7 @@
 //!
 //! The core (hashes, proofs, tiles, notes, records of the live file) takes bytes and gives bytes.
 
+mod class;
 mod compact;
 mod cosign;
 mod entry;
@@ -34,6 +35,7 @@ pub mod tile;
 mod verify;
 pub mod witness;
 
+pub use class::Class;
 pub use compact::CompactRange;
 pub use cosign::{CosignatureKind, Cosigned, Cosigner, WitnessKey};
 pub use entry::{About, Entry, Producer};
