@@ -1,7 +1,7 @@
 //! Proofs that an entry is in the log, for others to check without it.
 
 use raincoat_audit::note::Verifier;
-use raincoat_audit::{Cosigned, Hash, ProofFile, WitnessKey, leaf_hash};
+use raincoat_audit::{Cosigned, Event, Hash, ProofFile, WitnessKey, leaf_hash};
 use raincoat_types::{Timestamp, display_bytes};
 
 use crate::{Class, Error, Keeper};
@@ -82,6 +82,7 @@ impl Keeper {
         let leaf = leaf_hash(&reader.sealed(index).map_err(missing)?);
         let proved =
             proof.check(&leaf, reader.verifier(), &known).map_err(|why| Error::new(Class::Damaged, why.to_string()))?;
+        self.log_unpublished(&[Event::ProofGiven { entry: index, size: proved.head.size }])?;
         Ok(EntryProof {
             file: proof.encode(),
             index,

@@ -3,19 +3,19 @@
 //! What a witness cosigned is a memory in other hands: a log that does not contain it is not gone on with. Asking one
 //! never holds up work: it happens at a command's end, bounded in time, and an answer that does not come is told later.
 
-use std::ffi::OsStr;
-use std::ops::ControlFlow;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+mod ask;
+mod kept;
+
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use raincoat_audit::note::Note;
-use raincoat_audit::witness::{Said, Witness, WitnessError, answer, origin_hash, read_answer};
-use raincoat_audit::{AuditReader, Checkpoint, CosignatureKind, Cosigned, Standing, WitnessKey};
-use raincoat_net::{Broker, Cancel, Endpoint, HeaderValue, Method, NetErrorKind, Request, Rules, parse_url};
+use raincoat_audit::witness::{Witness, WitnessError};
+use raincoat_audit::{About, AuditReader, Checkpoint, CosignatureKind, Event, WitnessKey};
+use raincoat_net::parse_url;
 use raincoat_os::PrivateDir;
 use raincoat_types::{Clock, RawPath, Timestamp, display_bytes};
-use serde::{Deserialize, Serialize};
 
+use self::kept::{Kept, Place, against, merge};
 use crate::{Class, Error, Keeper};
 
 const KIND: &str = "witness";
@@ -25,9 +25,6 @@ const MOST: usize = 16;
 
 /// Seconds that a person who asked for it waits for each witness.
 const PATIENT_SECS: u32 = 10;
-
-/// How often the size is agreed on before the witness is given up: somebody else may tell it of a newer head meanwhile.
-const ROUNDS: usize = 4;
 
 /// A witness to add.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,31 +86,13 @@ pub(crate) enum Heard {
     Silent(String),
 }
 
-/// What is kept of a witness.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Kept {
-    name: String,
-    key: String,
-    place: Place,
-    /// The newest cosigned checkpoint, its size, and when it was cosigned.
-    cosigned: Option<(String, u64, u64)>,
-    /// When it was asked last, and what went wrong then; empty where nothing did.
-    asked: Option<(Timestamp, String)>,
-    /// It has seen another log: in words. This stands until it agrees again, or a person removes it.
-    disagrees: Option<String>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-enum Place {
-    Url(String),
-    Folder(RawPath),
-}
-
-/// What asking came to.
-enum Told {
-    Cosigned { note: String, size: u64, at: u64 },
-    Disagrees(String),
-    Failed(String),
+/// A head that witnesses have cosigned.
+struct CosignedHead {
+    head: Checkpoint,
+    /// With all cosignatures that are held for it.
+    note: String,
+    /// How many.
+    by: usize,
 }
 
 impl Keeper {
@@ -155,7 +134,10 @@ impl Keeper {
         }
         let (place, found) = match ask.place {
             WitnessPlace::Url(url) => {
-                parse_url(&url).map_err(|why| Error::new(Class::Usage, why.to_string()))?;
+                let parsed = parse_url(&url).map_err(|why| Error::new(Class::Usage, why.to_string()))?;
+                if parsed.query().is_some() {
+                    return Err(Error::new(Class::Usage, "a witness's URL has no query (`?...`)"));
+                }
                 (Place::Url(url.trim_end_matches('/').to_owned()), None)
             }
             WitnessPlace::Folder(path) => {
@@ -181,10 +163,11 @@ impl Keeper {
                 .hint("ask it for its Ed25519 key (`cosignature/v1`)"));
         }
         let kept = Kept { name: ask.name, key: key.vkey(), place, cosigned: None, asked: None, disagrees: None };
-        self.log_alone(vec![events::added(&kept)])?;
+        let (name, key) = (kept.name.clone(), kept.key.clone());
+        self.log_alone(vec![Event::WitnessAdded { name, key, address: kept.address() }])?;
         self.keep_witness(&kept)?;
-        let kept = self.ask(&kept, PATIENT_SECS)?;
-        Ok(self.line_of(&kept))
+        let mut lines = self.ask_all(&[kept], PATIENT_SECS)?;
+        lines.pop().ok_or_else(|| Error::new(Class::Bug, "a witness was asked and gave no line"))
     }
 
     /// Takes a witness away. What it has seen is no longer held against this log.
@@ -199,7 +182,10 @@ impl Keeper {
         })?;
         // First, because while it disagrees nothing is logged.
         self.store.delete(KIND, name.as_bytes()).map_err(Error::store)?;
-        self.log_alone(vec![events::removed(&kept)])
+        let name = kept.name.clone();
+        let size = kept.cosigned.as_ref().map_or(0, |(_, size, _)| *size);
+        let against = kept.disagrees.map(|why| Event::WitnessDisagreed { name: kept.name, size, why });
+        self.log_alone(against.into_iter().chain([Event::WitnessRemoved { name }]).collect())
     }
 
     /// Tells every witness of the newest tree head, and waits for the answers.
@@ -267,22 +253,27 @@ impl Keeper {
     /// The newest checkpoint of ours that covers entry `index`, with every cosignature that is held for it; `None` where
     /// no witness has cosigned one.
     pub(crate) fn cosigned_over(&self, index: u64, reader: &AuditReader) -> Result<Option<String>, Error> {
-        let kept = self.kept_witnesses()?;
-        let notes = kept.iter().filter_map(|kept| kept.cosigned.as_ref());
-        let mut heads: Vec<(Checkpoint, String, usize)> = Vec::new();
-        for (note, _, _) in notes {
+        let mut heads = self.cosigned_heads(reader)?;
+        heads.retain(|cosigned| cosigned.head.size > index);
+        heads.sort_by_key(|cosigned| (cosigned.by, cosigned.head.size));
+        Ok(heads.pop().map(|cosigned| cosigned.note))
+    }
+
+    /// The heads of ours that witnesses have cosigned last, each once, with all of its cosignatures.
+    fn cosigned_heads(&self, reader: &AuditReader) -> Result<Vec<CosignedHead>, Error> {
+        let mut heads: Vec<CosignedHead> = Vec::new();
+        for kept in self.kept_witnesses()? {
+            let Some((note, _, _)) = kept.cosigned else { continue };
             let Ok(head) = reader.verifier().open(note.as_bytes()) else { continue };
-            match heads.iter_mut().find(|(other, _, _)| *other == head) {
-                Some((_, merged, count)) => {
-                    *merged = merge(merged, note);
-                    *count += 1;
+            match heads.iter_mut().find(|other| other.head == head) {
+                Some(same) => {
+                    same.note = merge(&same.note, &note);
+                    same.by += 1;
                 }
-                None => heads.push((head, note.clone(), 1)),
+                None => heads.push(CosignedHead { head, note, by: 1 }),
             }
         }
-        heads.retain(|(head, _, _)| head.size > index);
-        heads.sort_by_key(|(head, _, count)| (*count, head.size));
-        Ok(heads.pop().map(|(_, note, _)| note))
+        Ok(heads)
     }
 
     fn hear(&self, kept: &Kept, reader: &AuditReader) -> Result<Heard, Error> {
@@ -314,139 +305,35 @@ impl Keeper {
         })
     }
 
-    /// The newest head in the witness's own memory.
-    fn newest_at(&self, kept: &Kept, reader: &AuditReader) -> Result<Option<Checkpoint>, String> {
-        let url = match &kept.place {
-            Place::Url(url) => url,
-            // What it remembers was read with what is kept here.
-            Place::Folder(path) => return open_folder(&folder_of(path)).map(|_| None),
-        };
-        let name = reader.verifier().name();
-        let (status, body) = self.over_http(&format!("{url}/{}/checkpoint", origin_hash(name)), None, PATIENT_SECS)?;
-        match status {
-            200 => {
-                let head = kept.believed(&String::from_utf8_lossy(&body), reader);
-                head.map(Some).ok_or_else(|| "what it gives is not signed by it and by this log".to_owned())
-            }
-            404 => Ok(None),
-            other => Err(format!("it answered with status {other}")),
-        }
-    }
-
     fn ask_all(&self, all: &[Kept], secs: u32) -> Result<Vec<WitnessLine>, Error> {
         let asked: Vec<Result<Kept, Error>> = std::thread::scope(|scope| {
             let threads: Vec<_> = all.iter().map(|kept| scope.spawn(move || self.ask(kept, secs))).collect();
             let ended = |_| Err(Error::new(Class::Bug, "asking a witness ended in the middle"));
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(ended)).collect()
         });
-        asked.into_iter().map(|kept| kept.map(|kept| self.line_of(&kept))).collect()
-    }
-
-    /// Tells one witness of the newest head, and keeps what it says.
-    fn ask(&self, kept: &Kept, secs: u32) -> Result<Kept, Error> {
+        let asked: Vec<Kept> = asked.into_iter().collect::<Result<_, _>>()?;
         let reader = self.audit_reader()?;
-        let mut next = kept.clone();
-        let mut why = String::new();
-        match self.tell(kept, &reader, secs) {
-            Ok(Told::Cosigned { note, size, at }) => {
-                let _ = reader.publish_cosigned(&self.with_others(&note, kept, &reader)?);
-                next.cosigned = Some((note, size, at));
-                next.disagrees = None;
-            }
-            Ok(Told::Disagrees(words)) => next.disagrees = Some(words),
-            Ok(Told::Failed(words)) => why = words,
-            Err(error) => why = error.to_string(),
+        if let Some(newest) = self.cosigned_heads(&reader)?.into_iter().max_by_key(|cosigned| cosigned.head.size) {
+            reader.publish_cosigned(&newest.note).map_err(Error::store)?;
         }
-        next.asked = Some((self.clock.now(), why));
-        self.keep_witness(&next)?;
-        Ok(next)
+        self.log_answers(all, &asked, &reader)?;
+        Ok(asked.iter().map(|kept| self.line_of(kept)).collect())
     }
 
-    /// The note with the cosignatures of the same head that others gave.
-    fn with_others(&self, note: &str, of: &Kept, reader: &AuditReader) -> Result<String, Error> {
-        let head = reader.verifier().open(note.as_bytes()).ok();
-        let mut merged = note.to_owned();
-        for kept in self.kept_witnesses()?.iter().filter(|kept| kept.name != of.name) {
-            if let Some((theirs, _, _)) = &kept.cosigned
-                && reader.verifier().open(theirs.as_bytes()).ok() == head
-            {
-                merged = merge(&merged, theirs);
-            }
+    /// Logs what is new in the answers. The checkpoint stays published as it was cosigned.
+    fn log_answers(&self, before: &[Kept], after: &[Kept], reader: &AuditReader) -> Result<(), Error> {
+        let news: Vec<Event> = before.iter().zip(after).filter_map(|(old, new)| new.news(old, reader)).collect();
+        if news.is_empty() || self.held_by_witnesses().is_err() {
+            return Ok(());
         }
-        Ok(merged)
+        self.log_unpublished(&news)
     }
 
-    fn tell(&self, kept: &Kept, reader: &AuditReader, secs: u32) -> Result<Told, raincoat_audit::AuditError> {
-        let Some(key) = WitnessKey::parse(&kept.key) else {
-            return Ok(Told::Failed("its key is damaged here".to_owned()));
-        };
-        let known = kept.cosigned.as_ref().map_or(0, |(_, size, _)| *size);
-        let mut old = known;
-        for _ in 0..ROUNDS {
-            let now = reader.head()?.size;
-            if old > now {
-                return Ok(Told::Disagrees(has_seen(old, now)));
-            }
-            let ask = reader.to_witness(old)?;
-            let (status, body) = match self.deliver(kept, &ask.body, secs) {
-                Ok(answer) => answer,
-                Err(why) => return Ok(Told::Failed(why)),
-            };
-            match read_answer(status, &body, &ask.note, &key) {
-                Said::Cosigned { note, at } => return Ok(Told::Cosigned { note, size: ask.head.size, at }),
-                Said::HasSeen(size) if size < known => {
-                    let words = format!("it has forgotten what it cosigned: {known} entries once, and {size} now");
-                    return Ok(Told::Failed(words));
-                }
-                Said::HasSeen(size) if size != old => old = size,
-                Said::HasSeen(size) => return Ok(Told::Disagrees(other_entries(size))),
-                Said::Contradicts(_) => return Ok(Told::Disagrees(other_entries(old))),
-                Said::NotServed(words) => {
-                    let key = reader.verifier().vkey();
-                    return Ok(Told::Failed(format!("it does not serve this log ({words}); tell it `--log {key}`")));
-                }
-                Said::Failed(words) => return Ok(Told::Failed(words)),
-            }
-        }
-        Ok(Told::Failed("it is being told of other heads all the time".to_owned()))
-    }
-
-    fn deliver(&self, kept: &Kept, body: &str, secs: u32) -> Result<(u16, Vec<u8>), String> {
-        match &kept.place {
-            Place::Url(url) => self.over_http(&format!("{url}/add-checkpoint"), Some(body), secs),
-            Place::Folder(path) => {
-                let witness = open_folder(&folder_of(path))?;
-                let verdict = witness.add_checkpoint(body.as_bytes(), seconds(self.clock.as_ref()));
-                Ok((verdict.status(), verdict.body().into_bytes()))
-            }
-        }
-    }
-
-    fn over_http(&self, url: &str, body: Option<&str>, secs: u32) -> Result<(u16, Vec<u8>), String> {
-        let url = parse_url(url).map_err(|why| why.to_string())?;
-        let endpoint = Endpoint::of(&url).map_err(|why| why.to_string())?;
-        let broker = Broker::new(Rules { allowed: vec![endpoint], offline: self.config.offline });
-        let request = Request {
-            method: if body.is_some() { Method::Post } else { Method::Get },
-            url: &url,
-            headers: body.map(|_| ("content-type", HeaderValue::Plain("text/plain"))).into_iter().collect(),
-            body: body.unwrap_or_default().as_bytes().to_vec(),
-            idle_secs: secs,
-            total_secs: secs,
-            max_reply: answer::MAX_ANSWER as u64,
-        };
-        let mut reply = Vec::new();
-        let mut take = |bytes: &[u8]| {
-            reply.extend_from_slice(bytes);
-            ControlFlow::Continue(())
-        };
-        match broker.send(request, &mut take, &Cancel::new()) {
-            Ok(answer) => Ok((answer.status, reply)),
-            Err(why) if matches!(why.kind(), NetErrorKind::IdleTimeout | NetErrorKind::TotalTimeout) => {
-                Err(format!("it did not answer within {secs} seconds"))
-            }
-            Err(why) => Err(why.to_string()),
-        }
+    /// Appends events, and leaves the published checkpoint as it is: with its cosignatures.
+    pub(crate) fn log_unpublished(&self, events: &[Event]) -> Result<(), Error> {
+        let mut audit = self.open_audit()?;
+        audit.append(&About::NOTHING, events).map_err(Error::store)?;
+        audit.leave().map_err(Error::store)
     }
 
     fn made_in(&self, path: &Path) -> Result<Witness, Error> {
@@ -458,10 +345,7 @@ impl Keeper {
     }
 
     fn line_of(&self, kept: &Kept) -> WitnessLine {
-        let place = match &kept.place {
-            Place::Url(url) => url.clone(),
-            Place::Folder(path) => path.display(),
-        };
+        let place = kept.address();
         let at = |at: u64| Timestamp { secs: i64::try_from(at).unwrap_or(i64::MAX), nanos: 0 };
         let cosigned = kept.cosigned.as_ref().map(|(_, size, when)| (*size, at(*when)));
         let why = kept.asked.as_ref().map(|(_, why)| why.as_str()).unwrap_or_default();
@@ -490,68 +374,6 @@ impl Keeper {
     }
 }
 
-impl Kept {
-    /// The heads of this log that the witness is known to have cosigned: the one kept here, and the one in its folder.
-    fn heads(&self, reader: &AuditReader) -> Vec<Checkpoint> {
-        let mut notes: Vec<String> = self.cosigned.iter().map(|(note, _, _)| note.clone()).collect();
-        if let Place::Folder(path) = &self.place
-            && let Ok(witness) = open_folder(&folder_of(path))
-            && let Ok(Some(note)) = witness.checkpoint(&origin_hash(reader.verifier().name()))
-        {
-            notes.push(note);
-        }
-        notes.iter().filter_map(|note| self.believed(note, reader)).collect()
-    }
-
-    /// The head in a note that both the log and this witness signed.
-    fn believed(&self, note: &str, reader: &AuditReader) -> Option<Checkpoint> {
-        let head = reader.verifier().open(note.as_bytes()).ok()?;
-        let said = WitnessKey::parse(&self.key)?.check(&Note::parse(note.as_bytes()).ok()?).ok()?;
-        matches!(said, Cosigned::At(_)).then_some(head)
-    }
-}
-
-/// How a log is against what was cosigned of it; `None` where it contains it.
-fn against(reader: &AuditReader, head: &Checkpoint) -> Result<Option<String>, raincoat_audit::AuditError> {
-    Ok(match reader.standing(head)? {
-        Standing::Contains => None,
-        Standing::Shorter(size) => Some(has_seen(head.size, size)),
-        Standing::Other => Some(other_entries(head.size)),
-    })
-}
-
-fn has_seen(seen: u64, here: u64) -> String {
-    format!("has seen {seen} entries, and this log has {here}: the log was rolled back, or its end was cut off")
-}
-
-fn other_entries(seen: u64) -> String {
-    format!("has seen {seen} entries that are not the first {seen} of this log: the log was rewritten")
-}
-
-/// A note with the signature lines of another of the same text.
-fn merge(note: &str, other: &str) -> String {
-    let mut merged = note.to_owned();
-    if let Some((_, lines)) = other.rsplit_once("\n\n") {
-        for line in lines.lines().filter(|line| !note.lines().any(|ours| ours == *line)) {
-            merged.push_str(line);
-            merged.push('\n');
-        }
-    }
-    merged
-}
-
-fn folder_of(path: &RawPath) -> PathBuf {
-    PathBuf::from(OsStr::from_bytes(&path.0))
-}
-
-fn open_folder(path: &Path) -> Result<Witness, String> {
-    let dir = PrivateDir::open(path).map_err(|why| match why.kind() {
-        std::io::ErrorKind::NotFound => "its folder is not there".to_owned(),
-        _ => format!("its folder cannot be used: {why}"),
-    })?;
-    Witness::open(dir).map_err(|why| why.to_string())
-}
-
 fn witness_key(vkey: &str) -> Result<WitnessKey, Error> {
     WitnessKey::parse(vkey.trim()).ok_or_else(|| {
         Error::new(Class::Usage, format!("`{}` is no witness's key", display_bytes(vkey.as_bytes())))
@@ -576,27 +398,4 @@ pub(crate) fn seconds(clock: &dyn Clock) -> u64 {
 fn is_plain_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
-}
-
-mod events {
-    use raincoat_audit::Event;
-
-    use super::{Kept, Place};
-
-    pub(super) fn added(kept: &Kept) -> Event {
-        let place = match &kept.place {
-            Place::Url(url) => url.clone(),
-            Place::Folder(path) => path.display(),
-        };
-        let what = format!("added, at `{place}`, with the key {}", kept.key);
-        Event::ConfigChanged { setting: format!("witness {}", kept.name), what }
-    }
-
-    pub(super) fn removed(kept: &Kept) -> Event {
-        let what = match &kept.disagrees {
-            Some(words) => format!("removed, though it {words}"),
-            None => "removed".to_owned(),
-        };
-        Event::ConfigChanged { setting: format!("witness {}", kept.name), what }
-    }
 }
