@@ -101,7 +101,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
 pub(crate) fn crash(root: &Path) -> Result<()> {
     install_tools(root)?;
     install_nextest(root)?;
-    let tests = ["commit_crash", "draft_crash", "powercut"].iter().flat_map(|test| ["--test", *test]);
+    let tests = ["commit_crash", "crash_pair", "draft_crash", "powercut"].iter().flat_map(|test| ["--test", *test]);
     let args: Vec<&str> =
         ["RAINCOAT_TEST_ALL=1", "cargo", "nextest", "run", "-p", "raincoat-cli", "--success-output", "final"]
             .into_iter()
