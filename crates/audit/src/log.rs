@@ -31,7 +31,7 @@ use crate::{AuditError, Care, Class, Event};
 pub(crate) const CHECKPOINT: &str = "checkpoint";
 
 /// The file that whoever writes has locked.
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 
 /// Entries that no tree head covers, at most: they cannot leave the live file for a tile, and that file is read whole.
 const UNSIGNED_MOST: u64 = 4 * TILE_WIDTH;
@@ -639,7 +639,10 @@ impl Audit {
     }
 
     fn publish(&self, snapshot: &Snapshot, size: u64, note: &str) -> io::Result<()> {
-        if self.reader.dir.read(CHECKPOINT, 1 << 16)?.as_deref() == Some(note.as_bytes()) {
+        // With cosignatures it is still the same head.
+        let published = self.reader.dir.read(CHECKPOINT, 1 << 16)?;
+        if published.is_some_and(|published| self.verifier().open(&published) == self.verifier().open(note.as_bytes()))
+        {
             return Ok(());
         }
         let mut files = Vec::new();

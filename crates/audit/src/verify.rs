@@ -26,6 +26,10 @@ use crate::tally::{Account, Opener, Tally};
 use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, decode_entries, decode_hashes, edge_of, split_entries};
 use crate::{AuditError, Care};
 
+/// What cannot be checked where no witness is asked.
+pub const UNWITNESSED: &str = "whether someone who holds the store's keys built the whole log anew, the head kept apart \
+    included: only a witness in other hands can tell, and none is set up";
+
 /// Entries of a bundle with too many that are told apart.
 const OVERFULL: usize = 4096;
 
@@ -84,11 +88,7 @@ impl AuditReader {
             }
         }
         if self.memories.known.is_empty() {
-            report.unchecked.push(
-                "whether someone who holds the store's keys built the whole log anew, and every copy of its tree head \
-                 with it: only a witness in other hands can tell, and none is set up"
-                    .to_owned(),
-            );
+            report.unchecked.push(UNWITNESSED.to_owned());
         }
         if !deep {
             report.unchecked.push("whether every payload opens under its subjects' keys (`--deep` does)".to_owned());
