@@ -357,7 +357,27 @@ pub(crate) enum Audit {
         /// So many
         #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
         limit: u64,
+        /// Then wait for more, until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
     },
+    /// Find entries, newest first: by words, and by what they are about
+    #[command(after_long_help = "Examples:\n  raincoat audit search invoice\n  \
+        raincoat audit search --verdict deny --since 7d\n  raincoat audit search --kind op --path 2025/ -n 100")]
+    Search(crate::commands::audit_look::Search),
+    /// Show one entry in full
+    Show {
+        /// Its number
+        entry: u64,
+    },
+    /// Tell what happened in a run, step by step, and what was done about it later
+    Timeline {
+        /// The run's id or its beginning
+        run: String,
+    },
+    /// Hand out the log: to a file, to standard output, or to a collector
+    #[command(after_long_help = crate::commands::audit_export::HELP, args_conflicts_with_subcommands = true)]
+    Export(crate::commands::audit_export::Export),
     /// Whether the log is what was written: nothing changed, dropped, reordered, added or cut off
     Verify,
     /// Prove to others that an entry is in the log, or check such a proof

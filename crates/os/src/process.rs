@@ -183,6 +183,11 @@ pub fn machine_memory() -> u64 {
     info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
 
+/// What this machine is called.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// Stops this process, as Ctrl-Z would; returns when it was told to go on.
 ///
 /// # Errors

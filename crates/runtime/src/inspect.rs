@@ -100,6 +100,8 @@ pub struct AuditLine {
     pub run: Option<RunId>,
     /// Who acted.
     pub actor: Option<String>,
+    /// What sort of event, by its stable name.
+    pub kind: &'static str,
     /// In words.
     pub line: String,
 }
@@ -125,7 +127,7 @@ pub struct AuditReport {
 
 impl Keeper {
     /// The journal, to look at. What a crash left behind is settled first, `told` line by line.
-    fn look<R: Send + 'static>(
+    pub(crate) fn look<R: Send + 'static>(
         &self,
         told: &mut dyn FnMut(&str),
         look: impl FnOnce(&mut Journal) -> Result<R, Error> + Send + 'static,
@@ -258,6 +260,7 @@ impl Keeper {
                 at: entry.at,
                 run: entry.run,
                 actor: entry.actor.as_ref().map(raincoat_types::Actor::name),
+                kind: entry.event.kind(),
                 line: entry.event.one_line(),
             });
         }

@@ -1,6 +1,8 @@
 //! The commands, each in words what the keeper does.
 
 mod audit;
+pub(crate) mod audit_export;
+pub(crate) mod audit_look;
 mod do_task;
 mod docs;
 mod drafts;
