@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,7 +92,11 @@ impl App {
     ///
     /// # Errors
     /// Where the keys do not open, or the store is damaged.
-    pub(crate) fn keeper(&mut self) -> Result<Keeper> {
+    pub(crate) fn keeper(&mut self) -> Result<AtWork> {
+        self.open_keeper().map(AtWork)
+    }
+
+    fn open_keeper(&mut self) -> Result<Keeper> {
         let home = self.home()?;
         let config = config::load(&home)?;
         let existed = Keeper::exists(&home)?;
@@ -181,6 +186,38 @@ impl App {
         }
         let text = String::from_utf8(bytes).map_err(|_| fail(std::io::ErrorKind::InvalidData.into()))?;
         Ok(Secret::new(text))
+    }
+}
+
+/// A keeper for the length of one command. At its end the witnesses hear of what was logged, and the person of what they
+/// say against it.
+pub(crate) struct AtWork(Keeper);
+
+impl AtWork {
+    /// A keeper that was made otherwise than by [`App::keeper`].
+    pub(crate) fn over(keeper: Keeper) -> AtWork {
+        AtWork(keeper)
+    }
+}
+
+impl Deref for AtWork {
+    type Target = Keeper;
+    fn deref(&self) -> &Keeper {
+        &self.0
+    }
+}
+
+impl DerefMut for AtWork {
+    fn deref_mut(&mut self) -> &mut Keeper {
+        &mut self.0
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        for words in self.0.tell_witnesses() {
+            crate::out::stderr_line(&crate::view::visible::single(&words));
+        }
     }
 }
 

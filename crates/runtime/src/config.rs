@@ -13,10 +13,24 @@ pub struct Config {
     pub default_provider: Option<String>,
     /// No network but this machine's.
     pub offline: bool,
+    /// How long after it was last asked a witness is asked again at a command's end, in seconds.
+    pub witness_every_secs: u32,
+    /// How long a command's end waits for a witness, in seconds.
+    pub witness_wait_secs: u32,
+    /// How old a witness's last word may be before it is told, in seconds.
+    pub witness_late_secs: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { limits: Limits::default(), unlock_idle_secs: 900, default_provider: None, offline: false }
+        Config {
+            limits: Limits::default(),
+            unlock_idle_secs: 900,
+            default_provider: None,
+            offline: false,
+            witness_every_secs: 600,
+            witness_wait_secs: 3,
+            witness_late_secs: 7 * 24 * 3600,
+        }
     }
 }

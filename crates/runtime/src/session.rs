@@ -43,6 +43,7 @@ impl Keeper {
     }
 
     pub(crate) fn open_audit(&self) -> Result<Audit, Error> {
+        self.held_by_witnesses()?;
         let (dir, head) = self.audit_dirs()?;
         Audit::open(dir, head, self.audit_keys(), &self.origin(), self.clock.clone()).map_err(|e| {
             if e.is_of_the_system() {

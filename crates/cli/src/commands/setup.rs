@@ -3,7 +3,7 @@
 use raincoat_runtime::{Ask, Check, Class, Keeper, LayerState};
 use serde_json::json;
 
-use crate::app::{App, clock, new_passphrase};
+use crate::app::{App, AtWork, clock, new_passphrase};
 use crate::error::{Result, error, usage};
 use crate::exit::Exit;
 use crate::prompt::Terminal;
@@ -18,7 +18,7 @@ pub(crate) fn init(app: &mut App) -> Result<Exit> {
     let created = !Keeper::exists(&home)?;
     let keeper = if created {
         let passphrase = first_passphrase(app)?.filter(|secret| !secret.expose().is_empty());
-        Keeper::create(&home, settings, clock(), passphrase)?
+        AtWork::over(Keeper::create(&home, settings, clock(), passphrase)?)
     } else {
         app.keeper()?
     };
