@@ -216,7 +216,7 @@ fn costs_of(kind: Option<Kind>) -> &'static str {
         Some(Kind::Outcome | Kind::Settle) => "how an operation came out",
         Some(Kind::Note) => "a note, a plan or a piece of a transcript",
         Some(Kind::End) => "how a run ended",
-        Some(Kind::Mark | Kind::Final) => "nothing",
+        Some(Kind::Mark | Kind::Final | Kind::Dropped) => "nothing",
         None => "the records in these bytes; the operations that this touches are listed",
     }
 }
@@ -264,7 +264,7 @@ impl Seen {
                 let end: End = decode(body)?;
                 self.run(end.end.run, place).end = Some(end.ops);
             }
-            Kind::Mark | Kind::Final => {}
+            Kind::Mark | Kind::Final | Kind::Dropped => {}
         }
         Some(())
     }
