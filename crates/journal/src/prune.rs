@@ -176,22 +176,8 @@ impl Journal {
         let before = self.size()?;
         let done = |used: &RunUse| used.header.is_some() && used.ended.is_some() && !used.being_undone;
         let may = |used: &RunUse| done(used) && used.ended.is_some_and(|at| at < rule.keep_from);
-        let owners = survey.owners(&|used| !may(used));
-        let mut frees: HashMap<u32, u64> = HashMap::new();
-        let mut dead = 0;
-        let mut marks = 0;
-        for segment in survey.segments.values() {
-            dead += segment.doubled;
-            marks += segment.other;
-            for (chunk, bytes) in &segment.chunks {
-                match chunk.and_then(|chunk| owners.get(chunk as usize)).unwrap_or(&Owner::Nobody) {
-                    Owner::Nobody => dead += bytes,
-                    Owner::Goes(run) => *frees.entry(*run).or_default() += bytes,
-                    Owner::Stays => {}
-                }
-            }
-        }
-        let _ = marks;
+        let (frees, dead) = frees(survey, &survey.owners(&|used| !may(used)));
+        let (later, _) = self::frees(survey, &survey.owners(&|used| !done(used)));
         let mut order: Vec<(u32, &RunUse)> = (0..).zip(&survey.runs).collect();
         order.sort_by_key(|(_, used)| used.run);
         let mut chosen = Chosen { numbers: BTreeSet::new(), report: PruneReport { before, ..PruneReport::default() } };
@@ -203,12 +189,12 @@ impl Journal {
             if !wanted || !done(used) {
                 continue;
             }
-            let own = used.bytes + frees.get(&number).copied().unwrap_or(0);
             if !may(used) {
                 chosen.report.too_young.0 += 1;
-                chosen.report.too_young.1 += own;
+                chosen.report.too_young.1 += used.bytes + later.get(&number).copied().unwrap_or(0);
                 continue;
             }
+            let own = used.bytes + frees.get(&number).copied().unwrap_or(0);
             // While an undo stands, so does what it took back: else that would look as if it still held.
             if let Some(RunKind::Undo { of, .. }) = used.header.as_ref().map(|header| &header.kind)
                 && survey.number_of(*of).is_some()
@@ -320,6 +306,22 @@ impl Journal {
         matches!(self.chunk_at(&id), Ok(Some(Loc { segment, .. })) if !victims.contains(&segment))
             && self.read_chunk(id).is_ok()
     }
+}
+
+/// Bytes of content that go with each run, the last of those that name it; and of content that nothing names.
+fn frees(survey: &Survey, owners: &[Owner]) -> (HashMap<u32, u64>, u64) {
+    let (mut frees, mut dead) = (HashMap::new(), 0);
+    for segment in survey.segments.values() {
+        dead += segment.doubled;
+        for (chunk, bytes) in &segment.chunks {
+            match chunk.and_then(|chunk| owners.get(chunk as usize)).unwrap_or(&Owner::Nobody) {
+                Owner::Nobody => dead += bytes,
+                Owner::Goes(run) => *frees.entry(*run).or_default() += bytes,
+                Owner::Stays => {}
+            }
+        }
+    }
+    (frees, dead)
 }
 
 struct Chosen {

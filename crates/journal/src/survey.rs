@@ -74,10 +74,6 @@ pub(crate) struct RunUse {
 
 /// What lies in a segment.
 pub(crate) struct SegmentUse {
-    /// Bytes of its file.
-    pub(crate) bytes: u64,
-    /// Where its records end.
-    pub(crate) end: u64,
     /// Bytes of each run's records.
     pub(crate) runs: HashMap<u32, u64>,
     /// Chunks that the index has here: their number, if a record names them, and their bytes.
@@ -300,15 +296,15 @@ impl Journal {
     pub(crate) fn survey(&self) -> Result<Survey, JournalError> {
         let mut survey = Survey::default();
         let mut homes: HashMap<Loc, [u8; 32]> = HashMap::new();
-        self.index.borrow().chunk_places(|at, id| drop(homes.insert(at, id)))?;
+        self.index.borrow().chunk_places(|at, id| {
+            homes.insert(at, id);
+        })?;
         homes.extend(self.facts.chunks.iter().map(|(id, at)| (*at, id.0)));
         // Which chunk a place holds is known only when all records that name chunks have been read.
         let mut places: Vec<(Ulid, u64, u64)> = Vec::new();
         let pruned: std::collections::HashSet<RunId> = self.index.borrow().all_pruned()?.into_iter().collect();
         for (id, file, end) in self.whole_segments()? {
             let mut segment = SegmentUse {
-                bytes: file.len().map_err(JournalError::io("measure a segment"))?,
-                end,
                 runs: HashMap::new(),
                 chunks: Vec::new(),
                 other: 0,

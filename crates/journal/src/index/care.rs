@@ -129,6 +129,17 @@ impl Index {
         Ok(())
     }
 
+    /// Where the index has operations.
+    pub(crate) fn op_places(&self, mut each: impl FnMut(OpId, Option<Loc>, Option<Loc>)) -> Sql<()> {
+        let mut statement = self.db.prepare_cached("SELECT run, seq, iseg, iat, oseg, oat FROM ops")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let op = OpId { run: RunId(Ulid::from_bytes(row.get(0)?)), seq: row.get(1)? };
+            each(op, self.place(row.get(2)?, row.get(3)?), self.place(row.get(4)?, row.get(5)?));
+        }
+        Ok(())
+    }
+
     /// Gives back what deleted rows took. Only tidiness: another process may be reading.
     pub(crate) fn shrink(&self) {
         let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
