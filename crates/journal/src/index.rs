@@ -49,6 +49,8 @@ pub(crate) struct Index {
     db: Connection,
     /// Segments by the number that rows name them with.
     names: HashMap<i64, Ulid>,
+    /// It was there, and made with the same keys.
+    ours: bool,
 }
 
 /// A segment as the index has it, with the largest offset that was ever indexed.
@@ -97,7 +99,8 @@ impl Index {
         db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;")?;
         let check = keys.cells.mac(KEY_CHECK);
         let version = |db: &Connection| db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-        if version(&db)? == 0 {
+        let ours = version(&db)? != 0;
+        if !ours {
             let tx = rusqlite::Transaction::new_unchecked(&db, rusqlite::TransactionBehavior::Immediate)?;
             if version(&tx)? == 0 {
                 tx.execute_batch(SCHEMA)?;
@@ -114,7 +117,7 @@ impl Index {
         if held != Some(check) {
             return Ok(None);
         }
-        let mut index = Index { db, names: HashMap::new() };
+        let mut index = Index { db, names: HashMap::new(), ours };
         index.segments()?;
         Ok(Some(index))
     }
@@ -155,7 +158,7 @@ impl Index {
 
     /// Takes a batch, all or nothing.
     pub(crate) fn write(&mut self, keys: &JournalKeys, facts: &Facts) -> Result<(), JournalError> {
-        let Index { db, names } = self;
+        let Index { db, names, .. } = self;
         let tx = rusqlite::Transaction::new_unchecked(db, rusqlite::TransactionBehavior::Immediate)?;
         let mut nums = HashMap::new();
         write_segments(&tx, facts, names, &mut nums)?;

@@ -20,6 +20,7 @@ mod mover;
 mod prune;
 mod read;
 mod recover;
+mod repair;
 mod skim;
 mod survey;
 mod undo;
@@ -38,6 +39,7 @@ pub use memory::Remembered;
 pub use prune::{PruneReport, PruneRule};
 pub use read::{Order, RunSummary, RunView};
 pub use recover::Interrupted;
+pub use repair::{BeginAgain, RepairReport};
 pub use survey::Usage;
 pub use undo::{
     DirRestore, History, LinkHint, Planner, Selection, Skipped, Times, UndoPlan, UndoStep, effective_undoer, inverse,

@@ -195,7 +195,7 @@ impl Journal {
                     from = Position { offset: HEAD_BYTES, seq: 0, prev: [0; 16] };
                     loose = true;
                     let what = "its head is not what was written, or the key is another store's";
-                    if !any_record(&self.keys, id, file)? {
+                    if !any_record(&self.keys, id, file)? && !self.index.borrow().is_ours() {
                         return Err(JournalError::Corrupt { segment: id, offset: 0, what });
                     }
                     state = SegmentState::Damaged;
@@ -313,8 +313,14 @@ impl Journal {
             let pending: BTreeSet<u32> = self.pending(run)?.into_iter().collect();
             let mut records = Vec::with_capacity(pending.len());
             for seq in &pending {
-                records.push(self.op(raincoat_types::OpId { run, seq: *seq })?);
+                match self.op(raincoat_types::OpId { run, seq: *seq }) {
+                    Ok(record) => records.push(record),
+                    // What is damaged is told by a check, and does not keep the rest from being recovered.
+                    Err(JournalError::Corrupt { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
+            let pending = records.iter().map(|record| record.intent.op.seq).collect();
             let notes = self.note_places(run)?.last().map_or(0, |(n, _)| n + 1);
             let undo = true;
             self.runs.insert(run, OpenRun { home, ops: self.last_op(run)?, pending, notes, undo });

@@ -124,7 +124,7 @@ impl Journal {
     /// # Errors
     /// The system's. (What is wrong with the store is in the report.)
     pub fn verify(&self) -> Result<VerifyReport, JournalError> {
-        self.check_all(false, None)
+        self.verify_with(false, None)
     }
 
     /// The same; puts every stored content together besides and hashes it against its digest, and holds the journal
@@ -133,12 +133,17 @@ impl Journal {
     /// # Errors
     /// As [`Journal::verify`].
     pub fn verify_with(&self, deep: bool, apart: Option<&PrivateDir>) -> Result<VerifyReport, JournalError> {
-        self.check_all(deep, apart)
-    }
-
-    fn check_all(&self, deep: bool, apart: Option<&PrivateDir>) -> Result<VerifyReport, JournalError> {
         // Nothing is pruned meanwhile.
         let _still = self.dir.lock_shared(crate::prune::USING).map_err(JournalError::io("lock the store"))?;
+        Ok(self.check(deep, apart)?.0)
+    }
+
+    /// As [`Journal::verify_with`], for one who holds the store; and what all segments say together.
+    pub(crate) fn check(
+        &self,
+        deep: bool,
+        apart: Option<&PrivateDir>,
+    ) -> Result<(VerifyReport, Together), JournalError> {
         let mut report = VerifyReport::default();
         let known = self.index.borrow_mut().segments()?;
         let mut readings = Vec::new();
@@ -181,7 +186,7 @@ impl Journal {
             let words = format!("{} operations were lost before, and a repair found nothing more of them", accepted.len());
             report.notes.push(words);
         }
-        Ok(report)
+        Ok((report, all))
     }
 
     /// Reads segments, several at once where there are processors for it.
@@ -222,7 +227,7 @@ impl Journal {
     }
 
     /// A record's body, wherever it lies.
-    fn body_at(&self, at: Loc) -> Option<(Kind, Vec<u8>)> {
+    pub(crate) fn body_at(&self, at: Loc) -> Option<(Kind, Vec<u8>)> {
         let file = self.segment_file(at.segment).ok()??;
         let mut bytes = vec![0; crate::format::HEADER_BYTES];
         file.read_exact_at(&mut bytes, at.offset).ok()?;
@@ -497,7 +502,7 @@ fn gives_back(change: &Change) -> Option<&Image> {
 }
 
 /// What all segments say together.
-struct Together {
+pub(crate) struct Together {
     segments: BTreeMap<Ulid, Seen>,
     dropped: HashMap<Ulid, DroppedSegment>,
     gone: HashSet<Ulid>,
@@ -561,8 +566,7 @@ impl Together {
     /// Segments that were there and are not, without a word.
     fn missing(&self, known: impl Iterator<Item = Ulid>, report: &mut VerifyReport) {
         let mut missing: BTreeSet<Ulid> = known.collect();
-        let after = self.read().filter_map(|(_, seen)| seen.head.as_ref()?.after);
-        missing.extend(after.map(|(before, _)| before));
+        missing.extend(self.named_before());
         for id in missing {
             if !self.segments.contains_key(&id) && !self.dropped.contains_key(&id) {
                 report.problem(id, 0, 0, "the segment is missing", "everything in it");
@@ -628,21 +632,41 @@ impl Together {
                 report.lost_ops.extend(missing);
             }
         }
-        // A run that ended had all of its operations settled.
-        let settled: HashSet<OpId> = self.outcomes.iter().map(|(op, _)| *op).collect();
-        let mut open: BTreeMap<RunId, u32> = BTreeMap::new();
-        for op in self.ops.keys() {
-            let ended = self.runs.get(&op.run).is_some_and(|run| run.end.is_some());
-            if ended && !settled.contains(op) && !self.accepted.contains(op) {
-                *open.entry(op.run).or_default() += 1;
-            }
-        }
-        for run in open.keys() {
-            let place = self.runs.get(run).and_then(|seen| seen.place);
+        let open: BTreeSet<RunId> = self.unsettled().map(|op| op.run).collect();
+        for run in open {
+            let place = self.runs.get(&run).and_then(|seen| seen.place);
             let (segment, offset) = place.map_or((Ulid::nil(), 0), |at| (at.segment, at.offset));
             let costs = format!("how operations of run `{run}` came out");
             report.problem(segment, offset, 0, "outcomes are missing", &costs);
         }
+    }
+
+    /// Operations without an outcome, of runs that ended: those had all of theirs settled.
+    pub(crate) fn unsettled(&self) -> impl Iterator<Item = OpId> {
+        let settled: HashSet<OpId> = self.outcomes.iter().map(|(op, _)| *op).collect();
+        self.ops.keys().copied().filter(move |op| {
+            let ended = self.runs.get(&op.run).is_some_and(|run| run.end.is_some());
+            ended && !settled.contains(op) && !self.accepted.contains(op)
+        })
+    }
+
+    /// Runs of which there are records, and no beginning.
+    pub(crate) fn without_beginning(&self) -> Vec<RunId> {
+        let accepted = |run: RunId| self.accepted.contains(&OpId { run, seq: 0 });
+        self.runs.iter().filter(|(run, seen)| seen.begun.is_none() && !accepted(**run)).map(|(run, _)| *run).collect()
+    }
+
+    /// Where a run's intents are.
+    pub(crate) fn places_of(&self, run: RunId) -> BTreeMap<OpId, Loc> {
+        let (from, to) = (OpId { run, seq: 0 }, OpId { run, seq: u32::MAX });
+        self.ops.range(from..=to).map(|(op, at)| (*op, *at)).collect()
+    }
+
+    /// Segments that others name as the one before them, and that are missing without a word.
+    pub(crate) fn named_before(&self) -> impl Iterator<Item = Ulid> {
+        let after = self.read().filter_map(|(_, seen)| seen.head.as_ref()?.after);
+        let missing = |id: &Ulid| !self.segments.contains_key(id) && !self.dropped.contains_key(id);
+        after.map(|(before, _)| before).filter(missing)
     }
 
     /// Content may lie in another segment than the intent that names it.

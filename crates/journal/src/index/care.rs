@@ -145,6 +145,11 @@ impl Index {
         let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
+    /// Whether it was there before and made with the same keys: then these are the store's.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.ours
+    }
+
     /// Whether SQLite finds the file as it wrote it.
     pub(crate) fn is_sound(&self) -> bool {
         let said: Sql<String> = self.db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
