@@ -274,6 +274,9 @@ impl Agent<'_> {
             self.session.correct(usage.input);
             format!(": {} tokens in, {} out", usage.input, usage.output)
         });
+        if let Some(usage) = reply.usage {
+            self.keeper.used(usage.input, usage.output)?;
+        }
         self.keeper.note(&format!("turn {}{cost}", self.session.turns))?;
         let native = parted.is_none();
         let (text, calls) = match parted {

@@ -72,6 +72,15 @@ pub trait Keeper {
         Ok(())
     }
 
+    /// Says what a model's reply used up, in tokens, as its provider says.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn used(&mut self, input: u64, output: u64) -> Result<(), Lost> {
+        let _ = (input, output);
+        Ok(())
+    }
+
     /// Hands over what is needed to go on after a restart; replaces what was handed over before. A keeper that stores
     /// none loses no more than that.
     ///

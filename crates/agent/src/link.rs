@@ -210,6 +210,10 @@ impl<S: Read + Write, R: FnMut() -> bool> Keeper for Link<S, R> {
         self.send(&FromWorker::Unproposed { tool: tool.to_owned(), targets, why: why.to_owned() })
     }
 
+    fn used(&mut self, input: u64, output: u64) -> Result<(), Lost> {
+        self.send(&FromWorker::Used { input, output })
+    }
+
     fn transcript(&mut self, bytes: &[u8]) -> Result<(), Lost> {
         self.send(&FromWorker::Transcript(bytes.to_vec()))
     }

@@ -4,11 +4,16 @@
 //! never changes, moves or goes away once it was released; new facts are new variants at the end. A reader that is
 //! older than an entry shows it as [`Event::Newer`]. The test `every_event_keeps_its_bytes` holds this.
 //!
-//! No event carries a secret, a request's text or a file's content: only names, sizes, digests and words.
+//! No event carries a secret, a request's text or a file's content: only names, sizes, digests and words. The one
+//! exception is [`Event::TranscriptKept`], which a person switches on. `docs/log.md` says of each what it holds and when
+//! it is written.
 
-use raincoat_types::{
-    ChangeKind, Digest, GrantId, OpId, RawPath, RunId, RunKind, RunStatus, Spot, Timestamp, display_text,
-};
+mod kind;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use raincoat_types::{ChangeKind, Digest, GrantId, OpId, RawPath, RunId, RunKind, RunStatus, Spot, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// Something that happened.
@@ -231,6 +236,564 @@ pub enum Event {
         /// What.
         text: String,
     },
+    /// A command that acts or hands out data began.
+    CommandStarted {
+        /// Our version.
+        version: String,
+        /// The command's verb, without its arguments.
+        command: String,
+        /// The system's name of who called it.
+        user: String,
+    },
+    /// Such a command ended.
+    CommandEnded {
+        /// The command's verb.
+        command: String,
+        /// Its exit code.
+        code: u8,
+        /// What kept it from doing what was asked; empty where it did it.
+        why: String,
+    },
+    /// Somebody tried to open the keys and could not. Written at the next unlock: before it there is no key to write with.
+    UnlockRefused {
+        /// By which slot.
+        slot: String,
+        /// How many times in a row until then.
+        failures: u32,
+        /// When the last of them was.
+        last: Timestamp,
+        /// Why.
+        why: String,
+    },
+    /// A cached unlock was thrown away.
+    Locked {
+        /// Why.
+        why: String,
+    },
+    /// One more way into the keys.
+    KeySlotAdded {
+        /// Which: `passphrase`, `key-file`.
+        slot: String,
+    },
+    /// A way into the keys is gone.
+    KeySlotRemoved {
+        /// Which.
+        slot: String,
+    },
+    /// Another passphrase opens the keys.
+    PassphraseChanged,
+    /// A credential was put into keeping, or a new version of one.
+    CredentialAdded {
+        /// Its name.
+        name: String,
+        /// Which version this is, from 1.
+        version: u32,
+        /// The hosts that it may be sent to.
+        hosts: Vec<String>,
+    },
+    /// A setting of `config.toml`, or of the store, is another one.
+    SettingChanged {
+        /// Which.
+        setting: String,
+        /// What it was; `None` where it was not set. Never a secret.
+        from: Option<String>,
+        /// What it is.
+        to: Option<String>,
+    },
+    /// A policy is another one.
+    PolicyChanged {
+        /// Which.
+        policy: String,
+        /// What it was, in words.
+        from: String,
+        /// What it is.
+        to: String,
+    },
+    /// A mode was switched.
+    ModeChanged {
+        /// Which.
+        mode: String,
+        /// What it was.
+        from: String,
+        /// What it is.
+        to: String,
+    },
+    /// A folder was taken back.
+    GrantTakenBack {
+        /// The grant.
+        grant: GrantId,
+        /// The folder.
+        path: RawPath,
+        /// Why.
+        why: String,
+    },
+    /// A person is asked to approve. Written before they are.
+    ApprovalAsked {
+        /// The digest of all that is shown, contents included: what an answer binds to.
+        digest: Digest,
+        /// The plan's title.
+        title: String,
+        /// Its steps, one a line, as many as an entry holds; of contents only what the digest says.
+        shown: Vec<String>,
+        /// All its steps.
+        steps: u64,
+    },
+    /// A plan went ahead by what a person had said before, without being shown.
+    ApprovalUsed {
+        /// The plan's title.
+        title: String,
+        /// Its steps.
+        steps: u64,
+        /// By which words of theirs.
+        scope: String,
+    },
+    /// A file is about to be changed. Durable before it is.
+    OpPlanned {
+        /// The operation: the journal's entry of this id takes it back.
+        op: OpId,
+        /// The verb.
+        kind: ChangeKind,
+        /// The places it alters.
+        places: Vec<Spot>,
+        /// BLAKE3 of the content before, where there was a file.
+        before: Option<Digest>,
+        /// BLAKE3 of the content that is to be there, where it is to be a file.
+        after: Option<Digest>,
+        /// The operation that this one takes back, within an undo.
+        undoes: Option<OpId>,
+    },
+    /// A file was changed, and checked.
+    OpMade {
+        /// The operation: the journal's entry of this id takes it back.
+        op: OpId,
+        /// The verb.
+        kind: ChangeKind,
+        /// The places it altered.
+        places: Vec<Spot>,
+        /// BLAKE3 of the content before, where there was a file.
+        before: Option<Digest>,
+        /// BLAKE3 of the content now, where there is a file.
+        after: Option<Digest>,
+    },
+    /// A change was made without a backup, at a person's word for this very change.
+    BackupSkipped {
+        /// The operation, if it has an entry in the journal.
+        op: Option<OpId>,
+        /// What was changed.
+        path: RawPath,
+        /// Why there is none.
+        why: String,
+    },
+    /// Something was looked at. Only in audit mode.
+    Looked {
+        /// The verb.
+        verb: String,
+        /// What, as its proposer named it.
+        target: RawPath,
+        /// What it was, found.
+        places: Vec<Spot>,
+        /// Bytes that came out.
+        bytes: u64,
+        /// Entries or matches that came out.
+        items: u64,
+        /// BLAKE3 of what came out.
+        digest: Digest,
+    },
+    /// Bytes go to a model. Durable before they do.
+    ModelAsked {
+        /// The provider.
+        provider: String,
+        /// The model.
+        model: String,
+        /// The host and port.
+        host: String,
+        /// How many bytes.
+        bytes: u64,
+        /// BLAKE3 of them.
+        digest: Digest,
+        /// Pieces that were taken out of them before they went.
+        redactions: u32,
+    },
+    /// A model's answer has ended.
+    ModelAnswered {
+        /// The provider.
+        provider: String,
+        /// HTTP status; 0 where none came.
+        status: u16,
+        /// How many bytes.
+        bytes: u64,
+        /// BLAKE3 of them.
+        digest: Digest,
+        /// Why it is not whole; empty where it is.
+        why: String,
+    },
+    /// What a model's answer used up, as the provider says.
+    ModelUsed {
+        /// The provider.
+        provider: String,
+        /// The model.
+        model: String,
+        /// Tokens of the request.
+        input: u64,
+        /// Tokens of the answer.
+        output: u64,
+        /// Its cost in millionths of the currency; `None` where the price is not known.
+        cost_micros: Option<u64>,
+        /// The currency, as ISO 4217 writes it.
+        currency: Option<String>,
+    },
+    /// A piece of a conversation with a model. Only in audit mode.
+    TranscriptKept {
+        /// Whose words: `request`, `reply`.
+        from: String,
+        /// Which request of the run, from 1.
+        request: u64,
+        /// Which piece of it, from 1.
+        part: u32,
+        /// How many pieces there are.
+        parts: u32,
+        /// BLAKE3 of the whole.
+        digest: Digest,
+        /// The piece.
+        text: String,
+    },
+    /// A program is about to begin in a draft. Durable before it does.
+    ProgramStarted {
+        /// What is run: the command's first word.
+        program: RawPath,
+        /// How many words follow it.
+        arguments: u32,
+        /// BLAKE3 of all words, each ended by a zero byte.
+        digest: Digest,
+        /// The profile.
+        profile: Option<String>,
+        /// The hosts that it may reach.
+        hosts: Vec<String>,
+        /// What it may use up, in words.
+        limits: String,
+    },
+    /// A program has ended.
+    ProgramEnded {
+        /// Its exit code; 128 and the signal's number where a signal ended it.
+        code: i32,
+        /// What ended it, where it did not end by itself.
+        ended_by: Option<String>,
+        /// Changes that lie in its draft.
+        changes: u64,
+    },
+    /// The sandbox refused a program something.
+    ProgramRefused {
+        /// Which call.
+        call: String,
+        /// What, in words.
+        detail: String,
+        /// How many times so far.
+        times: u64,
+        /// What would allow it; empty where nothing does.
+        fix: String,
+    },
+    /// A program was connected to a host.
+    NetworkOpened {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The address that it had.
+        address: String,
+    },
+    /// A program's connection has ended.
+    NetworkClosed {
+        /// The host.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Bytes that went out.
+        sent: u64,
+        /// Bytes that came in.
+        received: u64,
+    },
+    /// A program was refused a connection.
+    NetworkRefused {
+        /// The host, as it named it; may be empty.
+        host: String,
+        /// The port; 0 where it named none.
+        port: u16,
+        /// Why.
+        why: String,
+        /// How many times so far.
+        times: u64,
+    },
+    /// A draft stays open for a person to look through.
+    DraftKept {
+        /// The program's run.
+        of: RunId,
+        /// Changes that lie in it.
+        changes: u64,
+        /// Of these: under protected names.
+        dangerous: u64,
+        /// Of these: where somebody changed the folder meanwhile.
+        conflicts: u64,
+    },
+    /// A draft was thrown away.
+    DraftDiscarded {
+        /// The program's run.
+        of: RunId,
+        /// Why, in words.
+        why: String,
+    },
+    /// A commit of a draft has ended.
+    CommitDone {
+        /// The program's run.
+        of: RunId,
+        /// Changes made; 0 where nothing was committed.
+        changes: u64,
+        /// Paths that were left out.
+        left_out: u64,
+        /// Paths that stood in the way.
+        conflicts: u64,
+    },
+    /// An undo or a redo has ended.
+    UndoDone {
+        /// The run that it took back, or part of it.
+        of: RunId,
+        /// Operations taken back.
+        undone: u64,
+        /// Operations left as they are.
+        left: u64,
+    },
+    /// A file or folder was put back as it was.
+    RestoreDone {
+        /// What.
+        path: RawPath,
+        /// As it was when, in words.
+        at: String,
+        /// To where, if elsewhere.
+        to: Option<RawPath>,
+        /// Files and folders put there.
+        files: u64,
+        /// Files and folders that could not be.
+        failed: u64,
+    },
+    /// Before-images were thrown away.
+    StorePruned {
+        /// By which rule.
+        rule: String,
+        /// Runs that can no longer be taken back whole.
+        runs: u64,
+        /// Versions of files that are gone.
+        versions: u64,
+        /// Bytes given back.
+        bytes: u64,
+    },
+    /// The store was repaired.
+    StoreRepaired {
+        /// What was wrong, in words.
+        what: String,
+        /// Records saved.
+        saved: u64,
+        /// Records lost.
+        lost: u64,
+    },
+    /// The store was gone through.
+    StoreVerified {
+        /// Contents too.
+        deep: bool,
+        /// Records looked at.
+        records: u64,
+        /// Problems found.
+        problems: u64,
+    },
+    /// The store has come to its budget.
+    BudgetReached {
+        /// Bytes that it may take.
+        budget: u64,
+        /// Bytes that it takes.
+        used: u64,
+        /// What became of it, in words.
+        what: String,
+    },
+    /// A disk failed us: what was to be durable may not be.
+    StorageFailed {
+        /// What of ours.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// A person asked a run to stop.
+    StopAsked {
+        /// The run.
+        run: RunId,
+        /// How, in words.
+        how: String,
+    },
+    /// What an interrupted run had left pending was settled at a start.
+    RecoveryDone {
+        /// The run.
+        run: RunId,
+        /// Operations that had been made, or were carried through.
+        finished: u64,
+        /// Operations taken back.
+        rolled_back: u64,
+    },
+    /// A subject's key was destroyed: no entry about it can be read any more.
+    ErasureDone {
+        /// What sort of subject: `run`, `person`, `folder`.
+        sort: String,
+        /// The subject by its number or digest: never by its name.
+        subject: String,
+    },
+    /// How long entries are kept is another.
+    RetentionChanged {
+        /// Of which class.
+        class: String,
+        /// What it was.
+        from: String,
+        /// What it is.
+        to: String,
+    },
+    /// Nothing about a subject may be pruned or erased.
+    HoldPlaced {
+        /// The subject by its number or digest.
+        subject: String,
+        /// Why.
+        why: String,
+    },
+    /// That is over.
+    HoldReleased {
+        /// The subject by its number or digest.
+        subject: String,
+        /// Why.
+        why: String,
+    },
+    /// Old entries of the log were thrown away; their hashes stay.
+    LogPruned {
+        /// By which rule.
+        rule: String,
+        /// The first entry that is still there.
+        first_kept: u64,
+        /// How many went.
+        entries: u64,
+    },
+    /// A witness is to cosign the log's heads.
+    WitnessAdded {
+        /// Its name.
+        name: String,
+        /// Its verifier key, as signed notes write it.
+        key: String,
+        /// Where it is asked.
+        address: String,
+    },
+    /// A witness is asked no more.
+    WitnessRemoved {
+        /// Its name.
+        name: String,
+    },
+    /// A witness cosigned a head.
+    WitnessCosigned {
+        /// Its name.
+        name: String,
+        /// The head's size, in entries.
+        size: u64,
+        /// Its root hash (SHA-256).
+        root: [u8; 32],
+    },
+    /// A witness saw another log than this one.
+    WitnessDisagreed {
+        /// Its name.
+        name: String,
+        /// The size that it saw last.
+        size: u64,
+        /// How it disagrees.
+        why: String,
+    },
+    /// A witness could not be asked.
+    WitnessFailed {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// A person accepted a log that is not the one that was last seen.
+    HeadAccepted {
+        /// Entries that the log had when it was accepted.
+        size: u64,
+        /// Entries that it was known to have had.
+        known: u64,
+        /// In their words.
+        why: String,
+    },
+    /// The log was verified.
+    LogVerified {
+        /// Entries looked at.
+        entries: u64,
+        /// Payloads too.
+        deep: bool,
+        /// Problems found.
+        problems: u64,
+        /// What it could not be held against, in words; empty where everything was there.
+        unchecked: Vec<String>,
+    },
+    /// Somebody changed what they must not: the journal, the log, keys or state.
+    TamperingFound {
+        /// Where.
+        place: String,
+        /// What.
+        what: String,
+    },
+    /// A proof of an entry was handed out.
+    ProofGiven {
+        /// The entry's index.
+        entry: u64,
+        /// The size of the tree that it is proved in.
+        size: u64,
+    },
+    /// Entries are being handed out.
+    ExportStarted {
+        /// In which format.
+        format: String,
+        /// To whom or where.
+        to: String,
+        /// From this entry on.
+        first: u64,
+    },
+    /// No more are.
+    ExportStopped {
+        /// In which format.
+        format: String,
+        /// To whom or where.
+        to: String,
+        /// How many were taken.
+        entries: u64,
+        /// Why it ended.
+        why: String,
+    },
+    /// An entry that nobody would take was put aside.
+    ExportDeadLettered {
+        /// To whom or where it was to go.
+        to: String,
+        /// The entry's index.
+        entry: u64,
+        /// Why it was not taken.
+        why: String,
+    },
+    /// Data of ours was handed out: the log, a credential, what the journal holds.
+    AccessGranted {
+        /// What.
+        what: String,
+        /// To whom, or for what.
+        to: String,
+    },
+    /// Data of ours was asked for and not handed out.
+    AccessRefused {
+        /// What.
+        what: String,
+        /// To whom, or for what.
+        to: String,
+        /// By which rule, by its short stable name.
+        rule: String,
+        /// Why, in words.
+        reason: String,
+    },
 }
 
 /// What the gate said.
@@ -244,225 +807,4 @@ pub enum Judgement {
     Deny,
     /// It was not decided, or was allowed, and came to nothing.
     Fail,
-}
-
-/// Characters of a line.
-const LINE: usize = 400;
-
-impl Event {
-    /// The event in one line, with nothing in it that hides, moves or colours text on a terminal. At most 400
-    /// characters.
-    pub fn one_line(&self) -> String {
-        // Paths in it are made visible already, each where it is put in.
-        let line = display_text(&self.words()).replace(['\n', '\t'], " ");
-        match line.char_indices().nth(LINE) {
-            Some((cut, _)) => format!("{}...", line.get(..cut).unwrap_or_default()),
-            None => line,
-        }
-    }
-
-    fn words(&self) -> String {
-        match self {
-            Event::Newer { bytes } => format!("an event of a newer version ({bytes} bytes)"),
-            Event::Oversized { line, bytes, digest } => format!("{line} (too long: {bytes} bytes, blake3 {digest})"),
-            Event::Started { version, command } => format!("started raincoat {version}: {command}"),
-            Event::Stopped { why } => format!("stopped: {why}"),
-            Event::Unlocked { slot } => format!("unlocked by {slot}"),
-            Event::UnlockFailed { slot, failures } => format!("could not unlock by {slot} ({failures} in a row)"),
-            Event::GrantAdded { grant, path, read_only, until, agent, deny } => {
-                let mut out = format!("granted {} as {grant}", text(path));
-                for (set, words) in [
-                    (*read_only, "read only".to_owned()),
-                    (until.is_some(), "for a time".to_owned()),
-                    (agent.is_some(), format!("for {}", agent.as_deref().unwrap_or_default())),
-                    (!deny.is_empty(), format!("but not {}", deny.join(", "))),
-                ] {
-                    if set {
-                        out = format!("{out}, {words}");
-                    }
-                }
-                out
-            }
-            Event::GrantRevoked { grant } => format!("revoked grant {grant}"),
-            Event::ConfigChanged { setting, what } => format!("configuration {setting}: {what}"),
-            Event::KeyAdded { name } => format!("key {name} added"),
-            Event::KeyRemoved { name } => format!("key {name} removed"),
-            Event::ProviderAdded { name, url, model } => {
-                format!("provider {name} at {url}{}", model.as_ref().map(|m| format!(", {m}")).unwrap_or_default())
-            }
-            Event::RunBegan { goal, kind: RunKind::Task, .. } => format!("run began: {goal}"),
-            Event::RunBegan { goal, kind: RunKind::Undo { of, .. }, .. } => format!("undo of {of} began: {goal}"),
-            Event::RunBegan { goal, kind: RunKind::Program, .. } => format!("program began in a draft: {goal}"),
-            Event::RunBegan { goal, kind: RunKind::Commit { of }, .. } => format!("commit of {of} began: {goal}"),
-            Event::RunEnded { status, summary } => format!("run ended ({}): {summary}", status_word(*status)),
-            Event::Proposed { action, targets, verdict, rule, reason, .. } => {
-                let word = match verdict {
-                    Judgement::Allow => "allowed",
-                    Judgement::Ask => "asked about",
-                    Judgement::Deny => "denied",
-                    Judgement::Fail => "came to nothing",
-                };
-                format!("{word}: {action} {} ({rule}: {reason})", list(targets.iter().map(text)))
-            }
-            Event::Approved { scope, shown, .. } => format!("approved for {scope}: {shown}"),
-            Event::Declined { shown, words, .. } => format!("declined: {shown} ({words})"),
-            Event::OpIntended { op, kind, places, undoes, .. } => {
-                let back = undoes.map(|op| format!(", taking back {op}")).unwrap_or_default();
-                format!("{op} to {} {}{back}", kind_word(*kind), list(places.iter().map(spot)))
-            }
-            Event::OpDone { op, after } => {
-                format!("{op} done{}", after.map(|digest| format!(", blake3 {digest}")).unwrap_or_default())
-            }
-            Event::OpFailed { op, why } => format!("{op} not done: {why}"),
-            Event::ReadDone { verb, target, bytes } => format!("{verb} {} ({bytes} bytes)", text(target)),
-            Event::ModelRequest { provider, model, bytes, digest } => {
-                format!("sent {bytes} bytes to {model} at {provider}, blake3 {digest}")
-            }
-            Event::ModelReply { status, bytes, digest } => {
-                format!("model answered {status} with {bytes} bytes, blake3 {digest}")
-            }
-            Event::Recovered { run, what } => format!("run {run} recovered: {what}"),
-            Event::UndoRefused { op, why } => format!("{op} not taken back: {why}"),
-            Event::ProtectionMissing { layer, why } => format!("protection missing: {layer} ({why})"),
-            Event::Notice { text } => text.clone(),
-        }
-    }
-}
-
-/// Unsafe characters are made visible once, for the whole line.
-fn text(path: &RawPath) -> String {
-    path.0.utf8_chunks().fold(String::new(), |mut out, part| {
-        out.push_str(part.valid());
-        for byte in part.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
-        out
-    })
-}
-
-fn spot(spot: &Spot) -> String {
-    let path = spot.path.display();
-    if path.is_empty() { ".".to_owned() } else { path }
-}
-
-fn list(items: impl Iterator<Item = String>) -> String {
-    const SHOWN: usize = 4;
-    let items: Vec<String> = items.collect();
-    match items.len().checked_sub(SHOWN) {
-        Some(more) if more > 0 => format!("{} and {more} more", items.get(..SHOWN).unwrap_or_default().join(" ")),
-        _ => items.join(" "),
-    }
-}
-
-fn status_word(status: RunStatus) -> &'static str {
-    match status {
-        RunStatus::Open => "open",
-        RunStatus::Done => "done",
-        RunStatus::Stopped => "stopped",
-        RunStatus::Failed => "failed",
-        RunStatus::Interrupted => "interrupted",
-    }
-}
-
-fn kind_word(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Create => "create",
-        ChangeKind::Replace => "replace",
-        ChangeKind::Remove => "remove",
-        ChangeKind::Move => "move",
-        ChangeKind::Link => "link",
-        ChangeKind::SetMeta => "set the metadata of",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use raincoat_types::{RelPath, Ulid};
-
-    use super::*;
-
-    pub(crate) fn samples() -> Vec<Event> {
-        let text = || "x".to_owned();
-        let path = || RawPath(b"/p/q".to_vec());
-        let run = RunId(Ulid::from_parts(1, 2));
-        let op = OpId { run, seq: 3 };
-        let grant = GrantId(Ulid::from_parts(4, 5));
-        let digest = Digest([6; 32]);
-        let until = Some(Timestamp { secs: 7, nanos: 8 });
-        let spot = Spot { grant, path: RelPath::new(b"a/b").unwrap() };
-        vec![
-            Event::Newer { bytes: 9 },
-            Event::Oversized { line: text(), bytes: 9, digest },
-            Event::Started { version: text(), command: text() },
-            Event::Stopped { why: text() },
-            Event::Unlocked { slot: text() },
-            Event::UnlockFailed { slot: text(), failures: 9 },
-            Event::GrantAdded { grant, path: path(), read_only: true, until, agent: Some(text()), deny: vec![text()] },
-            Event::GrantRevoked { grant },
-            Event::ConfigChanged { setting: text(), what: text() },
-            Event::KeyAdded { name: text() },
-            Event::KeyRemoved { name: text() },
-            Event::ProviderAdded { name: text(), url: text(), model: Some(text()) },
-            Event::RunBegan { goal: text(), kind: RunKind::Undo { of: run, ops: vec![1] }, grants: vec![grant] },
-            Event::RunEnded { status: RunStatus::Done, summary: text() },
-            Event::Proposed {
-                action: text(),
-                targets: vec![path()],
-                digest: Some(digest),
-                verdict: Judgement::Deny,
-                rule: text(),
-                reason: text(),
-            },
-            Event::Approved { digest, shown: text(), scope: text(), until },
-            Event::Declined { digest, shown: text(), words: text() },
-            Event::OpIntended {
-                op,
-                kind: ChangeKind::Replace,
-                places: vec![spot],
-                before: Some(digest),
-                undoes: Some(op),
-            },
-            Event::OpDone { op, after: Some(digest) },
-            Event::OpFailed { op, why: text() },
-            Event::ReadDone { verb: text(), target: path(), bytes: 9 },
-            Event::ModelRequest { provider: text(), model: text(), bytes: 9, digest },
-            Event::ModelReply { status: 200, bytes: 9, digest },
-            Event::Recovered { run, what: text() },
-            Event::UndoRefused { op, why: text() },
-            Event::ProtectionMissing { layer: text(), why: text() },
-            Event::Notice { text: text() },
-        ]
-    }
-
-    /// If this fails, logs that people have can no longer be read: add a variant instead of changing one.
-    #[test]
-    fn every_event_keeps_its_bytes() {
-        let all: Vec<u8> = samples().iter().flat_map(|event| postcard::to_stdvec(event).unwrap()).collect();
-        for (number, event) in samples().iter().enumerate() {
-            let bytes = postcard::to_stdvec(event).unwrap();
-            assert_eq!(usize::from(bytes[0]), number, "{event:?}");
-            assert_eq!(&postcard::from_bytes::<Event>(&bytes).unwrap(), event);
-        }
-        assert_eq!(blake3::hash(&all).to_hex().as_str(), GOLDEN);
-    }
-
-    const GOLDEN: &str = "e26fcd6e516a06d0e17272696e5d7135f1940add7e6be4ed1a6b0a836ad83d97";
-
-    #[test]
-    fn a_line_hides_nothing_and_does_not_end_early() {
-        let nasty = "a\u{202e}b\x1b[2J\nroot".to_owned();
-        for event in [
-            Event::Notice { text: nasty.clone() },
-            Event::ReadDone { verb: "read".into(), target: RawPath(b"\xff\n\x1b[31m".to_vec()), bytes: 1 },
-            Event::RunBegan { goal: nasty, kind: RunKind::Task, grants: vec![] },
-        ] {
-            let line = event.one_line();
-            assert!(!line.chars().any(|c| c.is_control() || c == '\u{202e}'), "{line:?}");
-        }
-        let long = Event::Notice { text: "é".repeat(10_000) }.one_line();
-        assert_eq!(long.chars().count(), LINE + 3);
-        for event in samples() {
-            assert!(!event.one_line().is_empty());
-        }
-    }
 }

@@ -12,6 +12,7 @@
 //!
 //! The core (hashes, proofs, tiles, notes, records of the live file) takes bytes and gives bytes.
 
+mod class;
 mod compact;
 mod entry;
 mod error;
@@ -30,6 +31,7 @@ mod store;
 pub mod tile;
 mod verify;
 
+pub use class::Class;
 pub use compact::CompactRange;
 pub use entry::{About, Entry, Producer};
 pub use error::AuditError;

@@ -360,7 +360,8 @@ impl Engine {
                 *result = self.look_after(step);
             }
         }
-        if let Err(words) = self.recorder.conclude(results) {
+        let change_of = |op| intents.iter().find(|intent| intent.op == op).map(|intent| &intent.change);
+        if let Err(words) = self.recorder.conclude(results, change_of) {
             self.broken = Some(words);
         }
     }

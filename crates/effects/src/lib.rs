@@ -36,7 +36,7 @@ use raincoat_types::{
 
 pub use model::{Door, Endpoint};
 pub use raincoat_net::Cancel;
-pub use recorder::{Recorder, Remembering};
+pub use recorder::{Recorder, Remembering, outcome};
 pub use resolve::{Folder, Names, Resolved};
 
 use engine::Engine;

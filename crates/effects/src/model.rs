@@ -2,6 +2,7 @@
 //! reply goes back to whoever parses it.
 
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use raincoat_audit::Event;
 use raincoat_gate::Permit;
@@ -28,6 +29,9 @@ pub struct Door {
     limits: Limits,
     recorder: Recorder,
     cancel: Cancel,
+    /// Requests so far.
+    asked: AtomicU64,
+    keeps_transcripts: bool,
 }
 
 impl Door {
@@ -40,7 +44,14 @@ impl Door {
         let url = parse_url(&endpoint.base_url).map_err(refused)?;
         let allowed = vec![raincoat_net::Endpoint::of(&url).map_err(refused)?];
         let broker = Broker::new(Rules { allowed, offline });
-        Ok(Door { endpoint, broker, limits, recorder, cancel: Cancel::new() })
+        let asked = AtomicU64::new(0);
+        Ok(Door { endpoint, broker, limits, recorder, cancel: Cancel::new(), asked, keeps_transcripts: false })
+    }
+
+    /// The same, with every word that is said through it kept in the log.
+    #[must_use]
+    pub fn keeping_transcripts(self, keeps: bool) -> Door {
+        Door { keeps_transcripts: keeps, ..self }
     }
 
     /// Whether the provider is on this machine.
@@ -73,13 +84,21 @@ impl Door {
             return Err(Failure::new(FailureKind::Limit, words));
         }
         let url = self.url(&request.path)?;
-        let sent = Event::ModelRequest {
-            provider: request.provider,
+        let provider = request.provider;
+        let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let digest = Digest(*blake3::hash(&request.body).as_bytes());
+        let mut sent = vec![Event::ModelAsked {
+            provider: provider.clone(),
             model: self.endpoint.model.clone(),
+            host: host_of(&url),
             bytes: request.body.len() as u64,
-            digest: Digest(*blake3::hash(&request.body).as_bytes()),
-        };
-        self.recorder.log(vec![sent]).map_err(|e| crate::failure::broken(&e))?;
+            digest,
+            redactions: 0,
+        }];
+        if self.keeps_transcripts {
+            sent.extend(transcript("request", number, digest, &request.body));
+        }
+        self.recorder.log(sent).map_err(|e| crate::failure::broken(&e))?;
         let mut headers = vec![("accept", HeaderValue::Plain("text/event-stream, application/json"))];
         if let Some(key) = &self.endpoint.key {
             headers.push(("authorization", HeaderValue::Bearer(key)));
@@ -88,10 +107,13 @@ impl Door {
         if method == Method::Post {
             headers.push(("content-type", HeaderValue::Plain("application/json")));
         }
-        let (mut hasher, mut bytes) = (blake3::Hasher::new(), 0_u64);
+        let (mut hasher, mut bytes, mut kept) = (blake3::Hasher::new(), 0_u64, Vec::new());
         let mut counting = |piece: &[u8]| {
             hasher.update(piece);
             bytes += piece.len() as u64;
+            if self.keeps_transcripts {
+                kept.extend_from_slice(piece);
+            }
             sink(piece)
         };
         let limits = &self.limits;
@@ -107,7 +129,14 @@ impl Door {
         let reply = self.broker.send(request, &mut counting, &self.cancel);
         let status = reply.as_ref().map_or(0, |reply| reply.status);
         let digest = Digest(*hasher.finalize().as_bytes());
-        self.recorder.log_lazily(vec![Event::ModelReply { status, bytes, digest }]);
+        let why = match &reply {
+            Ok(reply) => reply.note.clone().unwrap_or_default(),
+            Err(error) => error.to_string(),
+        };
+        self.recorder.log_lazily(vec![Event::ModelAnswered { provider, status, bytes, digest, why }]);
+        if !kept.is_empty() {
+            self.recorder.log_lazily(transcript("reply", number, digest, &kept));
+        }
         let reply = reply.map_err(|e| {
             let kind = match e.kind() {
                 NetErrorKind::Cancelled => FailureKind::Stopped,
@@ -135,5 +164,47 @@ impl Door {
         }
         let full = format!("{}/{path}", self.endpoint.base_url.trim_end_matches('/'));
         parse_url(&full).map_err(|e| Failure::new(FailureKind::Invalid, e.to_string()))
+    }
+}
+
+fn host_of(url: &raincoat_net::Url) -> String {
+    let port = url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", url.host_str().unwrap_or_default())
+}
+
+/// Bytes of a conversation in one entry, which holds 65,535 with all else.
+const PIECE: usize = 60_000;
+
+/// One side of a conversation as entries of the log. What is no UTF-8 in it is replaced; the digest is of the bytes.
+fn transcript(from: &str, request: u64, digest: Digest, bytes: &[u8]) -> Vec<Event> {
+    let text = String::from_utf8_lossy(bytes);
+    let mut pieces = Vec::new();
+    let mut rest = text.as_ref();
+    while !rest.is_empty() {
+        let (piece, more) = rest.split_at(rest.floor_char_boundary(PIECE));
+        pieces.push(piece.to_owned());
+        rest = more;
+    }
+    let parts = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
+    let part_of = |(part, text)| Event::TranscriptKept { from: from.to_owned(), request, part, parts, digest, text };
+    (1..).zip(pieces).map(part_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transcript_comes_in_pieces_that_fit_an_entry_and_make_the_whole_again() {
+        let said = "é€\u{10348}".repeat(20_000);
+        let mut whole = String::new();
+        for (n, event) in transcript("reply", 3, Digest([1; 32]), said.as_bytes()).into_iter().enumerate() {
+            let Event::TranscriptKept { part, parts, text, .. } = event else { panic!() };
+            assert_eq!((part as usize, parts), (n + 1, 4));
+            assert!(text.len() <= PIECE);
+            whole.push_str(&text);
+        }
+        assert_eq!(whole, said);
+        assert!(transcript("request", 1, Digest([1; 32]), b"").is_empty());
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! An intent goes to both at once, and is acknowledged when both have it on disk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -12,7 +12,8 @@ use std::thread;
 use raincoat_audit::{About, Audit, Event};
 use raincoat_journal::{Journal, JournalError, Order};
 use raincoat_types::{
-    Change, ChunkId, FileKind, Identity, Intent, OpId, OpRecord, OpResult, RunHeader, RunId, RunKind, Spot,
+    Change, ChunkId, Digest, FileKind, Identity, Image, Intent, OpId, OpRecord, OpResult, RunHeader, RunId, RunKind,
+    Spot,
 };
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
@@ -20,6 +21,8 @@ type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 /// What the log's thread is asked.
 enum AskLog {
     Job(Job<Audit>),
+    /// To append events durably, and to say whether they are.
+    Durably(About, Vec<Event>, Sender<Result<(), String>>),
     /// To append events that nobody waits for.
     Lazily(About, Vec<Event>),
 }
@@ -28,6 +31,9 @@ enum AskLog {
 const WAITING: usize = 1024;
 /// Events that nobody waits for and that are appended at once, where so many have come together.
 const TOGETHER: usize = 256;
+/// Events that could not be written yet and are kept for another try; of more than these some are lost, and nothing
+/// durable is taken any more.
+const BEHIND: usize = 65_536;
 
 /// A handle on the two that remember; clones ask the same two.
 #[derive(Clone)]
@@ -40,16 +46,16 @@ pub struct Recorder {
 /// The threads behind a [`Recorder`]. Closing them waits until everything asked has been done.
 pub struct Remembering {
     journal: thread::JoinHandle<Journal>,
-    audit: thread::JoinHandle<Audit>,
+    log: thread::JoinHandle<Log>,
 }
 
 impl Recorder {
     /// Starts the two threads.
     pub fn start(journal: Journal, audit: Audit) -> (Recorder, Remembering) {
         let (to_journal, journal) = serve(journal);
-        let (to_audit, audit) = serve_log(audit);
+        let (to_audit, log) = serve_log(audit);
         let recorder = Recorder { journal: to_journal, audit: to_audit, about: About::NOTHING };
-        (recorder, Remembering { journal, audit })
+        (recorder, Remembering { journal, log })
     }
 
     /// The same, speaking for an actor within a run.
@@ -90,12 +96,17 @@ impl Recorder {
     /// # Errors
     /// In words.
     pub fn log(&self, events: Vec<Event>) -> Result<(), String> {
-        let about = self.about.clone();
-        self.audit(move |audit| audit.append(&about, &events))?.map(drop).map_err(|e| e.to_string())
+        wait(&self.log_durably(events))?
     }
 
-    /// Appends events that become durable with the next that must be. Nobody waits; an error shows at the next
-    /// durable one, which it fails.
+    fn log_durably(&self, events: Vec<Event>) -> Receiver<Result<(), String>> {
+        let (sender, receiver) = channel();
+        let _ = self.audit.send(AskLog::Durably(self.about.clone(), events, sender));
+        receiver
+    }
+
+    /// Appends events that become durable with the next that must be. Nobody waits; what cannot be written is tried
+    /// again before the next durable one, which fails where it still cannot be.
     pub fn log_lazily(&self, events: Vec<Event>) {
         let about = self.about.clone();
         let _ = self.audit.send(AskLog::Lazily(about, events));
@@ -106,22 +117,24 @@ impl Recorder {
     /// # Errors
     /// In words. Nothing may be changed then.
     pub fn intend(&self, intents: Vec<Intent>) -> Result<(), String> {
-        let events: Vec<Event> = intents.iter().map(intended).collect();
-        let about = self.about.clone();
-        let logged = self.ask_log(move |audit| audit.append(&about, &events));
+        let logged = self.log_durably(intents.iter().map(planned).collect());
         let kept = request(&self.journal, move |journal: &mut Journal| journal.intend(&intents));
         let kept = wait(&kept)?.map_err(|e| e.to_string());
-        wait(&logged)?.map_err(|e| e.to_string())?;
+        wait(&logged)??;
         kept
     }
 
-    /// Keeps outcomes. They outlast this process at once, and a power cut with the next intent; without them recovery
-    /// looks at the files.
+    /// Keeps outcomes of changes that were intended. They outlast this process at once, and a power cut with the next
+    /// intent; without them recovery looks at the files.
     ///
     /// # Errors
     /// In words.
-    pub fn conclude(&self, results: Vec<(OpId, OpResult)>) -> Result<(), String> {
-        self.log_lazily(results.iter().map(|(op, result)| concluded(*op, result)).collect());
+    pub fn conclude<'a>(
+        &self,
+        results: Vec<(OpId, OpResult)>,
+        change_of: impl Fn(OpId) -> Option<&'a Change>,
+    ) -> Result<(), String> {
+        self.log_lazily(results.iter().map(|(op, result)| outcome(*op, change_of(*op), result)).collect());
         self.journal(move |journal| {
             for (_, result) in &results {
                 if let OpResult::Done { after: Some(image), .. } = result
@@ -157,7 +170,7 @@ impl Recorder {
 
     /// Has the journal and the log take up what a commit is about to do. Durable with [`Recorder::commit_point`].
     pub(crate) fn intend_later(&self, intents: Vec<Intent>) -> Answer<()> {
-        self.log_lazily(intents.iter().map(intended).collect());
+        self.log_lazily(intents.iter().map(planned).collect());
         Answer(request(&self.journal, move |journal: &mut Journal| journal.intend_later(&intents)))
     }
 
@@ -167,11 +180,10 @@ impl Recorder {
     /// # Errors
     /// In words. Nothing may be changed then.
     pub(crate) fn commit_point(&self, run: RunId, point: Vec<u8>) -> Result<(), String> {
-        let about = self.about.clone();
-        let logged = self.ask_log(move |audit| audit.append(&about, &[]));
+        let logged = self.log_durably(Vec::new());
         let kept = request(&self.journal, move |journal: &mut Journal| journal.commit_point(run, &point));
         let kept = wait(&kept)?.map_err(|e| e.to_string());
-        wait(&logged)?.map_err(|e| e.to_string())?;
+        wait(&logged)??;
         kept
     }
 
@@ -271,8 +283,9 @@ impl Remembering {
     /// In words, where one of them died.
     pub fn join(self) -> Result<(Journal, Audit), String> {
         let journal = self.journal.join().map_err(|_| "the journal's thread died".to_owned())?;
-        let audit = self.audit.join().map_err(|_| "the log's thread died".to_owned())?;
-        Ok((journal, audit))
+        let mut log = self.log.join().map_err(|_| "the log's thread died".to_owned())?;
+        log.catch_up()?;
+        Ok((journal, log.audit))
     }
 }
 
@@ -325,13 +338,17 @@ fn serve<T: Send + 'static>(mut it: T) -> (Sender<Job<T>>, thread::JoinHandle<T>
     (sender, handle)
 }
 
-fn serve_log(mut audit: Audit) -> (SyncSender<AskLog>, thread::JoinHandle<Audit>) {
+fn serve_log(audit: Audit) -> (SyncSender<AskLog>, thread::JoinHandle<Log>) {
     let (sender, receiver) = sync_channel::<AskLog>(WAITING);
     let handle = thread::spawn(move || {
+        let mut log = Log { audit, behind: VecDeque::new(), waiting: 0, lost: 0 };
         let mut next = receiver.recv().ok();
         while let Some(ask) = next.take() {
             match ask {
-                AskLog::Job(job) => job(&mut audit),
+                AskLog::Job(job) => job(&mut log.audit),
+                AskLog::Durably(about, events, told) => {
+                    let _ = told.send(log.durably(&about, &events));
+                }
                 AskLog::Lazily(about, mut events) => {
                     // Each append takes the log's lock and looks for what others wrote: worth doing once for many.
                     while events.len() < TOGETHER {
@@ -344,14 +361,54 @@ fn serve_log(mut audit: Audit) -> (SyncSender<AskLog>, thread::JoinHandle<Audit>
                             Err(_) => break,
                         }
                     }
-                    let _ = audit.append_lazy(&about, &events);
+                    log.lazily(about, events);
                 }
             }
             next = next.or_else(|| receiver.recv().ok());
         }
-        audit
+        log
     });
     (sender, handle)
+}
+
+/// The log, with what could not be written to it yet: nothing is ever left out of it in silence.
+struct Log {
+    audit: Audit,
+    behind: VecDeque<(About, Vec<Event>)>,
+    /// Events in `behind`.
+    waiting: usize,
+    lost: usize,
+}
+
+impl Log {
+    fn durably(&mut self, about: &About, events: &[Event]) -> Result<(), String> {
+        self.catch_up()?;
+        self.audit.append(about, events).map(drop).map_err(|e| e.to_string())
+    }
+
+    fn lazily(&mut self, about: About, events: Vec<Event>) {
+        if self.waiting + events.len() > BEHIND {
+            self.lost += events.len();
+            return;
+        }
+        self.waiting += events.len();
+        self.behind.push_back((about, events));
+        // Tried again before anything that must be durable.
+        let _ = self.catch_up();
+    }
+
+    /// Writes what is behind. An event of a write that failed in its middle may come to stand in the log twice.
+    fn catch_up(&mut self) -> Result<(), String> {
+        if self.lost > 0 {
+            return Err(format!("{} entries of the log could not be written", self.lost));
+        }
+        while let Some((about, events)) = self.behind.front() {
+            self.audit.append_lazy(about, events).map_err(|e| e.to_string())?;
+            self.waiting -= events.len();
+            self.behind.pop_front();
+        }
+        Ok(())
+    }
 }
 
 fn request<T: 'static, R: Send + 'static>(
@@ -370,21 +427,37 @@ fn wait<R>(answer: &Receiver<R>) -> Result<R, String> {
     answer.recv().map_err(|_| "the store's own thread is gone".to_owned())
 }
 
-fn intended(intent: &Intent) -> Event {
-    Event::OpIntended {
+fn planned(intent: &Intent) -> Event {
+    Event::OpPlanned {
         op: intent.op,
         kind: intent.change.kind(),
         places: intent.change.spots().into_iter().cloned().collect(),
-        before: intent.change.before().and_then(raincoat_types::Image::digest),
+        before: intent.change.before().and_then(Image::digest),
+        after: after_of(&intent.change),
         undoes: intent.undoes,
     }
 }
 
-fn concluded(op: OpId, result: &OpResult) -> Event {
-    match result {
-        OpResult::Done { after, .. } => {
-            Event::OpDone { op, after: after.as_ref().and_then(raincoat_types::Image::digest) }
-        }
-        OpResult::NotDone(why) | OpResult::RolledBack(why) => Event::OpFailed { op, why: why.clone() },
+/// The content that a change is to lead to, where that is a file's.
+fn after_of(change: &Change) -> Option<Digest> {
+    match change {
+        Change::Create { after, .. } | Change::Replace { after, .. } => after.digest(),
+        Change::Move { image, .. } | Change::Link { image, .. } => image.digest(),
+        Change::Remove { .. } | Change::SetMeta { .. } => None,
+    }
+}
+
+/// How an operation came out, for the log. `change` is what was intended, where it is known.
+pub fn outcome(op: OpId, change: Option<&Change>, result: &OpResult) -> Event {
+    match (result, change) {
+        (OpResult::Done { after, .. }, Some(change)) => Event::OpMade {
+            op,
+            kind: change.kind(),
+            places: change.spots().into_iter().cloned().collect(),
+            before: change.before().and_then(Image::digest),
+            after: after.as_ref().and_then(Image::digest),
+        },
+        (OpResult::Done { after, .. }, None) => Event::OpDone { op, after: after.as_ref().and_then(Image::digest) },
+        (OpResult::NotDone(why) | OpResult::RolledBack(why), _) => Event::OpFailed { op, why: why.clone() },
     }
 }

@@ -101,6 +101,13 @@ pub enum FromWorker {
         /// Why nothing could come of it.
         why: String,
     },
+    /// What a model's reply used up, as its provider says: for the log.
+    Used {
+        /// Tokens of the request.
+        input: u64,
+        /// Tokens of the reply.
+        output: u64,
+    },
 }
 
 /// One change of a plan and why.

@@ -195,7 +195,8 @@ impl<'a> Carrying<'a> {
             Ok(results) => {
                 out.changes = u32::try_from(results.len()).unwrap_or(u32::MAX);
                 // The files are as they are to be. Without the outcomes, the next start finds that out.
-                out.failure = self.recorder().conclude(results).err().map(|words| broken(&words));
+                out.failure =
+                    self.recorder().conclude(results, |op| self.change_of(op)).err().map(|words| broken(&words));
             }
             Err(stop) => {
                 let unknown = matches!(&stop, Stop::Failed(failure) if failure.kind == FailureKind::Broken);
@@ -223,7 +224,12 @@ impl<'a> Carrying<'a> {
         let all = (1..).zip(&self.ops);
         let results = all.map(|(seq, _)| (OpId { run: self.run(), seq }, OpResult::NotDone(why.to_owned()))).collect();
         // Where this fails, the next start finds the operations pending, looks, and says the same.
-        let _ = self.recorder().conclude(results);
+        let _ = self.recorder().conclude(results, |op| self.change_of(op));
+    }
+
+    /// What was meant by an operation.
+    fn change_of(&self, op: OpId) -> Option<&Change> {
+        self.ops.get(usize::try_from(op.seq).ok()?.checked_sub(1)?).map(|op| &op.change)
     }
 
     /// Makes the draft's content durable, then what is meant, with the commit point.
