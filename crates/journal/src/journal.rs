@@ -56,6 +56,8 @@ pub struct Journal {
     pub(crate) using: RefCell<Option<FileLock>>,
     /// What was found by such a look.
     pub(crate) pinned: RefCell<HashSet<ChunkId>>,
+    /// Operations that may destroy content of which no copy is kept: the person said so.
+    waived: HashSet<OpId>,
     /// Where it is remembered how far the journal came.
     pub(crate) apart: Option<Apart>,
 }
@@ -157,6 +159,11 @@ impl Journal {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Lets these operations destroy content of which no copy is kept. Only at the person's word for that very change.
+    pub fn waive(&mut self, ops: impl IntoIterator<Item = OpId>) {
+        self.waived.extend(ops);
     }
 
     /// Records what is about to be done. When this returns, the intents and all content stored before are durable:
@@ -322,6 +329,7 @@ impl Journal {
         self.flush(SegmentState::Clean);
         self.mark();
         self.runs.remove(&end.run);
+        self.waived.retain(|op| op.run != end.run);
         self.release();
         self.let_go();
         self.keep_memory()
@@ -352,6 +360,7 @@ impl Journal {
             Change::Create { .. } | Change::Move { .. } | Change::Link { .. } | Change::SetMeta { .. } => return Ok(()),
         };
         match destroyed {
+            Content::File(file) if !file.stored && self.waived.contains(&intent.op) => Ok(()),
             Content::File(file) if !file.stored || !self.holds(file)? => Err(JournalError::NotStored(intent.op)),
             _ => Ok(()),
         }
@@ -571,6 +580,7 @@ impl Journal {
             marked: 0,
             using: RefCell::new(None),
             pinned: RefCell::default(),
+            waived: HashSet::new(),
             apart: None,
         }
     }

@@ -53,6 +53,8 @@ pub struct PruneReport {
     pub before: u64,
     /// Bytes of the store after it; of a plan: about.
     pub after: u64,
+    /// Versions of files that go with them.
+    pub versions: u64,
     /// Segments whose files go.
     pub segments: u64,
     /// Runs that the rule would let go of if it were not too soon, and what that would free.
@@ -203,6 +205,7 @@ impl Journal {
                 continue;
             }
             left = left.saturating_sub(own);
+            chosen.report.versions += used.versions;
             names.insert(used.run);
             chosen.numbers.insert(number);
             chosen.report.runs.extend(used.header.as_ref().map(|header| PrunedRun {

@@ -2,6 +2,8 @@
 
 use raincoat_types::Limits;
 
+use crate::StoreRule;
+
 /// The configuration in force.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -13,10 +15,12 @@ pub struct Config {
     pub default_provider: Option<String>,
     /// No network but this machine's.
     pub offline: bool,
+    /// What the store keeps, and how much of the disk that may take.
+    pub store: StoreRule,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { limits: Limits::default(), unlock_idle_secs: 900, default_provider: None, offline: false }
+        Config { limits: Limits::default(), unlock_idle_secs: 900, default_provider: None, offline: false, store: StoreRule::default() }
     }
 }

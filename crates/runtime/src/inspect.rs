@@ -269,15 +269,9 @@ impl Keeper {
         let log = self.audit_reader()?.verify();
         let opened = Journal::open(self.journal_dir()?, self.journal_keys(), self.clock.as_ref());
         let (journal, _) = opened.map_err(Error::store)?;
-        let stored = journal.verify().map_err(Error::store)?;
+        let stored = self.checked(&journal, false)?;
         let mut problems: Vec<String> = log.problems.iter().map(|problem| problem.text.clone()).collect();
-        let place = |problem: &raincoat_journal::Problem| {
-            format!(
-                "journal, segment {} at byte {}: {}; {}",
-                problem.segment, problem.offset, problem.what, problem.costs
-            )
-        };
-        problems.extend(stored.problems.iter().map(place));
+        problems.extend(stored.problems.iter().cloned());
         Ok(AuditReport {
             sound: log.is_ok() && stored.problems.is_empty(),
             entries: log.entries,

@@ -25,6 +25,7 @@ mod providers;
 mod recovery;
 mod run;
 mod session;
+mod store;
 mod undo;
 mod worker;
 
@@ -45,11 +46,15 @@ pub use prove::Proved;
 pub use providers::{KeyLine, ProviderTest};
 pub use recovery::Recovered;
 pub use run::{RunAsk, RunReport};
+pub use store::{
+    LastVerify, PruneAsk, RepairAsk, StorePruned, StoreRepaired, StoreReport, StoreRule, StoreStatus,
+};
 pub use undo::{UndoAsk, UndoReport, UndoStepView};
 pub use worker::{harden, probe_main, worker_main};
 
 pub use raincoat_agent::recipes::{OptionInfo, RECIPES, RecipeInfo, Values, check_options};
 pub use raincoat_draft::text;
+pub use raincoat_journal::{PruneReport, PrunedRun, Usage};
 pub use raincoat_model::{NativeTools, ProviderConfig};
 pub use raincoat_net::proxy::ProxyRules;
 pub use raincoat_os::process::{machine_memory, stop_here};

@@ -12,6 +12,7 @@ mod profiles;
 mod provider;
 mod setup;
 mod stop;
+mod store;
 mod undo;
 
 use crate::app::App;
@@ -42,6 +43,7 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Runs { limit } => inspect::runs(app, limit),
         Command::Show { run, limit, path } => inspect::show(app, run.as_deref(), limit, path.as_deref()),
         Command::Diff { run } => inspect::diff(app, run.as_deref()),
+        Command::Store(what) => store::store(app, &what),
         Command::Audit(what) => audit::audit(app, &what),
         Command::Provider(what) => provider::provider(app, what),
         Command::Key(what) => keys::key(app, what),
