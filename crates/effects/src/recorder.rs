@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use raincoat_audit::{About, Audit, Event};
@@ -48,6 +48,8 @@ pub struct Recorder {
     pub(crate) room: Option<Room>,
     /// Files that the person said may be changed without a copy.
     pub(crate) waives: Option<Arc<Waives>>,
+    /// What is to be told to the person.
+    pub(crate) said: Arc<Mutex<Vec<String>>>,
 }
 
 /// The threads behind a [`Recorder`]. Closing them waits until everything asked has been done.
@@ -61,7 +63,7 @@ impl Recorder {
     pub fn start(journal: Journal, audit: Audit) -> (Recorder, Remembering) {
         let (to_journal, journal) = serve(journal);
         let (to_audit, log) = serve_log(audit);
-        let recorder = Recorder { journal: to_journal, audit: to_audit, about: About::NOTHING, room: None, waives: None };
+        let recorder = Recorder { journal: to_journal, audit: to_audit, about: About::NOTHING, room: None, waives: None, said: Arc::default() };
         (recorder, Remembering { journal, log })
     }
 

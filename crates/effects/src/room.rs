@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use raincoat_audit::Event;
 use raincoat_journal::{JournalError, PruneRule};
@@ -33,7 +33,6 @@ pub(crate) struct Room {
     rule: RoomRule,
     clock: Arc<dyn Clock>,
     left: Arc<AtomicU64>,
-    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl fmt::Debug for Room {
@@ -45,7 +44,7 @@ impl fmt::Debug for Room {
 impl Room {
     pub(crate) fn new(rule: RoomRule, used: u64, clock: Arc<dyn Clock>) -> Room {
         let left = Arc::new(AtomicU64::new(rule.budget.saturating_sub(used)));
-        Room { rule, clock, left, said: Arc::default() }
+        Room { rule, clock, left }
     }
 
     /// Takes so many bytes of what is left; `false` where that is less.
@@ -56,10 +55,19 @@ impl Room {
 }
 
 impl Recorder {
-    /// What was said to the person about the store's budget since the last call.
-    pub fn said_of_room(&self) -> Vec<String> {
-        let Some(room) = &self.room else { return Vec::new() };
-        std::mem::take(&mut *room.said.lock().unwrap_or_else(|e| e.into_inner()))
+    /// Has something told to the person, and logged.
+    pub(crate) fn say(&self, words: String) {
+        self.log_lazily(vec![Event::Notice { text: words.clone() }]);
+        self.tell(words);
+    }
+
+    fn tell(&self, words: String) {
+        self.said.lock().unwrap_or_else(|e| e.into_inner()).push(words);
+    }
+
+    /// What is to be told to the person, since the last call: what was pruned to make room, what of somebody's was kept.
+    pub fn said(&self) -> Vec<String> {
+        std::mem::take(&mut *self.said.lock().unwrap_or_else(|e| e.into_inner()))
     }
 
     /// Sees to it that the store has room for a copy of a file of so many bytes, pruning by the rule if need be.
@@ -114,7 +122,7 @@ impl Recorder {
                 Event::BudgetReached { budget: room.rule.budget, used, what: words.clone() },
                 Event::StorePruned { rule, runs, versions, bytes: freed },
             ]);
-            room.said.lock().unwrap_or_else(|e| e.into_inner()).push(words);
+            self.tell(words);
         }
         let used = self.journal(|journal| journal.size()).map_err(broken)?.map_err(|e| broken(e.to_string()))?;
         room.left.store(room.rule.budget.saturating_sub(used), Ordering::Relaxed);

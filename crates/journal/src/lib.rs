@@ -44,4 +44,4 @@ pub use survey::Usage;
 pub use undo::{
     DirRestore, History, LinkHint, Planner, Selection, Skipped, Times, UndoPlan, UndoStep, effective_undoer, inverse,
 };
-pub use verify::{Lost, Problem, VerifyReport};
+pub use verify::{Known, Lost, Problem, VerifyReport};

@@ -197,15 +197,6 @@ impl Journal {
         if self.keys.chunk_id(&bytes) == id { Ok(bytes) } else { Err(misplaced(at)) }
     }
 
-    /// Whether the journal has this operation, knows that it was lost, or had its run and pruned it.
-    ///
-    /// # Errors
-    /// The index's.
-    pub fn knows(&self, op: OpId) -> Result<bool, JournalError> {
-        let index = self.index.borrow();
-        Ok(self.op_row(op)?.is_some() || index.is_lost(op)? || index.pruned(op.run)?.is_some())
-    }
-
     /// Whether the store has a chunk.
     ///
     /// # Errors

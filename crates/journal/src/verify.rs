@@ -45,6 +45,22 @@ pub struct VerifyReport {
     pub lost: Vec<Lost>,
     /// What is worth knowing and not wrong.
     pub notes: Vec<String>,
+    /// Every operation that there is a record of.
+    pub known: Known,
+}
+
+/// Operations that a store has, or had and let go of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Known {
+    ops: HashSet<OpId>,
+    pruned: HashSet<RunId>,
+}
+
+impl Known {
+    /// Whether there is a record of this operation, or one that it was pruned or lost.
+    pub fn has(&self, op: OpId) -> bool {
+        self.ops.contains(&op) || self.pruned.contains(&op.run)
+    }
 }
 
 /// Something wrong in the store.
@@ -186,6 +202,8 @@ impl Journal {
             let words = format!("{} operations were lost before, and a repair found nothing more of them", accepted.len());
             report.notes.push(words);
         }
+        report.known.ops = all.ops.keys().copied().chain(accepted).collect();
+        report.known.pruned.clone_from(&all.pruned);
         Ok((report, all))
     }
 

@@ -97,9 +97,9 @@ impl Keeper {
 }
 
 impl Session {
-    /// Tells the person what was pruned to make room, if anything was.
+    /// Tells the person what was pruned to make room, and what of somebody's was kept beside, if anything was.
     pub(crate) fn tell_of_room(&self, console: &mut dyn crate::Console) {
-        self.recorder.said_of_room().iter().for_each(|words| console.notice(words));
+        self.recorder.said().iter().for_each(|words| console.notice(words));
     }
 
     /// Ends the work: everything is durable and the log published when this returns.

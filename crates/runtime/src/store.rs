@@ -2,9 +2,12 @@
 //! saved when it is damaged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use raincoat_audit::Event;
-use raincoat_journal::{Journal, Lost, PruneReport, PruneRule, Remembered, Usage};
+use raincoat_journal::{Journal, Known, Lost, PruneReport, PruneRule, Remembered, Usage};
 use raincoat_os::PrivateDir;
 use raincoat_types::{GrantId, OpId, RawPath, Root, RunHeader, RunId, RunKind, Timestamp, display_bytes};
 use serde::{Deserialize, Serialize};
@@ -181,8 +184,10 @@ impl Keeper {
             notes: found.notes,
             not_checked: Vec::new(),
         };
-        let named = self.against_the_log(journal, &found.lost, &mut report)?;
-        report.lost = found.lost.iter().map(|lost| version(lost, named.get(&lost.op))).collect();
+        let named = self.against_the_log(&found.known, &found.lost, &mut report)?;
+        let mut words: Vec<String> = found.lost.iter().map(|lost| version(lost, named.get(&lost.op))).collect();
+        words.append(&mut report.lost);
+        report.lost = words;
         report.sound = report.problems.is_empty();
         Ok(report)
     }
@@ -191,7 +196,7 @@ impl Keeper {
     /// operations, as the log has them.
     fn against_the_log(
         &self,
-        journal: &Journal,
+        known: &Known,
         lost: &[Lost],
         report: &mut StoreReport,
     ) -> Result<BTreeMap<OpId, String>, Error> {
@@ -200,6 +205,7 @@ impl Keeper {
         let mut absent: BTreeMap<OpId, String> = BTreeMap::new();
         let mut stolen = Vec::new();
         let mut unread = 0_u64;
+        let mut revoked: BTreeMap<GrantId, bool> = BTreeMap::new();
         let entries = match self.audit_reader()?.entries(..) {
             Ok(entries) => entries,
             Err(error) => {
@@ -217,7 +223,7 @@ impl Keeper {
                     let words = || places.first().map(|spot| spot.path.display()).unwrap_or_default();
                     if lost.contains(&op) {
                         named.insert(op, words());
-                    } else if !journal.knows(op).map_err(Error::store)? {
+                    } else if !known.has(op) {
                         absent.insert(op, words());
                     }
                 }
@@ -227,7 +233,19 @@ impl Keeper {
                     }
                 }
                 Event::OpFailed { op, .. } => drop(absent.remove(&op)),
+                Event::GrantAdded { grant, .. } => drop(revoked.insert(grant, false)),
+                Event::GrantRevoked { grant } => drop(revoked.insert(grant, true)),
                 _ => {}
+            }
+        }
+        // A row of our state that is put back to what it was opens as it did; the log knows what came after.
+        for grant in self.grants()? {
+            if revoked.get(&grant.id) == Some(&true) {
+                report.problems.push(format!(
+                    "grant {} of `{}` was revoked, and is here again: our state was put back to an older copy",
+                    grant.id,
+                    display_bytes(&grant.path)
+                ));
             }
         }
         let told = |all: &[(OpId, String)]| {
@@ -239,6 +257,9 @@ impl Keeper {
             words.join(", ")
         };
         if !stolen.is_empty() {
+            report.lost.extend(stolen.iter().map(|(op, path)| {
+                format!("`{}` as it was before operation {op}", display_bytes(path.as_bytes()))
+            }));
             report.problems.push(format!(
                 "the journal has no record of {} operations that the log says were made: {}; a part of the journal was \
                  taken away",
@@ -371,7 +392,7 @@ impl Keeper {
         let mut roots = Vec::new();
         for grant in grants {
             let record = known.iter().find(|record| record.id == *grant)?;
-            let path = std::path::Path::new(std::os::unix::ffi::OsStrExt::from_bytes(record.path.as_slice()));
+            let path = Path::new(OsStr::from_bytes(&record.path));
             let identity = raincoat_os::Root::open(path).ok()?.identity();
             roots.push(Root { grant: *grant, path: record.path.clone(), identity });
         }

@@ -1,6 +1,6 @@
 //! `store status`, `store verify`, `store prune`, `store repair`: care of the journal's store.
 
-use raincoat_runtime::{PruneAsk, RepairAsk, StorePruned, StoreRepaired, StoreReport, StoreStatus};
+use raincoat_runtime::{PruneAsk, RepairAsk, StorePruned, StoreRepaired, StoreReport};
 
 use crate::app::App;
 use crate::args::Store;
