@@ -288,17 +288,11 @@ impl Keeper {
         }
         let opened = Journal::open(self.journal_dir()?, self.journal_keys(), self.clock.as_ref());
         let (journal, _) = opened.map_err(Error::store)?;
-        let stored = journal.verify().map_err(Error::store)?;
+        let stored = self.checked(&journal, false)?;
         let mut problems: Vec<String> = log.problems.iter().map(|problem| problem.text.clone()).collect();
         let sound = log.is_ok() && against.is_empty() && stored.problems.is_empty();
         problems.extend(against);
-        let place = |problem: &raincoat_journal::Problem| {
-            format!(
-                "journal, segment {} at byte {}: {}; {}",
-                problem.segment, problem.offset, problem.what, problem.costs
-            )
-        };
-        problems.extend(stored.problems.iter().map(place));
+        problems.extend(stored.problems.iter().cloned());
         Ok(AuditReport {
             sound,
             log_key: reader.verifier().vkey(),

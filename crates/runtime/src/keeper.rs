@@ -51,6 +51,8 @@ pub struct Keeper {
     /// Our own directories: denied by what they are, whatever leads there.
     pub(crate) own: Own,
     pub(crate) opened: Opened,
+    /// Files that may be changed without a copy, at the person's word for this one command.
+    pub(crate) waives: Option<Arc<raincoat_effects::Waives>>,
 }
 
 impl Keeper {
@@ -123,7 +125,13 @@ impl Keeper {
         let store = Store::open(&data, &keys).map_err(Error::store)?;
         let state = open_dir(&home.state)?;
         let own = Own::find([&home.config, &home.data, &home.state].map(PathBuf::as_path));
-        Ok(Keeper { home: home.clone(), config, clock, data, state, keys, store, own, opened })
+        Ok(Keeper { home: home.clone(), config, clock, data, state, keys, store, own, opened, waives: None })
+    }
+
+    /// From now on, files that `waives` says yes to are changed without a copy of what was there. It is the person's word
+    /// for this one command.
+    pub fn without_backup(&mut self, waives: Arc<raincoat_effects::Waives>) {
+        self.waives = Some(waives);
     }
 
     /// How it was opened.

@@ -28,6 +28,7 @@ mod providers;
 mod recovery;
 mod run;
 mod session;
+mod store;
 mod undo;
 mod witness;
 mod witness_server;
@@ -53,6 +54,9 @@ pub use prove::Proved;
 pub use providers::{KeyLine, ProviderTest};
 pub use recovery::Recovered;
 pub use run::{RunAsk, RunReport};
+pub use store::{
+    LastVerify, PruneAsk, RepairAsk, StorePruned, StoreRepaired, StoreReport, StoreRule, StoreStatus,
+};
 pub use undo::{UndoAsk, UndoReport, UndoStepView};
 pub use witness::{WitnessAsk, WitnessLine, WitnessPlace, WitnessState};
 pub use witness_server::{WitnessServer, serve_witness, witness_key_in};
@@ -62,6 +66,7 @@ pub use raincoat_agent::recipes::{OptionInfo, RECIPES, RecipeInfo, Values, check
 pub use raincoat_audit::leaf_hash as leaf_of;
 pub use raincoat_audit::export::{Format, Value as FieldValue};
 pub use raincoat_draft::text;
+pub use raincoat_journal::{PruneReport, PrunedRun, Usage};
 pub use raincoat_model::{NativeTools, ProviderConfig};
 pub use raincoat_net::proxy::ProxyRules;
 pub use raincoat_os::process::{machine_memory, stop_here};
