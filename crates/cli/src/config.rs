@@ -84,9 +84,14 @@ pub(crate) fn template() -> String {
          # No network but this machine's.\n\
          # offline = {}\n\
          \n\
+         [log]\n\
+         # Audit mode: every look at a file, with what came out by digest, and every word to and from a model stand in\n\
+         # the log too, sealed. It grows by all that models read.\n\
+         # audit = {}\n\
+         \n\
          # Upper bounds. Raise them where work needs it; none can be switched off.\n\
          [limits]\n",
-        config.unlock_idle_secs, config.offline,
+        config.unlock_idle_secs, config.offline, config.audit,
     );
     for number in LIMITS {
         let (what, name, value) = (number.what, number.name, (number.get)(&config.limits));
@@ -140,10 +145,15 @@ fn parse(text: &str, file: &str) -> Result<Config> {
             return Err(bad(
                 file,
                 line,
-                format!("`{section}` is no section of this file: it has [unlock], [model] and [limits]"),
+                format!("`{section}` is no section of this file: it has [unlock], [model], [log] and [limits]"),
             ));
         };
+        config.written.extend(table.iter().map(|(key, item)| (format!("{section}.{key}"), as_written(item))));
         match section {
+            "log" => reader.section(table, "log", &["audit"], |_, item, line| {
+                config.audit = item.as_bool().ok_or_else(|| bad(file, line, "`audit` is true or false".into()))?;
+                Ok(())
+            })?,
             "unlock" => reader.section(table, "unlock", &["idle_secs"], |key, item, line| {
                 let most = u64::from(u32::MAX);
                 config.unlock_idle_secs = u32::try_from(reader.number(key, item, line, 0, most)?).unwrap_or(u32::MAX);
@@ -173,13 +183,21 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 return Err(bad(
                     file,
                     line,
-                    format!("`[{other}]` is no section of this file: it has [unlock], [model] and [limits]"),
+                    format!("`[{other}]` is no section of this file: it has [unlock], [model], [log] and [limits]"),
                 ));
             }
         }
     }
     Ok(config)
 }
+
+/// A value in short, for the log. No setting is a secret.
+fn as_written(item: &Item) -> String {
+    item.to_string().trim().chars().take(WRITTEN_MOST).collect()
+}
+
+/// Characters of a setting's value in the log.
+const WRITTEN_MOST: usize = 200;
 
 struct Reader<'a> {
     text: &'a str,

@@ -202,9 +202,14 @@ impl Keeper {
         }
         let end = RunEnd { run, at: self.clock.now(), status: report.status, summary: report.summary.clone() };
         recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
-        recorder
-            .log(vec![Event::RunEnded { status: report.status, summary: report.summary.clone() }])
-            .map_err(Error::store)?;
+        let done = Event::CommitDone {
+            of: ask.of,
+            changes: u64::from(report.changes),
+            left_out: report.refused.len() as u64,
+            conflicts: report.conflicts.len() as u64,
+        };
+        let ended = Event::RunEnded { status: report.status, summary: report.summary.clone() };
+        recorder.log(vec![done, ended]).map_err(Error::store)?;
         Ok(report)
     }
 

@@ -13,10 +13,21 @@ pub struct Config {
     pub default_provider: Option<String>,
     /// No network but this machine's.
     pub offline: bool,
+    /// Audit mode: what is looked at, and what is said to models and by them, stands in the log too.
+    pub audit: bool,
+    /// What `config.toml` sets, by its full name, as it is written there: for the log to say what changed.
+    pub written: Vec<(String, String)>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { limits: Limits::default(), unlock_idle_secs: 900, default_provider: None, offline: false }
+        Config {
+            limits: Limits::default(),
+            unlock_idle_secs: 900,
+            default_provider: None,
+            offline: false,
+            audit: false,
+            written: Vec::new(),
+        }
     }
 }

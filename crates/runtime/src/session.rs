@@ -44,13 +44,16 @@ impl Keeper {
 
     pub(crate) fn open_audit(&self) -> Result<Audit, Error> {
         let (dir, head) = self.audit_dirs()?;
-        Audit::open(dir, head, self.audit_keys(), &self.origin(), self.clock.clone()).map_err(|e| {
+        let opened = Audit::open(dir, head, self.audit_keys(), &self.origin(), self.clock.clone());
+        let mut audit = opened.map_err(|e| {
             if e.is_of_the_system() {
                 return Error::store(e);
             }
             Error::new(Class::Damaged, format!("the log cannot be added to: {e}"))
                 .hint("`raincoat audit verify` says what is wrong; nothing is done while the log is unsound")
-        })
+        })?;
+        self.tell_beginning(&mut audit)?;
+        Ok(audit)
     }
 
     pub(crate) fn audit_reader(&self) -> Result<raincoat_audit::AuditReader, Error> {
@@ -77,7 +80,6 @@ impl Keeper {
         let (journal, interrupted) =
             Journal::open(self.journal_dir()?, self.journal_keys(), self.clock.as_ref()).map_err(Error::store)?;
         let (recorder, remembering) = Recorder::start(journal, audit);
-        recorder.log_lazily(vec![Event::Unlocked { slot: self.opened.slot.to_owned() }]);
         let session = Session { recorder, remembering };
         for run in interrupted {
             told(self.recover(&session, run)?);

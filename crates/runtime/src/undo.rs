@@ -206,7 +206,8 @@ impl Keeper {
         };
         let end = RunEnd { run, at: self.clock.now(), status, summary: summary.clone() };
         recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
-        recorder.log(vec![Event::RunEnded { status, summary }]).map_err(Error::store)?;
+        let done = Event::UndoDone { of: report.of, undone: u64::from(report.undone), left: u64::from(report.left) };
+        recorder.log(vec![done, Event::RunEnded { status, summary }]).map_err(Error::store)?;
         Ok(report)
     }
 }

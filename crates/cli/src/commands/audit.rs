@@ -16,7 +16,10 @@ pub(crate) fn audit(app: &mut App, what: &Audit) -> Result<Exit> {
 }
 
 fn tail(app: &mut App, limit: u64) -> Result<Exit> {
-    for line in app.keeper()?.audit_tail(limit)? {
+    let keeper = app.keeper()?;
+    let lines = keeper.audit_tail(limit)?;
+    app.hand_out(&keeper, &format!("the log's last {limit} entries"));
+    for line in lines {
         if app.out.json {
             app.out.value(&json::entry(&line));
         } else {
