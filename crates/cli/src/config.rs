@@ -193,7 +193,13 @@ fn parse(text: &str, file: &str) -> Result<Config> {
 
 /// A value in short, for the log. No setting is a secret.
 fn as_written(item: &Item) -> String {
-    item.to_string().trim().chars().take(WRITTEN_MOST).collect()
+    let text = match (item.as_str(), item.as_integer(), item.as_bool()) {
+        (Some(text), ..) => text.to_owned(),
+        (_, Some(number), _) => number.to_string(),
+        (.., Some(yes)) => yes.to_string(),
+        _ => "something else".to_owned(),
+    };
+    text.chars().take(WRITTEN_MOST).collect()
 }
 
 /// Characters of a setting's value in the log.

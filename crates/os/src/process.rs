@@ -196,8 +196,10 @@ pub fn user_name() -> String {
     if answer != 0 || found.is_null() {
         return format!("uid {uid}");
     }
-    // SAFETY: the call succeeded and found an entry, so `entry` is written, and its name is a string within `words`.
-    let name = unsafe { std::ffi::CStr::from_ptr((*found).pw_name) };
+    // SAFETY: the call succeeded and found an entry, so `entry` is written.
+    let entry = unsafe { entry.assume_init() };
+    // SAFETY: its name is a string that ends in a zero byte, within `words`, which is still there.
+    let name = unsafe { std::ffi::CStr::from_ptr(entry.pw_name) };
     display_bytes(name.to_bytes())
 }
 

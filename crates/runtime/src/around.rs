@@ -111,10 +111,8 @@ impl Keeper {
         let changed = before != self.config.written;
         events.extend(changes(&before, &self.config.written));
         let durable = self.opened.created || tries.is_some() || changed;
-        let wrote = match durable {
-            true => audit.append(&by_person(), &events),
-            false => audit.append_lazy(&by_person(), &events),
-        };
+        let wrote =
+            if durable { audit.append(&by_person(), &events) } else { audit.append_lazy(&by_person(), &events) };
         wrote.map_err(Error::store)?;
         self.around.told.store(true, Ordering::Relaxed);
         if let Some(tries) = tries {

@@ -150,10 +150,8 @@ impl Keeper {
         let has = |kind| self.keys.slots().iter().any(|slot| slot.kind == kind);
         let (had_passphrase, had_file) = (has(SlotKind::Passphrase), has(SlotKind::KeyFile));
         // Logged first, as everything is; that it came to nothing stands in the command's end.
-        let mut events = match had_passphrase {
-            true => vec![Event::PassphraseChanged],
-            false => vec![Event::KeySlotAdded { slot: "passphrase".to_owned() }],
-        };
+        let slot = "passphrase".to_owned();
+        let mut events = vec![if had_passphrase { Event::PassphraseChanged } else { Event::KeySlotAdded { slot } }];
         if had_file {
             events.push(Event::KeySlotRemoved { slot: "key-file".to_owned() });
         }
@@ -178,7 +176,8 @@ impl Keeper {
     /// Where the kernel's keyring fails.
     pub fn lock(home: &Home, config: Config, clock: Arc<dyn Clock>, told: &mut dyn FnMut(&str)) -> Result<(), Error> {
         if config.unlock_idle_secs > 0 && Keeper::exists(home)? {
-            let nobody = &mut |_: Ask| Err(Error::new(Class::Locked, "locked already"));
+            let nobody =
+                &mut |_: Ask| -> Result<Secret<String>, Error> { Err(Error::new(Class::Locked, "locked already")) };
             let logged = match Keeper::open(home, config, clock, nobody) {
                 Ok(mut keeper) if keeper.opened.slot == "cache" => {
                     let why = "asked at a terminal".to_owned();
