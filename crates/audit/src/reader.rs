@@ -8,12 +8,15 @@ use raincoat_seal::SealKey;
 use raincoat_types::Secret;
 
 use crate::compact::CompactRange;
-use crate::entry::Sealer;
+use crate::entry::{Scratch, Sealer};
 use crate::hash::{Hash, leaf_hash, root_of};
 use crate::live::{Ending, Kind, Live, MAX_LIVE};
+use crate::memory::Memories;
+use crate::minimum::Minimum;
 use crate::note::{Checkpoint, Signer, Verifier};
 use crate::proof::{self, Nodes};
 use crate::store::Store;
+use crate::subjects::SlotView;
 use crate::tile::{Level, TILE_WIDTH, TilePath, decode_entries, decode_hashes};
 use crate::{AuditError, Entry};
 
@@ -36,6 +39,7 @@ pub struct AuditReader {
     pub(crate) dir: PrivateDir,
     pub(crate) head_dir: PrivateDir,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) memories: Memories,
 }
 
 /// The proof that an entry is in the log.
@@ -59,9 +63,12 @@ pub struct Entries {
     keys: Arc<Keys>,
     rest: Range<u64>,
     bundle: Option<(u64, Vec<u8>)>,
+    slots: SlotView,
+    scratch: Scratch,
 }
 
 pub(crate) struct Keys {
+    pub(crate) payload: SealKey,
     pub(crate) sealer: Sealer,
     pub(crate) signer: Signer,
     pub(crate) origin: String,
@@ -88,10 +95,24 @@ impl AuditReader {
         keys: AuditKeys,
         origin: &str,
     ) -> Result<AuditReader, AuditError> {
-        Ok(AuditReader { dir, head_dir, keys: Arc::new(Keys::new(keys, origin)?) })
+        AuditReader::open_with(dir, head_dir, keys, origin, Memories::default())
     }
 
-    /// The entries in `range`, oldest first; what lies beyond the log's end is left out. Entries that were appended
+    /// The same, held against more memories when it is verified.
+    ///
+    /// # Errors
+    /// [`AuditError::Origin`].
+    pub fn open_with(
+        dir: PrivateDir,
+        head_dir: PrivateDir,
+        keys: AuditKeys,
+        origin: &str,
+        memories: Memories,
+    ) -> Result<AuditReader, AuditError> {
+        Ok(AuditReader { dir, head_dir, keys: Arc::new(Keys::new(keys, origin)?), memories })
+    }
+
+    /// The entries in `range`, oldest first; what was pruned or lies beyond the log's end is left out. Entries that were appended
     /// lazily are among them.
     ///
     /// # Errors
@@ -109,7 +130,11 @@ impl AuditReader {
             std::ops::Bound::Excluded(at) => *at,
             std::ops::Bound::Unbounded => size,
         };
-        Ok(Entries { snapshot, keys: Arc::clone(&self.keys), rest: from..to.min(size), bundle: None })
+        let from = from.max(self.minimum()?.index);
+        // After the entries: each slot that one of them names was there before it.
+        let slots = self.slots()?;
+        let (rest, keys) = (from..to.min(size), Arc::clone(&self.keys));
+        Ok(Entries { snapshot, keys, rest, bundle: None, slots, scratch: Scratch::default() })
     }
 
     /// The last `count` entries, oldest first.
@@ -118,7 +143,7 @@ impl AuditReader {
     /// As [`AuditReader::entries`].
     pub fn tail(&self, count: u64) -> Result<Entries, AuditError> {
         let mut all = self.entries(..)?;
-        all.rest.start = all.rest.end.saturating_sub(count);
+        all.rest.start = all.rest.start.max(all.rest.end.saturating_sub(count));
         Ok(all)
     }
 
@@ -139,6 +164,9 @@ impl AuditReader {
         let (head, note) = snapshot.head(self.verifier())?;
         if index >= head.size {
             return Err(AuditError::NotFound(index));
+        }
+        if index < self.minimum()?.index {
+            return Err(AuditError::Pruned(index));
         }
         let path = proof::inclusion(&snapshot, index, head.size)?;
         let leaf = snapshot.node(0, index)?;
@@ -164,6 +192,16 @@ impl AuditReader {
     /// Who checks this log's heads; its `vkey()` is what other people's verifiers take.
     pub fn verifier(&self) -> &Verifier {
         self.keys.signer.verifier()
+    }
+
+    /// The slots of subjects' keys as they are now.
+    pub(crate) fn slots(&self) -> Result<SlotView, AuditError> {
+        SlotView::load(&self.dir, &self.keys.payload, &self.keys.origin)
+    }
+
+    /// From where on the log has its entries.
+    pub(crate) fn minimum(&self) -> Result<Minimum, AuditError> {
+        Minimum::read(&self.dir, &self.keys)
     }
 
     /// The log as it is now. A writer met in the middle of a write is given time to end it.
@@ -197,7 +235,7 @@ impl Iterator for Entries {
 impl Entries {
     fn read(&mut self, index: u64) -> Result<Entry, AuditError> {
         if let Some(sealed) = self.snapshot.live_entry(index) {
-            return self.keys.sealer.open(index, sealed);
+            return self.keys.sealer.open(index, sealed, &mut self.slots, &mut self.scratch);
         }
         let number = index / TILE_WIDTH;
         if self.bundle.as_ref().is_none_or(|(held, _)| *held != number) {
@@ -208,14 +246,15 @@ impl Entries {
         let at = usize::try_from(index % TILE_WIDTH).unwrap_or_default();
         let sealed = entries.as_ref().and_then(|entries| entries.get(at));
         let damaged = || AuditError::Damaged(format!("the bundle that holds entry {index} is not whole"));
-        self.keys.sealer.open(index, sealed.ok_or_else(damaged)?)
+        self.keys.sealer.open(index, sealed.ok_or_else(damaged)?, &mut self.slots, &mut self.scratch)
     }
 }
 
 impl Keys {
     pub(crate) fn new(keys: AuditKeys, origin: &str) -> Result<Keys, AuditError> {
         let signer = Signer::new(origin, &keys.signing_seed).ok_or_else(|| AuditError::Origin(origin.to_owned()))?;
-        Ok(Keys { sealer: Sealer::new(keys.payload, origin), signer, origin: origin.to_owned() })
+        let sealer = Sealer::new(keys.payload.clone(), origin);
+        Ok(Keys { payload: keys.payload, sealer, signer, origin: origin.to_owned() })
     }
 }
 
@@ -292,12 +331,34 @@ impl Snapshot {
         if size >= self.live.start.size { Ok(self.range_at(size).root()) } else { self.old_root(size) }
     }
 
+    /// The same, where entries before `minimum` were pruned.
+    pub(crate) fn root_since(&self, size: u64, minimum: u64) -> Result<Hash, AuditError> {
+        if size < minimum { Err(AuditError::Pruned(size)) } else { self.root_at(size) }
+    }
+
+    /// The newest entries, up to `count` of them, with their indices.
+    pub(crate) fn newest_sealed(&self, count: u64) -> Result<Vec<(u64, Vec<u8>)>, AuditError> {
+        let size = self.size();
+        let from = size.saturating_sub(count);
+        let start = self.live.start.size;
+        if start == size && size > 0 {
+            let bytes = self.tile(TilePath::full(Level::Entries, (size - 1) / TILE_WIDTH))?;
+            let entries = decode_entries(&bytes)
+                .ok_or_else(|| AuditError::Damaged("the newest bundle of entries is not whole".to_owned()))?;
+            let first = size - TILE_WIDTH;
+            let all = (first..).zip(entries).map(|(at, entry)| (at, entry.to_vec()));
+            return Ok(all.filter(|(at, _)| *at >= from).collect());
+        }
+        let entry = |at| self.live_entry(at).map(|sealed| (at, sealed.to_vec()));
+        Ok((from.max(start)..size).filter_map(entry).collect())
+    }
+
     fn old_root(&self, size: u64) -> Result<Hash, AuditError> {
         if size == 0 { Ok(CompactRange::new().root()) } else { proof::root(self, size) }
     }
 
     /// A full tile's or bundle's bytes, which must be there.
-    fn tile(&self, tile: TilePath) -> Result<Vec<u8>, AuditError> {
+    pub(crate) fn tile(&self, tile: TilePath) -> Result<Vec<u8>, AuditError> {
         let read = self.store.read(tile).map_err(AuditError::io("read the audit log"))?;
         read.ok_or_else(|| AuditError::Damaged(format!("`{}` is missing", tile.path())))
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Read;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -31,7 +32,7 @@ pub(crate) struct App {
     /// What the command is, for the log.
     pub(crate) verb: &'static str,
     /// The store, opened once, kept to the command's end: how that ended is logged.
-    kept: Option<Rc<Keeper>>,
+    kept: Option<Rc<AtWork>>,
 }
 
 /// Reads the command line and does it.
@@ -101,13 +102,13 @@ impl App {
     ///
     /// # Errors
     /// Where the keys do not open, or the store is damaged.
-    pub(crate) fn keeper(&mut self) -> Result<Rc<Keeper>> {
+    pub(crate) fn keeper(&mut self) -> Result<Rc<AtWork>> {
         let keeper = self.fresh_keeper()?;
         Ok(self.keep(keeper))
     }
 
     /// Keeps an opened store to the command's end.
-    pub(crate) fn keep(&mut self, keeper: Keeper) -> Rc<Keeper> {
+    pub(crate) fn keep(&mut self, keeper: AtWork) -> Rc<AtWork> {
         let keeper = Rc::new(keeper);
         self.kept = Some(keeper.clone());
         keeper
@@ -117,7 +118,11 @@ impl App {
     ///
     /// # Errors
     /// As [`App::keeper`].
-    pub(crate) fn fresh_keeper(&mut self) -> Result<Keeper> {
+    pub(crate) fn fresh_keeper(&mut self) -> Result<AtWork> {
+        self.open_keeper().map(AtWork)
+    }
+
+    fn open_keeper(&mut self) -> Result<Keeper> {
         let home = self.home()?;
         let config = config::load(&home)?;
         let existed = Keeper::exists(&home)?;
@@ -217,6 +222,38 @@ impl App {
         }
         let text = String::from_utf8(bytes).map_err(|_| fail(std::io::ErrorKind::InvalidData.into()))?;
         Ok(Secret::new(text))
+    }
+}
+
+/// A keeper for the length of one command. At its end the witnesses hear of what was logged, and the person of what they
+/// say against it.
+pub(crate) struct AtWork(Keeper);
+
+impl AtWork {
+    /// A keeper that was made otherwise than by [`App::keeper`].
+    pub(crate) fn over(keeper: Keeper) -> AtWork {
+        AtWork(keeper)
+    }
+}
+
+impl Deref for AtWork {
+    type Target = Keeper;
+    fn deref(&self) -> &Keeper {
+        &self.0
+    }
+}
+
+impl DerefMut for AtWork {
+    fn deref_mut(&mut self) -> &mut Keeper {
+        &mut self.0
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        for words in self.0.tell_witnesses() {
+            crate::out::stderr_line(&crate::view::visible::single(&words));
+        }
     }
 }
 

@@ -89,9 +89,22 @@ pub(crate) fn template() -> String {
          # the log too, sealed. It grows by all that models read.\n\
          # audit = {}\n\
          \n\
+         [witness]\n\
+         # How long after it was last asked a witness is asked again at a command's end, in seconds.\n\
+         # every_secs = {}\n\
+         # How long a command's end waits for a witness that does not answer, in seconds (1 to 60).\n\
+         # wait_secs = {}\n\
+         # How old a witness's last word may be before you are told, in seconds.\n\
+         # late_secs = {}\n\
+         \n\
          # Upper bounds. Raise them where work needs it; none can be switched off.\n\
          [limits]\n",
-        config.unlock_idle_secs, config.offline, config.audit,
+        config.unlock_idle_secs,
+        config.offline,
+        config.audit,
+        config.witness_every_secs,
+        config.witness_wait_secs,
+        config.witness_late_secs,
     );
     for number in LIMITS {
         let (what, name, value) = (number.what, number.name, (number.get)(&config.limits));
@@ -145,7 +158,9 @@ fn parse(text: &str, file: &str) -> Result<Config> {
             return Err(bad(
                 file,
                 line,
-                format!("`{section}` is no section of this file: it has [unlock], [model], [log] and [limits]"),
+                format!(
+                    "`{section}` is no section of this file: it has [unlock], [model], [log], [witness] and [limits]"
+                ),
             ));
         };
         config.written.extend(table.iter().map(|(key, item)| (format!("{section}.{key}"), as_written(item))));
@@ -169,6 +184,18 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 }
                 Ok(())
             })?,
+            "witness" => {
+                reader.section(table, "witness", &["every_secs", "wait_secs", "late_secs"], |key, item, line| {
+                    let (least, most) = if key == "wait_secs" { (1, 60) } else { (0, u64::from(u32::MAX)) };
+                    let value = u32::try_from(reader.number(key, item, line, least, most)?).unwrap_or(u32::MAX);
+                    match key {
+                        "every_secs" => config.witness_every_secs = value,
+                        "wait_secs" => config.witness_wait_secs = value,
+                        _ => config.witness_late_secs = value,
+                    }
+                    Ok(())
+                })?
+            }
             "limits" => {
                 let names: Vec<&str> = LIMITS.iter().map(|number| number.name).collect();
                 reader.section(table, "limits", &names, |key, item, line| {
@@ -183,7 +210,9 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 return Err(bad(
                     file,
                     line,
-                    format!("`[{other}]` is no section of this file: it has [unlock], [model], [log] and [limits]"),
+                    format!(
+                        "`[{other}]` is no section of this file: it has [unlock], [model], [log], [witness] and [limits]"
+                    ),
                 ));
             }
         }

@@ -2,8 +2,9 @@
 //! them, and a test holds the two together.
 
 use raincoat_runtime::{
-    AuditLine, AuditReport, Check, CommitReport, DraftLine, DraftState, FileDiff, GrantRecord, KeyLine, LayerState,
-    NativeTools, OpLine, PlanView, ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, UndoReport,
+    AuditLine, AuditReport, Check, CommitReport, DraftLine, DraftState, EntryProof, FileDiff, GrantRecord, KeyLine,
+    LayerState, NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest, RunDetails, RunLine,
+    RunReport, Stopped, UndoReport, WitnessLine, WitnessServer, WitnessState,
 };
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{Digest, RunId, RunStatus, Timestamp, display_bytes};
@@ -270,11 +271,74 @@ pub(crate) fn audit(report: &AuditReport) -> Value {
     json!({
         "type": "audit",
         "sound": report.sound,
+        "log_key": report.log_key,
         "entries": report.entries,
         "journal_records": report.journal_records,
         "problems": report.problems,
         "notes": report.notes,
         "not_checked": report.not_checked,
+    })
+}
+
+/// A proof that was made.
+pub(crate) fn proof(proof: &EntryProof) -> Value {
+    json!({
+        "type": "proof",
+        "entry": proof.index,
+        "line": proof.line,
+        "size": proof.size,
+        "cosigned": proof.cosigned,
+        "log_key": proof.log_key,
+        "file": proof.file,
+    })
+}
+
+/// A proof that was checked; `need` witnesses must have cosigned.
+pub(crate) fn proof_check(proof: &ProofCheck, need: usize) -> Value {
+    let leaf: String = proof.leaf.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "type": "proof_check",
+        "sound": proof.cosigned.len() >= need,
+        "entry": proof.index,
+        "origin": proof.origin,
+        "size": proof.size,
+        "leaf": leaf,
+        "cosigned": proof.cosigned.iter().map(|(name, at)| json!({ "name": name, "at": rfc3339(*at) })).collect::<Vec<_>>(),
+        "not_checked": proof.not_checked,
+    })
+}
+
+/// A witness of this log.
+pub(crate) fn witness(line: &WitnessLine) -> Value {
+    json!({
+        "type": "witness",
+        "name": line.name,
+        "place": line.place,
+        "key": line.key,
+        "state": witness_state(line.state),
+        "cosigned": line.cosigned.map(|(entries, _)| entries),
+        "at": line.cosigned.map(|(_, at)| rfc3339(at)),
+        "words": line.words,
+    })
+}
+
+/// A witness's state, by the word that stays the same.
+pub(crate) fn witness_state(state: WitnessState) -> &'static str {
+    match state {
+        WitnessState::Never => "never",
+        WitnessState::Agrees => "agrees",
+        WitnessState::Late => "late",
+        WitnessState::Disagrees => "disagrees",
+    }
+}
+
+/// A witness that has begun to serve.
+pub(crate) fn serving(server: &WitnessServer) -> Value {
+    json!({
+        "type": "serving",
+        "url": format!("http://{}", server.address()),
+        "key": server.key(),
+        "logs": server.logs(),
     })
 }
 

@@ -7,6 +7,8 @@
 //!
 //! The face is synchronous: a call blocks, and hands over the reply's bytes as they come. Inside, each connection
 //! has a small single-threaded runtime of its own, so that a slow reader holds up nobody else.
+//!
+//! What this machine offers to others (a witness) is served by [`Server`].
 
 mod address;
 mod broker;
@@ -16,6 +18,7 @@ mod error;
 mod exchange;
 pub mod proxy;
 mod rules;
+mod server;
 mod stream;
 mod tls;
 
@@ -24,5 +27,6 @@ pub use broker::{Broker, HeaderValue, Method, Reply, Request};
 pub use cancel::Cancel;
 pub use error::{NetError, NetErrorKind};
 pub use rules::{Endpoint, Rules, Scheme, parse_url};
+pub use server::{Answer, Received, Server, ServerLimits};
 pub use tls::Roots;
 pub use url::Url;

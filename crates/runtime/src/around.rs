@@ -4,10 +4,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use raincoat_audit::{About, Audit, Event};
+use raincoat_audit::{About, Audit, Event, Folder};
 use raincoat_os::process::user_name;
 use raincoat_seal::Keys;
-use raincoat_types::{Actor, Timestamp};
+use raincoat_types::{Actor, Root, RunId, Timestamp};
 
 use crate::{Error, Keeper};
 
@@ -147,7 +147,13 @@ fn started(command: &str, user: &str) -> Event {
 
 /// The person at the terminal, outside any run.
 pub(crate) fn by_person() -> About {
-    About { run: None, actor: Some(Actor::Person) }
+    About::by(Actor::Person)
+}
+
+/// An actor's doing within a run that works in these folders.
+pub(crate) fn within(run: RunId, actor: Actor, roots: &[Root]) -> About {
+    let folder = |root: &Root| Folder { grant: root.grant, path: root.path.clone() };
+    About::run(run, actor).within(roots.iter().map(folder))
 }
 
 /// What is another setting now than it was.

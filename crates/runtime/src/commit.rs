@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use raincoat_audit::{About, Event};
+use raincoat_audit::Event;
 use raincoat_effects::Effects;
 use raincoat_effects::commit::{Applied, Begin, Source};
 use raincoat_effects::thread::EffectsThread;
@@ -15,6 +15,7 @@ use raincoat_types::{
     RunKind, RunStatus, Seen, Take,
 };
 
+use crate::around::within;
 use crate::console::Console;
 use crate::drafts::drafts_error;
 use crate::folders::RunFolders;
@@ -117,7 +118,7 @@ impl Keeper {
         let mut policy = folders.compiled.policy.clone();
         policy.commit = Some(run);
         folders.compiled = Arc::new(folders.compiled.with_policy(policy));
-        let recorder = session.recorder.speaking_for(About::run(run, Actor::Person));
+        let recorder = session.recorder.speaking_for(within(run, Actor::Person, &ask.roots));
         let judge = Judge {
             compiled: folders.compiled.clone(),
             actor: Actor::Person,

@@ -17,6 +17,12 @@ pub struct Config {
     pub audit: bool,
     /// What `config.toml` sets, by its full name, as it is written there: for the log to say what changed.
     pub written: Vec<(String, String)>,
+    /// How long after it was last asked a witness is asked again at a command's end, in seconds.
+    pub witness_every_secs: u32,
+    /// How long a command's end waits for a witness, in seconds.
+    pub witness_wait_secs: u32,
+    /// How old a witness's last word may be before it is told, in seconds.
+    pub witness_late_secs: u32,
 }
 
 impl Default for Config {
@@ -28,6 +34,9 @@ impl Default for Config {
             offline: false,
             audit: false,
             written: Vec::new(),
+            witness_every_secs: 600,
+            witness_wait_secs: 3,
+            witness_late_secs: 7 * 24 * 3600,
         }
     }
 }

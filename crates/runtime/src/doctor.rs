@@ -6,7 +6,7 @@ use raincoat_audit::Event;
 use raincoat_sandbox::{Layer, LayerState, probe};
 
 use crate::around::by_person;
-use crate::{Error, Keeper, worker};
+use crate::{Error, Keeper, WitnessLine, WitnessState, worker};
 
 /// The check of the log itself.
 const LOG_CHECK: &str = "audit-log";
@@ -48,6 +48,7 @@ impl Keeper {
         checks.push(self.passphrase_check());
         checks.push(self.memory_check());
         checks.push(self.log_check());
+        checks.extend(self.witness_checks()?);
         self.tell_missing(&checks)?;
         Ok(Report { checks })
     }
@@ -99,6 +100,21 @@ impl Keeper {
                 fix: "raise `ulimit -l` to 256 or more".to_owned(),
             }
         }
+    }
+
+    /// One line for each witness, where there is any.
+    fn witness_checks(&self) -> Result<Vec<Check>, Error> {
+        let check = |line: WitnessLine| {
+            let (state, fix) = match line.state {
+                WitnessState::Agrees => (LayerState::Enforced, ""),
+                WitnessState::Never | WitnessState::Late => {
+                    (LayerState::Missing, "`raincoat audit witness sync` asks it now")
+                }
+                WitnessState::Disagrees => (LayerState::Missing, "`raincoat audit verify` says more"),
+            };
+            Check { name: format!("witness-{}", line.name), state, why: line.words, fix: fix.to_owned() }
+        };
+        Ok(self.witnesses()?.into_iter().map(check).collect())
     }
 
     fn log_check(&self) -> Check {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use raincoat_audit::{About, Event as Logged};
+use raincoat_audit::Event as Logged;
 use raincoat_draft::{Draft, Drafts, NewDraft, Record, State};
 use raincoat_effects::Recorder;
 use raincoat_net::proxy::ProxyRules;
@@ -18,6 +18,7 @@ use raincoat_types::{
     Actor, Digest, RawPath, Root as RunRoot, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
 };
 
+use crate::around::within;
 use crate::console::Console;
 use crate::drafts::{DraftChange, drafts_error, look_through};
 use crate::live::Live;
@@ -168,7 +169,7 @@ impl Keeper {
         // The enclosure is built while the journal and the log are opened.
         let mut program = started.enclose(&plan).map_err(enclosing)?;
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
-        let recorder = session.recorder.speaking_for(About::run(run, actor.clone()));
+        let recorder = session.recorder.speaking_for(within(run, actor.clone(), &all_roots(&opened)));
         let begun = Begun { run, actor, goal: shown_command(&ask.command), roots: roots_of(&opened) };
         self.begin(&recorder, ask, &begun, &opened)?;
         let about = NewDraft { command: ask.command.clone(), profile: ask.profile.clone(), began: self.clock.now() };
@@ -347,6 +348,11 @@ struct Begun {
     actor: Actor,
     goal: String,
     roots: Vec<RunRoot>,
+}
+
+/// All folders that a program sees.
+fn all_roots(opened: &[Opened]) -> Vec<RunRoot> {
+    opened.iter().map(|folder| folder.record.clone()).collect()
 }
 
 fn roots_of(opened: &[Opened]) -> Vec<RunRoot> {

@@ -111,7 +111,7 @@ impl Keeper {
     pub fn test_provider(&self, name: &str) -> Result<ProviderTest, Error> {
         let config = self.provider(name)?;
         let session = self.session(&mut |_| {})?;
-        let recorder = session.recorder.speaking_for(About { run: None, actor: Some(Actor::Person) });
+        let recorder = session.recorder.speaking_for(About::by(Actor::Person));
         let result = self.ask_for_models(&config, recorder);
         session.close()?;
         result

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use raincoat_audit::{About, Event};
+use raincoat_audit::Event;
 use raincoat_effects::commit::{Begin, CarriedThrough, Lying, Point, Source};
 use raincoat_effects::outcome;
 use raincoat_effects::thread::EffectsThread;
@@ -17,6 +17,7 @@ use raincoat_journal::{Interrupted, NoteKind, Order};
 use raincoat_os::Root;
 use raincoat_types::{Change, OpId, OpRecord, OpResult, RunEnd, RunHeader, RunId, RunKind, RunStatus};
 
+use crate::around::within;
 use crate::drafts::drafts_error;
 use crate::session::Session;
 use crate::{Class, Error, Keeper};
@@ -49,7 +50,7 @@ impl Keeper {
                 Ok(results) => {
                     let changes: Vec<_> = interrupted.pending.iter().map(|record| &record.intent).collect();
                     let change_of = |op| changes.iter().find(|intent| intent.op == op).map(|intent| &intent.change);
-                    let about = About::run(run, interrupted.header.actor.clone());
+                    let about = within(run, interrupted.header.actor.clone(), &interrupted.header.roots);
                     let events = results.iter().map(|(op, result)| outcome(*op, change_of(*op), result)).collect();
                     session.recorder.speaking_for(about).log_lazily(events);
                     for (op, result) in results {
@@ -91,7 +92,7 @@ impl Keeper {
         let (words, status, finished, rolled_back) = match self.carry_through(session, &interrupted) {
             Ok((through, stays, events)) => {
                 let count = u32::try_from(through.results.len()).unwrap_or(u32::MAX);
-                let about = About::run(run, interrupted.header.actor.clone());
+                let about = within(run, interrupted.header.actor.clone(), &interrupted.header.roots);
                 session.recorder.speaking_for(about).log_lazily(events);
                 let results = through.results;
                 session
@@ -150,7 +151,7 @@ impl Keeper {
             Event::Recovered { run, what: words.to_owned() },
             Event::RecoveryDone { run, finished: u64::from(finished), rolled_back: u64::from(rolled_back) },
         ];
-        let recorder = session.recorder.speaking_for(About::run(run, header.actor.clone()));
+        let recorder = session.recorder.speaking_for(within(run, header.actor.clone(), &header.roots));
         recorder.log(events).map_err(Error::store)
     }
 

@@ -88,7 +88,7 @@ impl Keeper {
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
         let _live = Live::begin(&self.state, run)?;
-        let recorder = session.recorder.speaking_for(About::run(run, actor.clone()));
+        let recorder = session.recorder.speaking_for(About::run(run, actor.clone()).within(folders.granted()));
         let door = match &provider {
             Some((config, key)) => {
                 let endpoint = raincoat_effects::Endpoint {

@@ -1,9 +1,10 @@
 //! The store opened for work: journal and log on their threads, what a crash left behind settled first.
 
-use raincoat_audit::{About, Audit, AuditKeys, Event};
+use raincoat_audit::{About, Audit, AuditKeys, Event, Options};
 use raincoat_effects::{Recorder, Remembering};
 use raincoat_journal::{Journal, JournalKeys};
 use raincoat_os::PrivateDir;
+use raincoat_os::process::user_name;
 use raincoat_seal::SealKey;
 use raincoat_types::Secret;
 
@@ -43,8 +44,10 @@ impl Keeper {
     }
 
     pub(crate) fn open_audit(&self) -> Result<Audit, Error> {
+        self.held_by_witnesses()?;
         let (dir, head) = self.audit_dirs()?;
-        let opened = Audit::open(dir, head, self.audit_keys(), &self.origin(), self.clock.clone());
+        let options = Options { person: Some(user_name()), ..Options::default() };
+        let opened = Audit::open_with(dir, head, self.audit_keys(), &self.origin(), self.clock.clone(), options);
         let mut audit = opened.map_err(|e| {
             if e.is_of_the_system() {
                 return Error::store(e);

@@ -3,6 +3,7 @@
 use raincoat_types::{ChangeKind, Digest, RawPath, RunKind, RunStatus, Spot, display_text};
 
 use super::{Event, Judgement};
+use crate::Erasure;
 
 /// Characters of a line.
 pub(super) const LINE: usize = 400;
@@ -23,7 +24,7 @@ impl Event {
     fn words(&self) -> String {
         match self {
             Event::Newer { bytes } => format!("an event of a newer version ({bytes} bytes)"),
-            Event::Oversized { line, bytes, digest } => format!("{line} (too long: {bytes} bytes, blake3 {digest})"),
+            Event::Oversized { line, bytes, digest } => format!("{line} (too long: {bytes} bytes, digest {digest})"),
             Event::Started { version, command } => format!("started raincoat {version}: {command}"),
             Event::Stopped { why } => format!("stopped: {why}"),
             Event::Unlocked { slot } => format!("unlocked by {slot}"),
@@ -192,13 +193,6 @@ impl Event {
             Event::RecoveryDone { run, finished, rolled_back } => {
                 format!("run {run} settled: {finished} operations stand, {rolled_back} taken back")
             }
-            Event::ErasureDone { sort, subject } => format!("erased {sort} {subject}"),
-            Event::RetentionChanged { class, from, to } => format!("retention of {class}: {from} -> {to}"),
-            Event::HoldPlaced { subject, why } => format!("hold placed on {subject}{}", because(why)),
-            Event::HoldReleased { subject, why } => format!("hold on {subject} released{}", because(why)),
-            Event::LogPruned { rule, first_kept, entries } => {
-                format!("log pruned by {rule}: {entries} entries; the first one kept is {first_kept}")
-            }
             Event::WitnessAdded { name, address, .. } => format!("witness {name} added at {address}"),
             Event::WitnessRemoved { name } => format!("witness {name} removed"),
             Event::WitnessCosigned { name, size, .. } => format!("witness {name} cosigned the log at {size}"),
@@ -206,9 +200,6 @@ impl Event {
                 format!("witness {name} disagrees; it saw {size} entries: {why}")
             }
             Event::WitnessFailed { name, why } => format!("witness {name} could not be asked: {why}"),
-            Event::HeadAccepted { size, known, why } => {
-                format!("a log of {size} entries was accepted where {known} were known{}", because(why))
-            }
             Event::LogVerified { entries, deep, problems, unchecked } => {
                 let not = if unchecked.is_empty() { String::new() } else { format!("; not: {}", unchecked.join(", ")) };
                 let deep = if *deep { " deeply" } else { "" };
@@ -222,6 +213,9 @@ impl Event {
             }
             Event::ExportDeadLettered { to, entry, why } => format!("entry {entry} not taken by {to}: {why}"),
             Event::AccessGranted { what, to } => format!("handed out: {what}, to {to}"),
+            Event::Care(care) => care.words(),
+            Event::Erased { by: Erasure::Asked, .. } => "erased, as a person asked".to_owned(),
+            Event::Erased { by: Erasure::Retention, .. } => "erased, when its time was over".to_owned(),
             Event::AccessRefused { what, to, rule, reason } => {
                 format!("not handed out: {what}, to {to} ({rule}: {reason})")
             }

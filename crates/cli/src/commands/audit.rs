@@ -2,16 +2,20 @@
 
 use crate::app::App;
 use crate::args::Audit;
+use crate::commands::{proof, witness};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::view::{size, visible};
 use crate::{json, time};
 
 /// `raincoat audit`.
-pub(crate) fn audit(app: &mut App, what: &Audit) -> Result<Exit> {
+pub(crate) fn audit(app: &mut App, what: Audit) -> Result<Exit> {
     match what {
-        Audit::Tail { limit } => tail(app, *limit),
+        Audit::Tail { limit } => tail(app, limit),
         Audit::Verify => verify(app),
+        Audit::Prove(args) => proof::prove(app, args),
+        Audit::Key => proof::key(app),
+        Audit::Witness(what) => witness::witness(app, what),
     }
 }
 

@@ -9,10 +9,12 @@ mod grant;
 mod inspect;
 mod keys;
 mod profiles;
+mod proof;
 mod provider;
 mod setup;
 mod stop;
 mod undo;
+mod witness;
 
 use crate::app::App;
 use crate::args::{Command, Parsed};
@@ -43,6 +45,7 @@ pub(crate) fn verb(command: &Command) -> &'static str {
         Command::Show { .. } => "show",
         Command::Diff { .. } => "diff",
         Command::Audit(_) => "audit",
+        Command::Witness(_) => "witness",
         Command::Provider(_) => "provider",
         Command::Key(_) => "key",
         Command::Profiles { .. } => "profiles",
@@ -74,7 +77,8 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Runs { limit } => inspect::runs(app, limit),
         Command::Show { run, limit, path } => inspect::show(app, run.as_deref(), limit, path.as_deref()),
         Command::Diff { run } => inspect::diff(app, run.as_deref()),
-        Command::Audit(what) => audit::audit(app, &what),
+        Command::Audit(what) => audit::audit(app, what),
+        Command::Witness(what) => witness::serving(app, what),
         Command::Provider(what) => provider::provider(app, what),
         Command::Key(what) => keys::key(app, what),
         Command::Profiles { name } => profiles::profiles(app, name.as_deref()),

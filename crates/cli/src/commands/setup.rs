@@ -3,7 +3,7 @@
 use raincoat_runtime::{Ask, Check, Class, Keeper, LayerState};
 use serde_json::json;
 
-use crate::app::{App, clock, new_passphrase};
+use crate::app::{App, AtWork, clock, new_passphrase};
 use crate::error::{Result, error, usage};
 use crate::exit::Exit;
 use crate::prompt::Terminal;
@@ -20,7 +20,7 @@ pub(crate) fn init(app: &mut App) -> Result<Exit> {
         let passphrase = first_passphrase(app)?.filter(|secret| !secret.expose().is_empty());
         let mut keeper = Keeper::create(&home, settings, clock(), passphrase)?;
         keeper.works_for(app.verb)?;
-        app.keep(keeper)
+        app.keep(AtWork::over(keeper))
     } else {
         app.keeper()?
     };
