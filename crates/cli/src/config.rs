@@ -11,8 +11,9 @@ use crate::error::{Result, error, system};
 pub(crate) const FILE: &str = "config.toml";
 /// Longer than this, and it is no configuration.
 const MAX_BYTES: u64 = 1 << 20;
+/// The file's sections, for who named another.
+const SECTIONS: &str = "it has [unlock], [model], [log], [witness], [store] and [limits]";
 /// The smallest budget that a store can work within.
-const SECTIONS: &str = "it has [unlock], [model], [witness], [store] and [limits]";
 const BUDGET_LEAST: u64 = 64 << 20;
 
 /// A number among the limits: its name, what it is, the least and the most it may be, and where it is kept.
@@ -88,6 +89,11 @@ pub(crate) fn template() -> String {
          # No network but this machine's.\n\
          # offline = {}\n\
          \n\
+         [log]\n\
+         # Audit mode: every look at a file, with what came out by digest, and every word to and from a model stand in\n\
+         # the log too, sealed. It grows by all that models read.\n\
+         # audit = {}\n\
+         \n\
          [witness]\n\
          # How long after it was last asked a witness is asked again at a command's end, in seconds.\n\
          # every_secs = {}\n\
@@ -107,6 +113,7 @@ pub(crate) fn template() -> String {
          [limits]\n",
         config.unlock_idle_secs,
         config.offline,
+        config.audit,
         config.witness_every_secs,
         config.witness_wait_secs,
         config.witness_late_secs,
@@ -166,7 +173,12 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 format!("`{section}` is no section of this file: {SECTIONS}"),
             ));
         };
+        config.written.extend(table.iter().map(|(key, item)| (format!("{section}.{key}"), as_written(item))));
         match section {
+            "log" => reader.section(table, "log", &["audit"], |_, item, line| {
+                config.audit = item.as_bool().ok_or_else(|| bad(file, line, "`audit` is true or false".into()))?;
+                Ok(())
+            })?,
             "unlock" => reader.section(table, "unlock", &["idle_secs"], |key, item, line| {
                 let most = u64::from(u32::MAX);
                 config.unlock_idle_secs = u32::try_from(reader.number(key, item, line, 0, most)?).unwrap_or(u32::MAX);
@@ -229,6 +241,20 @@ fn parse(text: &str, file: &str) -> Result<Config> {
     }
     Ok(config)
 }
+
+/// A value in short, for the log. No setting is a secret.
+fn as_written(item: &Item) -> String {
+    let text = match (item.as_str(), item.as_integer(), item.as_bool()) {
+        (Some(text), ..) => text.to_owned(),
+        (_, Some(number), _) => number.to_string(),
+        (.., Some(yes)) => yes.to_string(),
+        _ => "something else".to_owned(),
+    };
+    text.chars().take(WRITTEN_MOST).collect()
+}
+
+/// Characters of a setting's value in the log.
+const WRITTEN_MOST: usize = 200;
 
 struct Reader<'a> {
     text: &'a str,

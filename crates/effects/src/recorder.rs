@@ -129,8 +129,9 @@ impl Recorder {
     /// Appends events that become durable with the next that must be. Nobody waits; what cannot be written is tried
     /// again before the next durable one, which fails where it still cannot be.
     pub fn log_lazily(&self, events: Vec<Event>) {
-        let about = self.about.clone();
-        let _ = self.audit.send(AskLog::Lazily(about, events));
+        if !events.is_empty() {
+            let _ = self.audit.send(AskLog::Lazily(self.about.clone(), events));
+        }
     }
 
     /// Makes intents durable in the journal and in the log.

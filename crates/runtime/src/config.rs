@@ -15,6 +15,10 @@ pub struct Config {
     pub default_provider: Option<String>,
     /// No network but this machine's.
     pub offline: bool,
+    /// Audit mode: what is looked at, and what is said to models and by them, stands in the log too.
+    pub audit: bool,
+    /// What `config.toml` sets, by its full name, as it is written there: for the log to say what changed.
+    pub written: Vec<(String, String)>,
     /// How long after it was last asked a witness is asked again at a command's end, in seconds.
     pub witness_every_secs: u32,
     /// How long a command's end waits for a witness, in seconds.
@@ -32,6 +36,8 @@ impl Default for Config {
             unlock_idle_secs: 900,
             default_provider: None,
             offline: false,
+            audit: false,
+            written: Vec::new(),
             witness_every_secs: 600,
             witness_wait_secs: 3,
             witness_late_secs: 7 * 24 * 3600,

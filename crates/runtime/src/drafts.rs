@@ -311,9 +311,10 @@ impl Keeper {
             }
         };
         for run in &gone {
+            // Logged first; that it came to nothing stands in the command's end.
+            let why = "asked for by the person".to_owned();
+            self.log_about(&About::run(*run, Actor::Person), vec![Event::DraftDiscarded { of: *run, why }])?;
             drafts.wipe(*run).map_err(drafts_error)?;
-            let about = About::run(*run, Actor::Person);
-            self.log_about(&about, vec![Event::Notice { text: format!("the draft of run {run} was thrown away") }])?;
         }
         Ok(gone)
     }

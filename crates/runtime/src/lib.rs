@@ -4,6 +4,7 @@
 //!
 //! A command makes a [`Keeper`], asks it for what it needs, and gives it a [`Console`] to speak to the person by.
 
+mod around;
 mod commit;
 mod config;
 mod console;

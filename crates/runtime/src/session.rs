@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use raincoat_audit::{About, Audit, AuditKeys, Event};
+use raincoat_audit::{About, Audit, AuditKeys, Event, Options};
 use raincoat_effects::{Recorder, Remembering};
 use raincoat_journal::{Journal, JournalKeys};
 use raincoat_os::PrivateDir;
+use raincoat_os::process::user_name;
 use raincoat_seal::SealKey;
 use raincoat_types::Secret;
 
@@ -47,13 +48,17 @@ impl Keeper {
     pub(crate) fn open_audit(&self) -> Result<Audit, Error> {
         self.held_by_witnesses()?;
         let (dir, head) = self.audit_dirs()?;
-        Audit::open(dir, head, self.audit_keys(), &self.origin(), self.clock.clone()).map_err(|e| {
+        let options = Options { person: Some(user_name()), ..Options::default() };
+        let opened = Audit::open_with(dir, head, self.audit_keys(), &self.origin(), self.clock.clone(), options);
+        let mut audit = opened.map_err(|e| {
             if e.is_of_the_system() {
                 return Error::store(e);
             }
             Error::new(Class::Damaged, format!("the log cannot be added to: {e}"))
                 .hint("`raincoat audit verify` says what is wrong; nothing is done while the log is unsound")
-        })
+        })?;
+        self.tell_beginning(&mut audit)?;
+        Ok(audit)
     }
 
     pub(crate) fn audit_reader(&self) -> Result<raincoat_audit::AuditReader, Error> {
@@ -88,7 +93,6 @@ impl Keeper {
             None => recorder,
         };
         recorder.log_lazily(missing);
-        recorder.log_lazily(vec![Event::Unlocked { slot: self.opened.slot.to_owned() }]);
         let session = Session { recorder, remembering };
         for run in interrupted {
             told(self.recover(&session, run)?);

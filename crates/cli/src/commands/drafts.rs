@@ -59,6 +59,7 @@ fn row(line: &DraftLine) -> Vec<String> {
 pub(crate) fn review(app: &mut App, run: Option<&str>, plain: bool) -> Result<Exit> {
     let keeper = app.keeper()?;
     let mut draft = keeper.open_draft(run)?;
+    app.hand_out(&keeper, &format!("what the draft of run {} would change", draft.run()));
     draft.compare();
     let mut reviewed = Reviewed::new(draft);
     if app.out.json {

@@ -25,6 +25,39 @@ use crate::demo;
 use crate::error::Result;
 use crate::exit::Exit;
 
+/// What a command is called in the log.
+pub(crate) fn verb(command: &Command) -> &'static str {
+    match command {
+        Command::Init => "init",
+        Command::Doctor { .. } => "doctor",
+        Command::Exec(_) => "exec",
+        Command::Shell(_) => "shell",
+        Command::Drafts => "drafts",
+        Command::Review { .. } => "review",
+        Command::Commit(_) => "commit",
+        Command::Discard { .. } => "discard",
+        Command::Stop { .. } => "stop",
+        Command::Passphrase => "passphrase",
+        Command::Lock => "lock",
+        Command::Grant(_) => "grant",
+        Command::Grants => "grants",
+        Command::Revoke { .. } => "revoke",
+        Command::Do(_) => "do",
+        Command::Undo(_) => "undo",
+        Command::Runs { .. } => "runs",
+        Command::Show { .. } => "show",
+        Command::Diff { .. } => "diff",
+        Command::Audit(_) => "audit",
+        Command::Witness(_) => "witness",
+        Command::Provider(_) => "provider",
+        Command::Key(_) => "key",
+        Command::Profiles { .. } => "profiles",
+        Command::Demo(_) => "demo",
+        Command::Completions { .. } => "completions",
+        Command::Man { .. } => "man",
+    }
+}
+
 /// Does what was asked.
 pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
     match parsed.cli.command {
