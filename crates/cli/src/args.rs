@@ -141,9 +141,15 @@ pub(crate) enum Command {
         /// The run's id or its beginning; the last run where none is given
         run: Option<String>,
     },
+    /// The store of what was there before each change: what it holds, whether it is sound, what may go
+    #[command(subcommand)]
+    Store(Store),
     /// The log of everything that happened
     #[command(subcommand)]
     Audit(Audit),
+    /// A witness for other machines' logs; it needs no store
+    #[command(subcommand)]
+    Witness(Witness),
     /// Providers of models
     #[command(subcommand)]
     Provider(Provider),
@@ -229,6 +235,9 @@ pub(crate) struct Do {
     /// Show the plan, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// A file that may be changed without a copy of what was there, as a glob: it cannot be undone; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) without_backup: Vec<String>,
 }
 
 const EXEC_HELP: &str = "The program sees the folders as they are, writes into a draft of them, and nothing of yours \
@@ -315,6 +324,9 @@ pub(crate) struct Commit {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// A file that may be changed without a copy of what was there, as a glob: it cannot be undone; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) without_backup: Vec<String>,
 }
 
 /// What becomes of a conflict.
@@ -344,6 +356,50 @@ pub(crate) struct Undo {
     /// Also what somebody has changed since; what they made is kept in the journal
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// A file that may be changed without a copy of what was there, as a glob: it cannot be undone; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) without_backup: Vec<String>,
+}
+
+/// Of the store.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Store {
+    /// What it holds, what of that is needed, and how the last check came out
+    Status,
+    /// Whether it is what was written, and which versions of which files are lost where it is not
+    Verify {
+        /// Put every content together and hash it again
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Let the oldest runs go: as many as the budget calls for, and none that config.toml keeps still
+    #[command(after_long_help = "What a pruned run changed can no longer be undone. [store] in config.toml has the rule: keep, \
+        the span for which every run stays, and budget, the most that the store may take. Removal is as secure as the disk \
+        is: what was freed may stay on it until it is written over.\n\nExamples:\n  raincoat store prune --dry-run\n  \
+        raincoat store prune --older-than 90d")]
+    Prune {
+        /// All that ended so long ago, whatever the budget: a span such as 90d
+        #[arg(long, value_name = "AGE")]
+        older_than: Option<String>,
+        /// Down to this size, in the place of the budget
+        #[arg(long, value_name = "SIZE")]
+        to: Option<String>,
+        /// Also runs that are younger than the rule keeps
+        #[arg(long)]
+        within_keep: bool,
+        /// Say what would go, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Save what can be saved of a damaged store, and say what is lost; damaged parts are put aside
+    Repair {
+        /// Throw away damaged parts that were put aside
+        #[arg(long)]
+        discard_damaged: bool,
+        /// Take the store as it is, though more of it is remembered: you put it back yourself
+        #[arg(long)]
+        accept_older: bool,
+    },
 }
 
 /// Of the log.
@@ -377,6 +433,126 @@ pub(crate) enum Audit {
     Export(crate::commands::audit_export::Export),
     /// Whether the log is what was written: nothing changed, dropped, reordered, added or cut off
     Verify,
+    /// Prove to others that an entry is in the log, or check such a proof
+    #[command(after_long_help = PROVE_HELP)]
+    Prove(Prove),
+    /// The log's verifier key: what others need to check a proof, or to witness this log
+    Key,
+    /// Witnesses: who remembers this log in other hands
+    #[command(subcommand)]
+    Witness(AuditWitness),
+}
+
+const PROVE_HELP: &str = "A proof is a C2SP tlog-proof file: the entry (sealed: it tells nothing to who has no key), the \
+hashes that lead to the log's root, the log's signature, and the cosignatures of witnesses. Checking one needs no store, \
+only the keys: `raincoat audit key` prints the log's, `raincoat witness key` a witness's.\n\nExamples:\n  \
+raincoat audit prove 1042 --out decision.tlog-proof\n  \
+raincoat audit prove --check decision.tlog-proof --log raincoat.local/1a2b+c3d4+... --witness example/w+...";
+
+/// A proof to make or to check.
+#[derive(Args, Debug)]
+pub(crate) struct Prove {
+    /// The entry's number, as `audit tail` shows it
+    #[arg(required_unless_present = "check", conflicts_with = "check")]
+    pub(crate) entry: Option<u64>,
+    /// Write the proof into this new file; else it is printed
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub(crate) out: Option<PathBuf>,
+    /// What the proof carries besides: the sealed entry, nothing, or the bytes of a file of yours (which nothing vouches for)
+    #[arg(long, value_name = "entry|none|@FILE", default_value = "entry", conflicts_with = "check")]
+    pub(crate) extra: String,
+    /// Check this proof instead
+    #[arg(long, value_name = "FILE", requires = "log")]
+    pub(crate) check: Option<PathBuf>,
+    /// The log's verifier key
+    #[arg(long, value_name = "VKEY", requires = "check")]
+    pub(crate) log: Option<String>,
+    /// A witness's verifier key; may be given several times
+    #[arg(long, value_name = "VKEY", requires = "check")]
+    pub(crate) witness: Vec<String>,
+    /// How many of these witnesses must have cosigned [default: all that are given]
+    #[arg(long, value_name = "N", requires = "check")]
+    pub(crate) need: Option<usize>,
+    /// The entry, where the proof does not carry it: its bytes in a file
+    #[arg(long = "entry-file", value_name = "FILE", requires = "check", conflicts_with = "leaf")]
+    pub(crate) entry_file: Option<PathBuf>,
+    /// The entry's leaf hash in hex, where the proof does not carry the entry
+    #[arg(long, value_name = "HASH", requires = "check")]
+    pub(crate) leaf: Option<String>,
+}
+
+/// Of a log's witnesses.
+#[derive(Subcommand, Debug)]
+pub(crate) enum AuditWitness {
+    /// Add a witness: one that answers at a URL, or a folder on a stick that is plugged in now and then
+    #[command(
+        after_long_help = "Plain http is for this machine only: reach a witness on another machine by https, or through \
+        a tunnel (`ssh -L 7380:127.0.0.1:7380 other`).\n\nExamples:\n  \
+        raincoat audit witness add office --url https://witness.example.org --key witness.example.org/w+...\n  \
+        raincoat audit witness add stick --folder /media/me/STICK/witness"
+    )]
+    Add {
+        /// The name it goes by here: small letters, digits, `-` and `_`
+        name: String,
+        /// Where it answers
+        #[arg(
+            long,
+            value_name = "URL",
+            required_unless_present = "folder",
+            conflicts_with = "folder",
+            requires = "key"
+        )]
+        url: Option<String>,
+        /// A folder: it holds the witness's key and memory, made there where it has none
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Its verifier key, as `raincoat witness key` prints it
+        #[arg(long, value_name = "VKEY")]
+        key: Option<String>,
+    },
+    /// List the witnesses and what they have cosigned
+    List,
+    /// Tell every witness of the newest tree head, now
+    Sync,
+    /// Remove a witness: what it has seen is no longer held against this log
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+/// Of being a witness.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Witness {
+    /// Remember the largest tree of each log, and cosign what follows from it, until Ctrl-C
+    #[command(
+        after_long_help = "For a second machine, under another person or at least another account. Its key is made at the \
+        first start and lies in the folder, readable by you alone (mode 0600): whoever can read that folder can sign in \
+        its name, and whoever can write it can make it forget.\n\nIt speaks plain HTTP and listens on this machine only, \
+        unless another address is given: put a tunnel or a TLS proxy in front of it.\n\nExamples:\n  \
+        raincoat witness serve --dir ~/witness --log raincoat.local/1a2b+c3d4+...\n  \
+        raincoat witness serve --dir ~/witness --listen 10.0.0.5:7380"
+    )]
+    Serve {
+        /// The folder with its key and its memory, made where it is missing
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Where to listen
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7380")]
+        listen: std::net::SocketAddr,
+        /// The verifier key of a log to serve, from now on; may be given several times
+        #[arg(long, value_name = "VKEY")]
+        log: Vec<String>,
+        /// The name of a new witness, such as a URL of yours without its scheme
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Print the verifier key of the witness in a folder
+    Key {
+        /// The folder
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+    },
 }
 
 /// Of providers.
@@ -479,6 +655,7 @@ pub(crate) struct Recipe {
     pub(crate) dirs: Vec<PathBuf>,
     pub(crate) options: Vec<(String, String)>,
     pub(crate) dry_run: bool,
+    pub(crate) without_backup: Vec<String>,
 }
 
 /// The whole command, recipes included.
@@ -519,12 +696,18 @@ fn recipe_command(recipe: &raincoat_runtime::RecipeInfo) -> clap::Command {
         .action(ArgAction::Append);
     let dry_run =
         Arg::new("dry-run").long("dry-run").help("Show the plan, and change nothing").action(ArgAction::SetTrue);
+    let without_backup = Arg::new("without-backup")
+        .long("without-backup")
+        .value_name("GLOB")
+        .help("A file that may be changed without a copy of what was there: it cannot be undone; may be given several times")
+        .action(ArgAction::Append);
     clap::Command::new(recipe.name)
         .about(capital(recipe.summary))
         .arg(dirs)
         .args(recipe.options.iter().map(recipe_option))
         .arg(option)
         .arg(dry_run)
+        .arg(without_backup)
 }
 
 fn recipe_option(option: &'static OptionInfo) -> Arg {
@@ -583,7 +766,9 @@ fn recipe_of(name: &str, matches: &ArgMatches) -> Result<Recipe, clap::Error> {
         options.push((key.to_owned(), value.to_owned()));
     }
     let dirs = matches.get_many::<PathBuf>("dirs").into_iter().flatten().cloned().collect();
-    Ok(Recipe { name: name.to_owned(), dirs, options, dry_run: matches.get_flag("dry-run") })
+    let without_backup = matches.get_many::<String>("without-backup").into_iter().flatten().cloned().collect();
+    let dry_run = matches.get_flag("dry-run");
+    Ok(Recipe { name: name.to_owned(), dirs, options, dry_run, without_backup })
 }
 
 #[cfg(test)]
@@ -605,7 +790,7 @@ mod tests {
         let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
         let options = vec![pair("by", "date"), pair("recursive", "true"), pair("in-project", "true")];
         let dirs = vec![PathBuf::from("/a"), PathBuf::from("/b")];
-        assert_eq!(parsed.recipe, Some(Recipe { name: "tidy".into(), dirs, options, dry_run: false }));
+        assert_eq!(parsed.recipe, Some(Recipe { name: "tidy".into(), dirs, options, dry_run: false, without_backup: vec![] }));
     }
 
     #[test]

@@ -2,8 +2,7 @@
 //! them, and a test holds the two together.
 
 use raincoat_runtime::{
-    AuditLine, AuditReport, Check, CommitReport, DeadLetter, DraftLine, DraftState, EntryDetails, ExportReport, FieldValue, FileDiff, GrantRecord, KeyLine, LayerState,
-    NativeTools, OpLine, PlanView, ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, TimelineStep, UndoReport,
+    AuditLine, AuditReport, Check, CommitReport, DeadLetter, DraftLine, DraftState, EntryDetails, EntryProof, ExportReport, FieldValue, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, StorePruned, StoreRepaired, StoreReport, StoreStatus, TimelineStep, UndoReport, WitnessLine, WitnessServer, WitnessState,
 };
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{Digest, RunId, RunStatus, Timestamp, display_bytes};
@@ -337,16 +336,155 @@ pub(crate) fn dropped(entries: u64) -> Value {
     json!({ "type": "dropped", "entries": entries })
 }
 
+/// What the store holds.
+pub(crate) fn store_status(status: &StoreStatus) -> Value {
+    let usage = &status.usage;
+    let ratio = |of: u64, to: u64| if to == 0 { Value::Null } else { json!(of as f64 / to as f64) };
+    json!({
+        "type": "store",
+        "bytes": usage.bytes,
+        "live": usage.live,
+        "dead": usage.dead,
+        "reserve": usage.reserve,
+        "budget": status.budget,
+        "free": status.free,
+        "keep_secs": status.keep_secs,
+        "segments": usage.segments,
+        "runs": usage.runs,
+        "pruned": usage.pruned,
+        "operations": usage.ops,
+        "versions": usage.versions,
+        "version_bytes": usage.version_bytes,
+        "unique_bytes": usage.unique_bytes,
+        "stored_bytes": usage.stored_bytes,
+        "dedup_ratio": ratio(usage.version_bytes, usage.unique_bytes),
+        "compression_ratio": ratio(usage.unique_bytes, usage.stored_bytes),
+        "oldest": usage.oldest.map(rfc3339),
+        "last_verify": status.last.as_ref().map(|last| json!({
+            "at": rfc3339(last.at), "deep": last.deep, "records": last.records, "problems": last.problems,
+        })),
+    })
+}
+
+/// What a check of the store found.
+pub(crate) fn store_report(report: &StoreReport, deep: bool) -> Value {
+    json!({
+        "type": "verified",
+        "sound": report.sound,
+        "deep": deep,
+        "records": report.records,
+        "bytes": report.bytes,
+        "contents": report.contents,
+        "problems": report.problems,
+        "lost": report.lost,
+        "notes": report.notes,
+        "not_checked": report.not_checked,
+    })
+}
+
+/// What was pruned, or would be.
+pub(crate) fn store_pruned(pruned: &StorePruned, dry_run: bool) -> Value {
+    let report = &pruned.report;
+    let run = |run: &raincoat_runtime::PrunedRun| {
+        json!({ "run": run.run.to_string(), "began": rfc3339(run.began), "goal": run.goal, "operations": run.ops })
+    };
+    json!({
+        "type": "pruned",
+        "dry_run": dry_run,
+        "rule": pruned.rule,
+        "runs": report.runs.iter().map(run).collect::<Vec<_>>(),
+        "versions": report.versions,
+        "segments": report.segments,
+        "bytes_before": report.before,
+        "bytes_after": report.after,
+        "too_young": { "runs": report.too_young.0, "bytes": report.too_young.1 },
+    })
+}
+
+/// What a repair did.
+pub(crate) fn store_repaired(repaired: &StoreRepaired) -> Value {
+    json!({
+        "type": "repaired",
+        "sound": repaired.sound,
+        "done": repaired.done,
+        "lost": repaired.lost,
+        "saved": repaired.saved,
+    })
+}
+
 /// What a check of the log found.
 pub(crate) fn audit(report: &AuditReport) -> Value {
     json!({
         "type": "audit",
         "sound": report.sound,
+        "log_key": report.log_key,
         "entries": report.entries,
         "journal_records": report.journal_records,
         "problems": report.problems,
         "notes": report.notes,
         "not_checked": report.not_checked,
+    })
+}
+
+/// A proof that was made.
+pub(crate) fn proof(proof: &EntryProof) -> Value {
+    json!({
+        "type": "proof",
+        "entry": proof.index,
+        "line": proof.line,
+        "size": proof.size,
+        "cosigned": proof.cosigned,
+        "log_key": proof.log_key,
+        "file": proof.file,
+    })
+}
+
+/// A proof that was checked; `need` witnesses must have cosigned.
+pub(crate) fn proof_check(proof: &ProofCheck, need: usize) -> Value {
+    let leaf: String = proof.leaf.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "type": "proof_check",
+        "sound": proof.cosigned.len() >= need,
+        "entry": proof.index,
+        "origin": proof.origin,
+        "size": proof.size,
+        "leaf": leaf,
+        "cosigned": proof.cosigned.iter().map(|(name, at)| json!({ "name": name, "at": rfc3339(*at) })).collect::<Vec<_>>(),
+        "not_checked": proof.not_checked,
+    })
+}
+
+/// A witness of this log.
+pub(crate) fn witness(line: &WitnessLine) -> Value {
+    json!({
+        "type": "witness",
+        "name": line.name,
+        "place": line.place,
+        "key": line.key,
+        "state": witness_state(line.state),
+        "cosigned": line.cosigned.map(|(entries, _)| entries),
+        "at": line.cosigned.map(|(_, at)| rfc3339(at)),
+        "words": line.words,
+    })
+}
+
+/// A witness's state, by the word that stays the same.
+pub(crate) fn witness_state(state: WitnessState) -> &'static str {
+    match state {
+        WitnessState::Never => "never",
+        WitnessState::Agrees => "agrees",
+        WitnessState::Late => "late",
+        WitnessState::Disagrees => "disagrees",
+    }
+}
+
+/// A witness that has begun to serve.
+pub(crate) fn serving(server: &WitnessServer) -> Value {
+    json!({
+        "type": "serving",
+        "url": format!("http://{}", server.address()),
+        "key": server.key(),
+        "logs": server.logs(),
     })
 }
 

@@ -9,6 +9,8 @@
 //!
 //! The face is synchronous: a call blocks, and hands over the reply's bytes as they come. Inside, each connection
 //! has a small single-threaded runtime of its own, so that a slow reader holds up nobody else.
+//!
+//! What this machine offers to others (a witness) is served by [`Server`].
 
 mod address;
 mod broker;
@@ -19,6 +21,7 @@ mod exchange;
 pub mod proxy;
 mod receiver;
 mod rules;
+mod server;
 mod stream;
 mod tls;
 
@@ -28,5 +31,6 @@ pub use cancel::Cancel;
 pub use error::{NetError, NetErrorKind};
 pub use receiver::{Receiver, StreamAddress};
 pub use rules::{Endpoint, Rules, Scheme, parse_url};
+pub use server::{Answer, Received, Server, ServerLimits};
 pub use tls::Roots;
 pub use url::Url;

@@ -9,6 +9,7 @@ use raincoat_types::{
 };
 
 use crate::undo::find_run;
+use crate::witness::Heard;
 use crate::{Error, Keeper};
 
 /// Bytes of a file that a diff looks at.
@@ -110,6 +111,8 @@ pub struct AuditLine {
 pub struct AuditReport {
     /// Nothing is wrong with what could be checked.
     pub sound: bool,
+    /// The log's verifier key.
+    pub log_key: String,
     /// Entries in it.
     pub entries: u64,
     /// Records in the journal, which is checked as well.
@@ -269,20 +272,30 @@ impl Keeper {
     /// # Errors
     /// Where one of them cannot be opened at all. What is wrong with them is in the report.
     pub fn audit_verify(&self) -> Result<AuditReport, Error> {
-        let log = self.audit_reader()?.verify();
+        let reader = self.audit_reader()?;
+        let mut log = reader.verify();
+        let mut against = Vec::new();
+        let heard = self.hear_witnesses(&reader)?;
+        if !heard.is_empty() {
+            log.unchecked.retain(|text| text != raincoat_audit::UNWITNESSED);
+        }
+        for said in heard {
+            match said {
+                Heard::Agrees(words) => log.notes.push(words),
+                Heard::Silent(words) => log.unchecked.push(words),
+                Heard::Disagrees(words) => against.push(words),
+            }
+        }
         let opened = Journal::open(self.journal_dir()?, self.journal_keys(), self.clock.as_ref());
         let (journal, _) = opened.map_err(Error::store)?;
-        let stored = journal.verify().map_err(Error::store)?;
+        let stored = self.checked(&journal, false)?;
         let mut problems: Vec<String> = log.problems.iter().map(|problem| problem.text.clone()).collect();
-        let place = |problem: &raincoat_journal::Problem| {
-            format!(
-                "journal, segment {} at byte {}: {}; {}",
-                problem.segment, problem.offset, problem.what, problem.costs
-            )
-        };
-        problems.extend(stored.problems.iter().map(place));
+        let sound = log.is_ok() && against.is_empty() && stored.problems.is_empty();
+        problems.extend(against);
+        problems.extend(stored.problems.iter().cloned());
         Ok(AuditReport {
-            sound: log.is_ok() && stored.problems.is_empty(),
+            sound,
+            log_key: reader.verifier().vkey(),
             entries: log.entries,
             journal_records: stored.records,
             problems,

@@ -2,21 +2,24 @@
 
 use crate::app::App;
 use crate::args::Audit;
-use crate::commands::{audit_export, audit_look};
+use crate::commands::{audit_export, audit_look, proof, witness};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::json;
 use crate::view::{size, visible};
 
 /// `raincoat audit`.
-pub(crate) fn audit(app: &mut App, what: &Audit) -> Result<Exit> {
+pub(crate) fn audit(app: &mut App, what: Audit) -> Result<Exit> {
     match what {
-        Audit::Tail { limit, follow } => audit_look::tail(app, *limit, *follow),
-        Audit::Search(args) => audit_look::search(app, args),
-        Audit::Show { entry } => audit_look::show(app, *entry),
-        Audit::Timeline { run } => audit_look::timeline(app, run),
-        Audit::Export(args) => audit_export::export(app, args),
+        Audit::Tail { limit, follow } => audit_look::tail(app, limit, follow),
+        Audit::Search(args) => audit_look::search(app, &args),
+        Audit::Show { entry } => audit_look::show(app, entry),
+        Audit::Timeline { run } => audit_look::timeline(app, &run),
+        Audit::Export(args) => audit_export::export(app, &args),
         Audit::Verify => verify(app),
+        Audit::Prove(args) => proof::prove(app, args),
+        Audit::Key => proof::key(app),
+        Audit::Witness(what) => witness::witness(app, what),
     }
 }
 

@@ -11,16 +11,52 @@ mod grant;
 mod inspect;
 mod keys;
 mod profiles;
+mod proof;
 mod provider;
 mod setup;
 mod stop;
+mod store;
 mod undo;
+mod witness;
 
 use crate::app::App;
 use crate::args::{Command, Parsed};
 use crate::demo;
 use crate::error::Result;
 use crate::exit::Exit;
+
+/// What a command is called in the log.
+pub(crate) fn verb(command: &Command) -> &'static str {
+    match command {
+        Command::Init => "init",
+        Command::Doctor { .. } => "doctor",
+        Command::Exec(_) => "exec",
+        Command::Shell(_) => "shell",
+        Command::Drafts => "drafts",
+        Command::Review { .. } => "review",
+        Command::Commit(_) => "commit",
+        Command::Discard { .. } => "discard",
+        Command::Stop { .. } => "stop",
+        Command::Passphrase => "passphrase",
+        Command::Lock => "lock",
+        Command::Grant(_) => "grant",
+        Command::Grants => "grants",
+        Command::Revoke { .. } => "revoke",
+        Command::Do(_) => "do",
+        Command::Undo(_) => "undo",
+        Command::Runs { .. } => "runs",
+        Command::Show { .. } => "show",
+        Command::Diff { .. } => "diff",
+        Command::Audit(_) => "audit",
+        Command::Witness(_) => "witness",
+        Command::Provider(_) => "provider",
+        Command::Key(_) => "key",
+        Command::Profiles { .. } => "profiles",
+        Command::Demo(_) => "demo",
+        Command::Completions { .. } => "completions",
+        Command::Man { .. } => "man",
+    }
+}
 
 /// Does what was asked.
 pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
@@ -44,7 +80,9 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Runs { limit } => inspect::runs(app, limit),
         Command::Show { run, limit, path } => inspect::show(app, run.as_deref(), limit, path.as_deref()),
         Command::Diff { run } => inspect::diff(app, run.as_deref()),
-        Command::Audit(what) => audit::audit(app, &what),
+        Command::Audit(what) => audit::audit(app, what),
+        Command::Witness(what) => witness::serving(app, what),
+        Command::Store(what) => store::store(app, &what),
         Command::Provider(what) => provider::provider(app, what),
         Command::Key(what) => keys::key(app, what),
         Command::Profiles { name } => profiles::profiles(app, name.as_deref()),
