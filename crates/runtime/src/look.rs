@@ -255,8 +255,13 @@ impl Keeper {
 
 /// An entry as it is looked at and exported.
 pub(crate) fn item_of(index: u64, leaf: Hash, entry: Entry) -> Item {
-    let Entry { at, run, actor, producer, event } = entry;
-    Item { index, leaf, at, run, actor, producer: Some(producer), subjects: Vec::new(), what: What::Event(event) }
+    let Entry { at, run, actor, producer, event, class, slots } = entry;
+    let what = match event {
+        Event::Erased { .. } => What::Erased { class: class.name().to_owned() },
+        event => What::Event(event),
+    };
+    let subjects = slots.iter().map(|slot| format!("slot:{slot}")).collect();
+    Item { index, leaf, at, run, actor, producer: Some(producer), subjects, what }
 }
 
 fn each_item(

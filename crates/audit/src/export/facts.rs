@@ -5,7 +5,7 @@ use raincoat_types::{RunKind, RunStatus};
 
 use super::fields::{Fields, Value};
 use super::hex;
-use crate::{Event, Judgement};
+use crate::{Care, Class, Erasure, Event, Judgement};
 
 /// Adds what an event says. Conversations with models stay: a transcript goes out by its digest.
 pub(super) fn add(to: &mut Fields, event: &Event) {
@@ -412,6 +412,33 @@ pub(super) fn add(to: &mut Fields, event: &Event) {
             to.text("reason", why);
         }
         Event::Notice { text } => to.text("text", text),
+        Event::Care(care) => add_care(to, care),
+        // A tombstone: that it was there is all that is left.
+        Event::Erased { .. } => {}
+    }
+}
+
+fn add_care(to: &mut Fields, care: &Care) {
+    let numbers = |slots: &[u32]| Value::Texts(slots.iter().map(u32::to_string).collect());
+    match care {
+        Care::Erased { slots, by } => {
+            to.put("slots", numbers(slots));
+            to.id("reason", if *by == Erasure::Asked { "a person asked for it" } else { "retention" });
+        }
+        Care::Kept { class, secs } => {
+            to.id("setting", Class::of_number(*class).map_or("unknown", Class::name));
+            if let Some(secs) = secs {
+                to.number("secs", *secs);
+            }
+        }
+        Care::Held { hold, slots, because } => {
+            to.number("hold", *hold);
+            to.put("slots", numbers(slots));
+            to.text("reason", because);
+        }
+        Care::Released { hold } => to.number("hold", *hold),
+        Care::Pruned { minimum } => to.number("entry", *minimum),
+        Care::Accepted { said } => to.texts("unchecked", said),
     }
 }
 

@@ -3,7 +3,7 @@
 use raincoat_types::RunStatus;
 
 use super::fields::{Outcome, Severity};
-use crate::{Event, Judgement};
+use crate::{Care, Event, Judgement};
 
 /// Both, of one event.
 pub(super) fn weight_of(event: &Event) -> (Severity, Outcome) {
@@ -88,6 +88,10 @@ pub(super) fn weight_of(event: &Event) -> (Severity, Outcome) {
         | Event::StorageFailed { .. }
         | Event::WitnessDisagreed { .. }
         | Event::TamperingFound { .. } => (Error, Failure),
+
+        Event::Care(Care::Accepted { .. }) => (Warning, Success),
+        Event::Care(_) => (Notice, Success),
+        Event::Erased { .. } => (Info, Unknown),
 
         Event::RunEnded { status, .. } => match status {
             RunStatus::Done => (Info, Success),
