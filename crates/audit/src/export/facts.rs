@@ -71,8 +71,7 @@ pub(super) fn add(to: &mut Fields, event: &Event) {
             to.optional("now", now.as_ref());
         }
         Event::PolicyChanged { policy: setting, from, to: now }
-        | Event::ModeChanged { mode: setting, from, to: now }
-        | Event::RetentionChanged { class: setting, from, to: now } => {
+        | Event::ModeChanged { mode: setting, from, to: now } => {
             to.text("setting", setting);
             to.text("from", from);
             to.text("now", now);
@@ -329,19 +328,6 @@ pub(super) fn add(to: &mut Fields, event: &Event) {
             to.text("text", what);
             to.text("reason", why);
         }
-        Event::ErasureDone { sort, subject } => {
-            to.text("sort", sort);
-            to.text("subject", subject);
-        }
-        Event::HoldPlaced { subject, why } | Event::HoldReleased { subject, why } => {
-            to.text("subject", subject);
-            to.text("reason", why);
-        }
-        Event::LogPruned { rule, first_kept, entries } => {
-            to.text("rule", rule);
-            to.number("entry", *first_kept);
-            to.number("entries", *entries);
-        }
         Event::WitnessAdded { name, key, address } => {
             to.text("name", name);
             // A public key looks like a secret.
@@ -360,11 +346,6 @@ pub(super) fn add(to: &mut Fields, event: &Event) {
         }
         Event::WitnessFailed { name, why } => {
             to.text("name", name);
-            to.text("reason", why);
-        }
-        Event::HeadAccepted { size, known, why } => {
-            to.number("size", *size);
-            to.number("known", *known);
             to.text("reason", why);
         }
         Event::LogVerified { entries, deep, problems, unchecked } => {

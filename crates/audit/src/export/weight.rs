@@ -58,11 +58,6 @@ pub(super) fn weight_of(event: &Event) -> (Severity, Outcome) {
         | Event::DraftDiscarded { .. }
         | Event::StopAsked { .. }
         | Event::StorePruned { .. }
-        | Event::ErasureDone { .. }
-        | Event::RetentionChanged { .. }
-        | Event::HoldPlaced { .. }
-        | Event::HoldReleased { .. }
-        | Event::LogPruned { .. }
         | Event::WitnessAdded { .. }
         | Event::WitnessRemoved { .. }
         | Event::ProofGiven { .. }
@@ -80,7 +75,7 @@ pub(super) fn weight_of(event: &Event) -> (Severity, Outcome) {
         | Event::BudgetReached { .. }
         | Event::AccessRefused { .. } => (Warning, Failure),
 
-        Event::BackupSkipped { .. } | Event::HeadAccepted { .. } | Event::StoreRepaired { .. } => (Warning, Success),
+        Event::BackupSkipped { .. } | Event::StoreRepaired { .. } => (Warning, Success),
 
         Event::UnlockFailed { .. }
         | Event::UnlockRefused { .. }
