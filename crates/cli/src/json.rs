@@ -263,6 +263,8 @@ pub(crate) fn entry(line: &AuditLine) -> Value {
         "run": line.run.map(|run| run.to_string()),
         "actor": line.actor,
         "line": line.line,
+        "kind": line.kind,
+        "class": line.class,
     })
 }
 

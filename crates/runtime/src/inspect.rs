@@ -102,6 +102,10 @@ pub struct AuditLine {
     pub actor: Option<String>,
     /// In words.
     pub line: String,
+    /// What sort of event, by its stable name, such as `op.made`.
+    pub kind: &'static str,
+    /// The class that says how long it is kept.
+    pub class: &'static str,
 }
 
 /// What a check of the log found.
@@ -259,6 +263,8 @@ impl Keeper {
                 run: entry.run,
                 actor: entry.actor.as_ref().map(raincoat_types::Actor::name),
                 line: entry.event.one_line(),
+                kind: entry.event.kind(),
+                class: entry.event.class().name(),
             });
         }
         Ok(lines)
