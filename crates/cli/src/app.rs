@@ -17,6 +17,7 @@ use crate::args::{self, Global};
 use crate::dirs::Env;
 use crate::error::{Result, error, system, tell, usage};
 use crate::exit::Exit;
+use crate::globs::Globs;
 use crate::out::{Colour, Out};
 use crate::prompt::{Answered, Terminal};
 use crate::{commands, config};
@@ -140,6 +141,19 @@ impl App {
                 "made a store in `{}`; its key lies in a file there until you set a passphrase: raincoat passphrase",
                 home.data.display(),
             ));
+        }
+        Ok(keeper)
+    }
+
+    /// Opens the store for a command that changes files, those that the globs match without a copy of what was there.
+    ///
+    /// # Errors
+    /// As [`App::keeper`]; where a glob is none.
+    pub(crate) fn keeper_without_backup(&mut self, globs: &[String]) -> Result<Keeper> {
+        let mut keeper = self.keeper()?;
+        if !globs.is_empty() {
+            let matching = Globs::new(globs).map_err(|why| usage(why, "write `--without-backup 'GLOB'`"))?;
+            keeper.without_backup(Arc::new(move |path| matching.matches(path)));
         }
         Ok(keeper)
     }

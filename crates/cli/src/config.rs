@@ -4,12 +4,17 @@ use raincoat_runtime::{Class, Config, Error, Home, PrivateDir};
 use raincoat_types::Limits;
 use toml_edit::{Document, Item, TableLike};
 
+use crate::enclosed::{seconds, size};
 use crate::error::{Result, error, system};
 
 /// The file's name in the configuration directory.
 pub(crate) const FILE: &str = "config.toml";
 /// Longer than this, and it is no configuration.
 const MAX_BYTES: u64 = 1 << 20;
+/// The file's sections, for who named another.
+const SECTIONS: &str = "it has [unlock], [model], [log], [witness], [store] and [limits]";
+/// The smallest budget that a store can work within.
+const BUDGET_LEAST: u64 = 64 << 20;
 
 /// A number among the limits: its name, what it is, the least and the most it may be, and where it is kept.
 struct Number {
@@ -97,6 +102,13 @@ pub(crate) fn template() -> String {
          # How old a witness's last word may be before you are told, in seconds.\n\
          # late_secs = {}\n\
          \n\
+         [store]\n\
+         # How long every run can be undone, whatever else: a span such as 90d.\n\
+         # keep = \"30d\"\n\
+         # The most that the store may take, such as 20 GiB; a tenth of its disk where none is set. When it is reached, the\n\
+         # oldest runs go that `keep` lets go of, and you are told.\n\
+         # budget = \"\"\n\
+         \n\
          # Upper bounds. Raise them where work needs it; none can be switched off.\n\
          [limits]\n",
         config.unlock_idle_secs,
@@ -158,9 +170,7 @@ fn parse(text: &str, file: &str) -> Result<Config> {
             return Err(bad(
                 file,
                 line,
-                format!(
-                    "`{section}` is no section of this file: it has [unlock], [model], [log], [witness] and [limits]"
-                ),
+                format!("`{section}` is no section of this file: {SECTIONS}"),
             ));
         };
         config.written.extend(table.iter().map(|(key, item)| (format!("{section}.{key}"), as_written(item))));
@@ -196,6 +206,20 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                     Ok(())
                 })?
             }
+            "store" => reader.section(table, "store", &["keep", "budget"], |key, item, line| {
+                let text = item.as_str().ok_or_else(|| bad(file, line, format!("`{key}` is words in quotes")))?;
+                if key == "keep" {
+                    config.store.keep_secs =
+                        seconds(text).ok_or_else(|| bad(file, line, "`keep` is a span such as \"30d\"".into()))?;
+                } else if text.is_empty() {
+                    config.store.budget = None;
+                } else {
+                    let budget = size(text).filter(|bytes| *bytes >= BUDGET_LEAST);
+                    let words = "`budget` is a size such as \"20 GiB\", 64 MiB at the least";
+                    config.store.budget = Some(budget.ok_or_else(|| bad(file, line, words.into()))?);
+                }
+                Ok(())
+            })?,
             "limits" => {
                 let names: Vec<&str> = LIMITS.iter().map(|number| number.name).collect();
                 reader.section(table, "limits", &names, |key, item, line| {
@@ -210,9 +234,7 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 return Err(bad(
                     file,
                     line,
-                    format!(
-                        "`[{other}]` is no section of this file: it has [unlock], [model], [log], [witness] and [limits]"
-                    ),
+                    format!("`[{other}]` is no section of this file: {SECTIONS}"),
                 ));
             }
         }
@@ -309,6 +331,8 @@ mod tests {
         let config = parse(text, "config.toml").unwrap();
         assert_eq!((config.unlock_idle_secs, config.offline, config.limits.run_ops), (0, true, 7));
         assert_eq!(config.default_provider.as_deref(), Some("local"));
+        let config = parse("[store]\nkeep = \"90d\"\nbudget = \"20 GiB\"\n", "config.toml").unwrap();
+        assert_eq!((config.store.keep_secs, config.store.budget), (90 * 86_400, Some(20 << 30)));
     }
 
     #[test]
@@ -320,6 +344,7 @@ mod tests {
         assert!(words("[limits]\nrun_ops = \"many\"\n").contains("line 2"));
         assert!(words("[limits]\nsymlinks = -1\n").contains("from 0 to 40"));
         assert!(words("[model]\noffline = 1\n").contains("true or false"));
+        assert!(words("[store]\nbudget = \"1 MiB\"\n").contains("64 MiB at the least"));
         assert!(words("[unlock]\nidle_secs = \n").contains("line 2"));
         assert!(words("unlock = 3\n").contains("line 1"));
     }

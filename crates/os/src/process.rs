@@ -183,6 +183,11 @@ pub fn machine_memory() -> u64 {
     info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
 
+/// What this machine is called.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// The system's name of who started this process; `uid N` where it has none.
 pub fn user_name() -> String {
     let uid = rustix::process::getuid().as_raw();

@@ -2,6 +2,8 @@
 
 use raincoat_types::Limits;
 
+use crate::StoreRule;
+
 /// The configuration in force.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -23,6 +25,8 @@ pub struct Config {
     pub witness_wait_secs: u32,
     /// How old a witness's last word may be before it is told, in seconds.
     pub witness_late_secs: u32,
+    /// What the store keeps, and how much of the disk that may take.
+    pub store: StoreRule,
 }
 
 impl Default for Config {
@@ -37,6 +41,7 @@ impl Default for Config {
             witness_every_secs: 600,
             witness_wait_secs: 3,
             witness_late_secs: 7 * 24 * 3600,
+            store: StoreRule::default(),
         }
     }
 }

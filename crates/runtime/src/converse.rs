@@ -548,10 +548,10 @@ fn store(fault: impl Fault) -> Gone {
 }
 
 /// Ends a request under way when the person asks to stop.
-struct Watch(Arc<AtomicBool>);
+pub(crate) struct Watch(Arc<AtomicBool>);
 
 impl Watch {
-    fn start(stop: Arc<AtomicBool>, cancel: raincoat_effects::Cancel) -> Watch {
+    pub(crate) fn start(stop: Arc<AtomicBool>, cancel: raincoat_effects::Cancel) -> Watch {
         let over = Arc::new(AtomicBool::new(false));
         let seen = over.clone();
         std::thread::spawn(move || {

@@ -269,6 +269,7 @@ impl Keeper {
             stays: open.live || left > 0,
         };
         let committed = self.commit_in(&session, ask, stop, console);
+        session.tell_of_room(console);
         let done = committed.as_ref().is_ok_and(|report| report.status == RunStatus::Done);
         let whole = left == 0 && busy.is_empty() && committed.as_ref().is_ok_and(|report| report.refused.is_empty());
         if done && open.live {

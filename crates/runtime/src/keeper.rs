@@ -52,6 +52,8 @@ pub struct Keeper {
     /// Our own directories: denied by what they are, whatever leads there.
     pub(crate) own: Own,
     pub(crate) opened: Opened,
+    /// Files that may be changed without a copy, at the person's word for this one command.
+    pub(crate) waives: Option<Arc<raincoat_effects::Waives>>,
     pub(crate) around: Around,
 }
 
@@ -124,12 +126,19 @@ impl Keeper {
         let state = open_dir(&home.state)?;
         let own = Own::find([&home.config, &home.data, &home.state].map(PathBuf::as_path));
         let created = opened.created;
-        let keeper = Keeper { home: home.clone(), config, clock, data, state, keys, store, own, opened, around };
+        let keeper =
+            Keeper { home: home.clone(), config, clock, data, state, keys, store, own, opened, around, waives: None };
         if created {
             // The log is there from the first moment: later, a missing one is a lost one.
             keeper.log_alone(Vec::new())?;
         }
         Ok(keeper)
+    }
+
+    /// From now on, files that `waives` says yes to are changed without a copy of what was there. It is the person's word
+    /// for this one command.
+    pub fn without_backup(&mut self, waives: Arc<raincoat_effects::Waives>) {
+        self.waives = Some(waives);
     }
 
     /// How it was opened.

@@ -166,6 +166,7 @@ impl Keeper {
         recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
         recorder.log(vec![Event::RunEnded { status, summary: summary.clone() }]).map_err(Error::store)?;
         drop((judge, recorder, door));
+        session.tell_of_room(console);
         session.close()?;
         Ok(RunReport {
             run,

@@ -1,5 +1,7 @@
 //! The store opened for work: journal and log on their threads, what a crash left behind settled first.
 
+use std::sync::Arc;
+
 use raincoat_audit::{About, Audit, AuditKeys, Event, Options};
 use raincoat_effects::{Recorder, Remembering};
 use raincoat_journal::{Journal, JournalKeys};
@@ -80,9 +82,17 @@ impl Keeper {
     /// Opens the store for work and settles interrupted runs; `told` hears of each.
     pub(crate) fn session(&self, told: &mut dyn FnMut(crate::Recovered)) -> Result<Session, Error> {
         let audit = self.open_audit()?;
-        let (journal, interrupted) =
+        let (mut journal, interrupted) =
             Journal::open(self.journal_dir()?, self.journal_keys(), self.clock.as_ref()).map_err(Error::store)?;
+        let missing = self.held_against_memory(&mut journal)?;
+        let used = journal.size().map_err(Error::store)?;
         let (recorder, remembering) = Recorder::start(journal, audit);
+        let recorder = recorder.with_room(self.room_rule()?, used, self.clock.clone());
+        let recorder = match &self.waives {
+            Some(waives) => recorder.without_backup(Arc::clone(waives)),
+            None => recorder,
+        };
+        recorder.log_lazily(missing);
         let session = Session { recorder, remembering };
         for run in interrupted {
             told(self.recover(&session, run)?);
@@ -92,6 +102,11 @@ impl Keeper {
 }
 
 impl Session {
+    /// Tells the person what was pruned to make room, and what of somebody's was kept beside, if anything was.
+    pub(crate) fn tell_of_room(&self, console: &mut dyn crate::Console) {
+        self.recorder.said().iter().for_each(|words| console.notice(words));
+    }
+
     /// Ends the work: everything is durable and the log published when this returns.
     pub(crate) fn close(self) -> Result<(), Error> {
         drop(self.recorder);

@@ -78,6 +78,7 @@ impl Keeper {
     pub fn undo(&self, ask: UndoAsk, stop: Arc<AtomicBool>, console: &mut dyn Console) -> Result<UndoReport, Error> {
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let report = self.undo_in(&session, &ask, stop, console);
+        session.tell_of_room(console);
         session.close()?;
         report
     }

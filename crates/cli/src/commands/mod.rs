@@ -1,6 +1,8 @@
 //! The commands, each in words what the keeper does.
 
 mod audit;
+pub(crate) mod audit_export;
+pub(crate) mod audit_look;
 mod do_task;
 mod docs;
 mod drafts;
@@ -13,6 +15,7 @@ mod proof;
 mod provider;
 mod setup;
 mod stop;
+mod store;
 mod undo;
 mod witness;
 
@@ -79,6 +82,7 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Diff { run } => inspect::diff(app, run.as_deref()),
         Command::Audit(what) => audit::audit(app, what),
         Command::Witness(what) => witness::serving(app, what),
+        Command::Store(what) => store::store(app, &what),
         Command::Provider(what) => provider::provider(app, what),
         Command::Key(what) => keys::key(app, what),
         Command::Profiles { name } => profiles::profiles(app, name.as_deref()),
