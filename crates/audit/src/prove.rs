@@ -31,6 +31,9 @@ pub struct ToWitness {
     pub note: String,
 }
 
+/// What remembers a head, in the words of an error.
+const COSIGNED: &str = "the cosigned checkpoint";
+
 impl AuditReader {
     /// The bytes of an entry as they stand in the log and lead to its leaf hash.
     ///
@@ -65,7 +68,11 @@ impl AuditReader {
                 let foreign = |why| AuditError::Damaged(format!("a cosigned checkpoint cannot be believed: {why}"));
                 let head = self.verifier().open(note.as_bytes()).map_err(foreign)?;
                 if head.size > newest.size {
-                    return Err(AuditError::RolledBack { log: newest.size, head: head.size });
+                    return Err(AuditError::RolledBack {
+                        log: newest.size,
+                        head: head.size,
+                        memory: COSIGNED.to_owned(),
+                    });
                 }
                 (head, note)
             }
@@ -74,7 +81,7 @@ impl AuditReader {
             return Err(AuditError::NotFound(index));
         }
         if snapshot.root_at(head.size)? != head.root {
-            return Err(AuditError::Forked { size: head.size });
+            return Err(AuditError::Forked { size: head.size, memory: COSIGNED.to_owned() });
         }
         let path = proof::inclusion(&snapshot, index, head.size)?;
         let leaf = leaf_hash(&self.sealed(index)?);

@@ -194,3 +194,21 @@ fn every_event_has_a_name_and_a_class_of_its_own() {
         assert!(samples().iter().any(|event| event.class() == class), "{class:?}");
     }
 }
+
+/// `docs/log.md` says of every event what it holds and how long it is kept.
+#[test]
+fn the_page_on_the_log_names_every_event_with_its_class_and_fields() {
+    const PAGE: &str = include_str!("../../../../docs/log.md");
+    let cares = crate::care::samples().into_iter().map(Event::Care);
+    for event in samples().into_iter().filter(|event| !matches!(event, Event::Care(_))).chain(cares) {
+        let shown = format!("{event:#?}");
+        let indent = if matches!(event, Event::Care(_)) { "        " } else { "    " };
+        let fields: Vec<String> = shown
+            .lines()
+            .filter_map(|line| line.strip_prefix(indent).filter(|rest| !rest.starts_with(' ')))
+            .filter_map(|rest| Some(format!("`{}`", rest.split_once(": ")?.0)))
+            .collect();
+        let row = format!("| `{}` | {} | {} |", event.kind(), event.class().name(), fields.join(", "));
+        assert!(PAGE.contains(&row), "no such row in docs/log.md: {row}");
+    }
+}

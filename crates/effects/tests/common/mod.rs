@@ -118,6 +118,14 @@ impl Home {
         (Store { home: self, recorder: Some(recorder), remembering: Some(remembering) }, interrupted)
     }
 
+    /// Every event in the log, oldest first.
+    pub fn events(&self) -> Vec<raincoat_audit::Event> {
+        let dir = PrivateDir::open(&self.dir.join("log")).unwrap();
+        let head = PrivateDir::open(&self.dir.join("head")).unwrap();
+        let reader = AuditReader::open(dir, head, audit_keys(), ORIGIN).unwrap();
+        reader.tail(100_000).unwrap().map(|entry| entry.unwrap().1.event).collect()
+    }
+
     /// The journal and the log are whole.
     pub fn verify(&self) {
         let store = self.open();
