@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::{Bench, Contest, Side};
-use super::ground::{Ground, kept, several};
+use super::ground::{Ground, kept, make, several};
 use super::home::{Home, settle, timed};
 use super::{NO_LIMIT, SECONDS, row, times};
 use crate::{Result, command};
@@ -167,6 +167,7 @@ impl Trees {
     /// undo, and of verifying the store.
     fn ours(&self) -> Result<Vec<f64>> {
         let dir = self.ground.fresh()?;
+        make(&dir.join("home"))?;
         let (home, folder) = (Home::at(self.ground.home.program(), &dir.join("home"))?, self.copy_to(&dir)?);
         timed(&mut home.raincoat(&["grant", &folder.to_string_lossy()]))?;
         let mut program = home.raincoat(&["exec", "--commit", "never", "--in", &folder.to_string_lossy()]);
