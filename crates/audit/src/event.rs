@@ -10,7 +10,7 @@
 
 mod kind;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use raincoat_types::{ChangeKind, Digest, GrantId, OpId, RawPath, RunId, RunKind, RunStatus, Spot, Timestamp};

@@ -20,6 +20,7 @@ mod entry;
 mod erase;
 mod error;
 mod event;
+pub mod export;
 mod fresh;
 mod hash;
 pub mod live;

@@ -62,9 +62,15 @@ pub struct Entries {
     snapshot: Snapshot,
     keys: Arc<Keys>,
     rest: Range<u64>,
-    bundle: Option<(u64, Vec<u8>)>,
+    bundle: Option<Bundle>,
     slots: SlotView,
     scratch: Scratch,
+}
+
+/// A full bundle, taken apart.
+struct Bundle {
+    number: u64,
+    entries: Vec<Vec<u8>>,
 }
 
 pub(crate) struct Keys {
@@ -223,7 +229,7 @@ impl Iterator for Entries {
 
     fn next(&mut self) -> Option<Self::Item> {
         let index = self.rest.next()?;
-        Some(self.read(index).map(|entry| (index, entry)))
+        Some(self.read(index).map(|(_, entry)| (index, entry)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -233,20 +239,39 @@ impl Iterator for Entries {
 }
 
 impl Entries {
-    fn read(&mut self, index: u64) -> Result<Entry, AuditError> {
-        if let Some(sealed) = self.snapshot.live_entry(index) {
-            return self.keys.sealer.open(index, sealed, &mut self.slots, &mut self.scratch);
-        }
-        let number = index / TILE_WIDTH;
-        if self.bundle.as_ref().is_none_or(|(held, _)| *held != number) {
-            self.bundle = Some((number, self.snapshot.tile(TilePath::full(Level::Entries, number))?));
-        }
-        let bytes = self.bundle.as_ref().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
-        let entries = decode_entries(bytes);
-        let at = usize::try_from(index % TILE_WIDTH).unwrap_or_default();
-        let sealed = entries.as_ref().and_then(|entries| entries.get(at));
-        let damaged = || AuditError::Damaged(format!("the bundle that holds entry {index} is not whole"));
-        self.keys.sealer.open(index, sealed.ok_or_else(damaged)?, &mut self.slots, &mut self.scratch)
+    /// The number after the last of them.
+    pub fn end(&self) -> u64 {
+        self.rest.end
+    }
+
+    /// As `next`, with the entry's leaf hash.
+    pub fn next_with_leaf(&mut self) -> Option<Result<(u64, Hash, Entry), AuditError>> {
+        let index = self.rest.next()?;
+        Some(self.read(index).map(|(leaf, entry)| (index, leaf, entry)))
+    }
+
+    fn read(&mut self, index: u64) -> Result<(Hash, Entry), AuditError> {
+        let Entries { snapshot, keys, bundle, slots, scratch, .. } = self;
+        let sealed = sealed(snapshot, bundle, index)?;
+        Ok((leaf_hash(sealed), keys.sealer.open(index, sealed, slots, scratch)?))
+    }
+}
+
+/// An entry's sealed bytes, from the live file or from its bundle, which is kept for the next.
+fn sealed<'a>(snapshot: &'a Snapshot, bundle: &'a mut Option<Bundle>, index: u64) -> Result<&'a [u8], AuditError> {
+    if index >= snapshot.live.start.size {
+        return snapshot.live_entry(index).ok_or(AuditError::NotFound(index));
+    }
+    let number = index / TILE_WIDTH;
+    let damaged = || AuditError::Damaged(format!("the bundle that holds entry {index} is not whole"));
+    if bundle.as_ref().is_none_or(|held| held.number != number) {
+        let bytes = snapshot.tile(TilePath::full(Level::Entries, number))?;
+        let entries = decode_entries(&bytes).ok_or_else(damaged)?.into_iter().map(<[u8]>::to_vec).collect();
+        *bundle = Some(Bundle { number, entries });
+    }
+    let at = usize::try_from(index % TILE_WIDTH).unwrap_or_default();
+    let entry = bundle.as_ref().and_then(|bundle| bundle.entries.get(at));
+    entry.map(Vec::as_slice).ok_or_else(damaged)
     }
 }
 

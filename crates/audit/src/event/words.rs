@@ -129,7 +129,7 @@ impl Event {
                 format!("sending {bytes} bytes to {model} at {provider} ({host}){out}, blake3 {digest}")
             }
             Event::ModelAnswered { provider, status, bytes, why, .. } => {
-                format!("{provider} answered {status} with {bytes} bytes{}", because(why))
+                format!("model answered {status} with {bytes} bytes, from {provider}{}", because(why))
             }
             Event::ModelUsed { provider, model, input, output, cost_micros, currency } => {
                 let cost = match (cost_micros, currency) {
@@ -155,19 +155,19 @@ impl Event {
                 format!("program ended with {code}{why}; {changes} changes in its draft")
             }
             Event::ProgramRefused { call, detail, times, .. } => {
-                format!("refused to the program: {call} ({detail}), {times} times")
+                format!("denied: {call} (sandbox: {detail}){}", often(*times))
             }
             Event::NetworkOpened { host, port, address } => format!("connected to {host}:{port} at {address}"),
             Event::NetworkClosed { host, port, sent, received } => {
                 format!("connection to {host}:{port} closed, {sent} bytes sent, {received} received")
             }
             Event::NetworkRefused { host, port, why, times } => {
-                format!("connection to {host}:{port} refused: {why} ({times} times)")
+                format!("denied: connect {host}:{port} (sandbox: {why}){}", often(*times))
             }
             Event::DraftKept { of, changes, dangerous, conflicts } => format!(
                 "draft of run {of} kept: {changes} changes, {dangerous} under protected names, {conflicts} conflicts"
             ),
-            Event::DraftDiscarded { of, why } => format!("draft of run {of} thrown away{}", because(why)),
+            Event::DraftDiscarded { of, why } => format!("the draft of run {of} was thrown away{}", because(why)),
             Event::CommitDone { of, changes, left_out, conflicts } => {
                 format!("commit of {of}: {changes} changes, {left_out} left out, {conflicts} conflicts")
             }
@@ -225,6 +225,10 @@ impl Event {
 
 fn because(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(" ({why})") }
+}
+
+fn often(times: u64) -> String {
+    if times > 1 { format!(", {times} times") } else { String::new() }
 }
 
 fn or_nobody(hosts: &[String]) -> String {
