@@ -167,11 +167,7 @@ fn parse(text: &str, file: &str) -> Result<Config> {
     for (section, item) in document.iter() {
         let line = reader.line(document.key(section).and_then(toml_edit::Key::span));
         let Some(table) = item.as_table_like() else {
-            return Err(bad(
-                file,
-                line,
-                format!("`{section}` is no section of this file: {SECTIONS}"),
-            ));
+            return Err(bad(file, line, format!("`{section}` is no section of this file: {SECTIONS}")));
         };
         config.written.extend(table.iter().map(|(key, item)| (format!("{section}.{key}"), as_written(item))));
         match section {
@@ -231,11 +227,7 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 })?;
             }
             other => {
-                return Err(bad(
-                    file,
-                    line,
-                    format!("`[{other}]` is no section of this file: {SECTIONS}"),
-                ));
+                return Err(bad(file, line, format!("`[{other}]` is no section of this file: {SECTIONS}")));
             }
         }
     }

@@ -2,7 +2,10 @@
 //! them, and a test holds the two together.
 
 use raincoat_runtime::{
-    AuditLine, AuditReport, Check, CommitReport, DeadLetter, DraftLine, DraftState, EntryDetails, EntryProof, ExportReport, FieldValue, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, StorePruned, StoreRepaired, StoreReport, StoreStatus, TimelineStep, UndoReport, WitnessLine, WitnessServer, WitnessState,
+    AuditLine, AuditReport, Check, CommitReport, DeadLetter, DraftLine, DraftState, EntryDetails, EntryProof,
+    ExportReport, FieldValue, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView, ProofCheck,
+    ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, StorePruned, StoreRepaired, StoreReport,
+    StoreStatus, TimelineStep, UndoReport, WitnessLine, WitnessServer, WitnessState,
 };
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{Digest, RunId, RunStatus, Timestamp, display_bytes};
@@ -385,9 +388,7 @@ pub(crate) fn store_report(report: &StoreReport, deep: bool) -> Value {
 /// What was pruned, or would be.
 pub(crate) fn store_pruned(pruned: &StorePruned, dry_run: bool) -> Value {
     let report = &pruned.report;
-    let run = |run: &raincoat_runtime::PrunedRun| {
-        json!({ "run": run.run.to_string(), "began": rfc3339(run.began), "goal": run.goal, "operations": run.ops })
-    };
+    let run = |run: &raincoat_runtime::PrunedRun| json!({ "run": run.run.to_string(), "began": rfc3339(run.began), "goal": run.goal, "operations": run.ops });
     json!({
         "type": "pruned",
         "dry_run": dry_run,

@@ -43,7 +43,8 @@ pub(crate) fn past(flag: &str, text: &str, now: &Zoned, end: bool) -> Result<Tim
     let day = text.parse::<Date>().ok().filter(|_| text.len() == "2027-01-31".len() && !end);
     let midnight = day.and_then(|day| day.to_zoned(now.time_zone().clone()).ok()).map(|at| at.timestamp());
     back.or(midnight).or_else(|| read(text, now)).map(from_jiff).ok_or_else(|| {
-        let hint = "write a span such as `2h` or `3d`, a day such as `2027-01-31`, or a time such as `2027-01-31 18:00`";
+        let hint =
+            "write a span such as `2h` or `3d`, a day such as `2027-01-31`, or a time such as `2027-01-31 18:00`";
         usage(format!("`{flag} {text}` is no time"), hint)
     })
 }

@@ -45,8 +45,11 @@ impl StreamAddress {
     /// # Errors
     /// `Refused`, saying what is wrong with it.
     pub fn parse(text: &str, anywhere: bool) -> Result<StreamAddress, NetError> {
-        let refuse = |why: &str| Err(NetError::new(NetErrorKind::Refused, format!("this address cannot be used: {why}")));
-        let Some((scheme, place)) = text.split_once("://") else { return refuse("it has no `tls://` or `tcp://` before it") };
+        let refuse =
+            |why: &str| Err(NetError::new(NetErrorKind::Refused, format!("this address cannot be used: {why}")));
+        let Some((scheme, place)) = text.split_once("://") else {
+            return refuse("it has no `tls://` or `tcp://` before it");
+        };
         let clear = match scheme {
             "tls" => false,
             "tcp" => true,
@@ -64,7 +67,9 @@ impl StreamAddress {
             (false, true) => return refuse("it has no port"),
         };
         if clear && !anywhere && !endpoint.is_loopback() {
-            return refuse("what goes to another machine goes over `tls://`; `--insecure` sends it in the clear all the same");
+            return refuse(
+                "what goes to another machine goes over `tls://`; `--insecure` sends it in the clear all the same",
+            );
         }
         Ok(StreamAddress { endpoint, clear })
     }
@@ -120,7 +125,8 @@ impl Receiver {
         let activity = Activity::new();
         let mut stream = Watched { wire, activity: activity.clone() };
         let gone = |error: io::Error| {
-            let why = format!("`{place}` closed the connection before it had read everything ({error}); is it running?");
+            let why =
+                format!("`{place}` closed the connection before it had read everything ({error}); is it running?");
             NetError::new(NetErrorKind::Cut, why)
         };
         let speak = async {

@@ -27,7 +27,10 @@ impl Roots {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
         match found {
             Ok(found) if !found.is_empty() => Ok(Roots::Only(found)),
-            Ok(_) => Err(NetError::new(NetErrorKind::Tls, "there is no certificate in it (PEM, `-----BEGIN CERTIFICATE-----`)")),
+            Ok(_) => Err(NetError::new(
+                NetErrorKind::Tls,
+                "there is no certificate in it (PEM, `-----BEGIN CERTIFICATE-----`)",
+            )),
             Err(error) => Err(NetError::new(NetErrorKind::Tls, format!("it cannot be read as PEM: {error}"))),
         }
     }

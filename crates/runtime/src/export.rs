@@ -122,10 +122,11 @@ impl Keeper {
         told: &mut dyn FnMut(&str),
     ) -> Result<ExportReport, Error> {
         let (wire, destination) = self.wire(ask.format, &ask.filter, collector)?;
-        let _one = self.data.try_lock(&destination.lock_name()).map_err(Error::io("lock the export"))?.ok_or_else(|| {
-            Error::new(Class::Usage, format!("another export to `{}` is under way", destination.shown))
-                .hint("stop that one, or give this one another --run, --kind, --since or --until")
-        })?;
+        let _one =
+            self.data.try_lock(&destination.lock_name()).map_err(Error::io("lock the export"))?.ok_or_else(|| {
+                Error::new(Class::Usage, format!("another export to `{}` is under way", destination.shown))
+                    .hint("stop that one, or give this one another --run, --kind, --since or --until")
+            })?;
         let cursor = self.cursor(&destination)?;
         let first = ask.from.or(cursor).unwrap_or(0);
         let reader = self.audit_reader()?;
@@ -133,14 +134,24 @@ impl Keeper {
         if first > size {
             return Err(Error::new(
                 Class::Damaged,
-                format!("`{}` was sent {first} entries, and the log has {size}: it was cut or put back", destination.shown),
+                format!(
+                    "`{}` was sent {first} entries, and the log has {size}: it was cut or put back",
+                    destination.shown
+                ),
             )
             .hint("`raincoat audit verify` says more; `--from 0` sends everything again"));
         }
         self.log_alone(vec![started(ask, &destination.shown, first)])?;
         let batches = Batches::new(reader, ask.filter.clone(), first, wire.batch_most());
-        let mut delivery =
-            Delivery { keeper: self, destination: &destination, wire: &wire, batches, stop, told, report: ExportReport::default() };
+        let mut delivery = Delivery {
+            keeper: self,
+            destination: &destination,
+            wire: &wire,
+            batches,
+            stop,
+            told,
+            report: ExportReport::default(),
+        };
         let ended = delivery.run(ask.follow);
         let report = delivery.report;
         let why = match &ended {

@@ -49,23 +49,21 @@ pub use home::Home;
 pub use inspect::{AuditLine, AuditReport, FileDiff, OpLine, RunDetails, RunLine};
 pub use keeper::{Ask, Keeper, Opened, Unlocker};
 pub use live::{Stopped, stop};
-pub use proof::{EntryProof, Extra, ProofCheck, check_proof};
 pub use look::{EntryDetails, EntryFilter, TimelineStep};
+pub use proof::{EntryProof, Extra, ProofCheck, check_proof};
 pub use prove::Proved;
 pub use providers::{KeyLine, ProviderTest};
 pub use recovery::Recovered;
 pub use run::{RunAsk, RunReport};
-pub use store::{
-    LastVerify, PruneAsk, RepairAsk, StorePruned, StoreRepaired, StoreReport, StoreRule, StoreStatus,
-};
+pub use store::{LastVerify, PruneAsk, RepairAsk, StorePruned, StoreRepaired, StoreReport, StoreRule, StoreStatus};
 pub use undo::{UndoAsk, UndoReport, UndoStepView};
 pub use witness::{WitnessAsk, WitnessLine, WitnessPlace, WitnessState};
 pub use witness_server::{WitnessServer, serve_witness, witness_key_in};
 pub use worker::{harden, probe_main, worker_main};
 
 pub use raincoat_agent::recipes::{OptionInfo, RECIPES, RecipeInfo, Values, check_options};
-pub use raincoat_audit::leaf_hash as leaf_of;
 pub use raincoat_audit::export::{Format, Value as FieldValue};
+pub use raincoat_audit::leaf_hash as leaf_of;
 pub use raincoat_draft::text;
 pub use raincoat_journal::{PruneReport, PrunedRun, Usage};
 pub use raincoat_model::{NativeTools, ProviderConfig};

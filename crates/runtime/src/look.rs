@@ -203,7 +203,8 @@ impl Keeper {
                 return;
             }
             let start = *began.get_or_insert(item.at);
-            let undo = item.run.is_some_and(|own| own != run) && op_of(event).1.is_some_and(|op| runs.contains(&op.run));
+            let undo =
+                item.run.is_some_and(|own| own != run) && op_of(event).1.is_some_and(|op| runs.contains(&op.run));
             each(TimelineStep {
                 line: line_of(&item),
                 after_ms: millis(item.at).saturating_sub(millis(start)),
@@ -259,11 +260,7 @@ pub(crate) fn item_of(index: u64, leaf: Hash, entry: Entry) -> Item {
     Item { index, leaf, at, run, actor, producer: Some(producer), subjects: Vec::new(), what: What::Event(event) }
 }
 
-fn each_item(
-    reader: &AuditReader,
-    range: std::ops::Range<u64>,
-    each: &mut dyn FnMut(Item),
-) -> Result<(), Error> {
+fn each_item(reader: &AuditReader, range: std::ops::Range<u64>, each: &mut dyn FnMut(Item)) -> Result<(), Error> {
     let mut entries = reader.entries(range).map_err(Error::store)?;
     while let Some(entry) = entries.next_with_leaf() {
         let (index, leaf, entry) = entry.map_err(Error::store)?;

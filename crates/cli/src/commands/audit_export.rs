@@ -187,7 +187,9 @@ fn told(app: &mut App, report: &ExportReport, to: &str) {
     }
     let aside = match report.put_aside {
         0 => String::new(),
-        more => format!(", {} put aside (`raincoat audit export dead-letter list`)", size::of(more, "entry", "entries")),
+        more => {
+            format!(", {} put aside (`raincoat audit export dead-letter list`)", size::of(more, "entry", "entries"))
+        }
     };
     let taken = size::of(report.taken, "entry", "entries");
     app.out.aside(&format!("{taken} went to {}{aside}", visible::single(to)));
@@ -202,7 +204,8 @@ fn dead_letter(app: &mut App, what: &DeadLetters) -> Result<Exit> {
                 if app.out.json {
                     app.out.value(&json::dead_letter(letter));
                 } else {
-                    let (at, to, why) = (time::local(letter.at), visible::single(&letter.to), visible::single(&letter.why));
+                    let (at, to, why) =
+                        (time::local(letter.at), visible::single(&letter.to), visible::single(&letter.why));
                     app.out.line(&format!("{:>8}  {at}  {} to {to}: {why}", letter.entry, letter.format));
                 }
             }
@@ -211,11 +214,16 @@ fn dead_letter(app: &mut App, what: &DeadLetters) -> Result<Exit> {
             }
         }
         DeadLetters::Retry { format, collector } => {
-            let asked = collector.ask()?.ok_or_else(|| usage("there is no `--to`", "name the collector as the export did"))?;
+            let asked =
+                collector.ask()?.ok_or_else(|| usage("there is no `--to`", "name the collector as the export did"))?;
             let report = keeper.retry_dead_letters((*format).into(), &asked, &signals::listening()?)?;
             told(app, &report, &asked.address);
             if report.put_aside > 0 {
-                return Err(error(Class::Failed, "not all of what was put aside was taken", "`dead-letter list` says why"));
+                return Err(error(
+                    Class::Failed,
+                    "not all of what was put aside was taken",
+                    "`dead-letter list` says why",
+                ));
             }
         }
         DeadLetters::Drop { entry } => {

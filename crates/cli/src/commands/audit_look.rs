@@ -145,7 +145,10 @@ fn lines_of(details: &EntryDetails) -> Vec<(&str, String)> {
     let covered = if details.signed { "signed in" } else { "not yet signed; newest is" };
     let root: String = details.head.root.iter().map(|byte| format!("{byte:02x}")).collect();
     out.push(("log", details.head.origin.clone()));
-    out.push(("tree head", format!("{covered} the head of {}, root {root}", size::of(details.head.size, "entry", "entries"))));
+    out.push((
+        "tree head",
+        format!("{covered} the head of {}, root {root}", size::of(details.head.size, "entry", "entries")),
+    ));
     out
 }
 

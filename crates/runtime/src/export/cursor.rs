@@ -75,8 +75,11 @@ impl Keeper {
 
     pub(super) fn put_aside(&self, destination: &Destination, entry: u64, why: &str) -> Result<(), Error> {
         if self.all_dead_letters()?.len() >= LETTERS_MOST {
-            return Err(Error::new(Class::Peer, format!("{LETTERS_MOST} entries were put aside already; nothing more is"))
-                .hint("see `raincoat audit export dead-letter list`; then `retry` or `drop` them"));
+            return Err(Error::new(
+                Class::Peer,
+                format!("{LETTERS_MOST} entries were put aside already; nothing more is"),
+            )
+            .hint("see `raincoat audit export dead-letter list`; then `retry` or `drop` them"));
         }
         let letter = DeadLetter {
             entry,

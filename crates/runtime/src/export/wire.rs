@@ -49,10 +49,7 @@ pub(super) enum Sent {
     /// It will never be taken as it is.
     Refused(String),
     /// Not now; the collector may say when.
-    Later {
-        after: Option<Duration>,
-        why: String,
-    },
+    Later { after: Option<Duration>, why: String },
     /// Nothing will be taken until a person changes something.
     Never(String),
     /// The person stopped it.
@@ -195,9 +192,10 @@ fn failed(error: &NetError) -> Sent {
     match error.kind() {
         NetErrorKind::Cancelled => Sent::Stopped,
         NetErrorKind::Refused | NetErrorKind::Tls => Sent::Never(error.to_string()),
-        NetErrorKind::IdleTimeout | NetErrorKind::TotalTimeout => {
-            Sent::Later { after: None, why: "the collector did not read on, or did not answer, for too long".to_owned() }
-        }
+        NetErrorKind::IdleTimeout | NetErrorKind::TotalTimeout => Sent::Later {
+            after: None,
+            why: "the collector did not read on, or did not answer, for too long".to_owned(),
+        },
         _ => Sent::Later { after: None, why: error.to_string() },
     }
 }
@@ -207,7 +205,8 @@ fn class_of(error: &NetError) -> Class {
 }
 
 fn wrong(format: Format, wanted: &str) -> Error {
-    Error::new(Class::Usage, format!("`{}` goes to {wanted}", format.name())).hint("`raincoat audit export --help` has examples")
+    Error::new(Class::Usage, format!("`{}` goes to {wanted}", format.name()))
+        .hint("`raincoat audit export --help` has examples")
 }
 
 #[cfg(test)]
@@ -235,8 +234,10 @@ mod tests {
         assert!(matches!(waited, Sent::Later { after: Some(wait), .. } if wait == Duration::from_secs(7)));
         let waited = answered(&reply(503, Some(u64::MAX)), b"", Format::Otlp);
         assert!(matches!(waited, Sent::Later { after: Some(wait), .. } if wait == Duration::from_secs(WAIT_MOST)));
-        for said in ["{\"partialSuccess\":{\"rejectedLogRecords\":\"2\",\"errorMessage\":\"no\"}}",
-                     "{\"partialSuccess\":{\"rejectedLogRecords\":2}}"] {
+        for said in [
+            "{\"partialSuccess\":{\"rejectedLogRecords\":\"2\",\"errorMessage\":\"no\"}}",
+            "{\"partialSuccess\":{\"rejectedLogRecords\":2}}",
+        ] {
             assert!(matches!(answered(&reply(200, None), said.as_bytes(), Format::Otlp), Sent::Refused(_)), "{said}");
         }
         let warned = b"{\"partialSuccess\":{\"rejectedLogRecords\":0,\"errorMessage\":\"careful\"}}";
