@@ -272,7 +272,6 @@ fn sealed<'a>(snapshot: &'a Snapshot, bundle: &'a mut Option<Bundle>, index: u64
     let at = usize::try_from(index % TILE_WIDTH).unwrap_or_default();
     let entry = bundle.as_ref().and_then(|bundle| bundle.entries.get(at));
     entry.map(Vec::as_slice).ok_or_else(damaged)
-    }
 }
 
 impl Keys {

@@ -455,9 +455,7 @@ pub fn paths_of(event: &Event) -> Vec<&[u8]> {
         | Event::BackupSkipped { path, .. }
         | Event::ReadDone { target: path, .. }
         | Event::ProgramStarted { program: path, .. } => vec![&path.0],
-        Event::RestoreDone { path, to, .. } => {
-            std::iter::once(path).chain(to).map(|path| path.0.as_slice()).collect()
-        }
+        Event::RestoreDone { path, to, .. } => std::iter::once(path).chain(to).map(|path| path.0.as_slice()).collect(),
         Event::Proposed { targets, .. } => targets.iter().map(|path| path.0.as_slice()).collect(),
         Event::OpIntended { places, .. } | Event::OpPlanned { places, .. } | Event::OpMade { places, .. } => {
             places.iter().map(|spot| spot.path.as_bytes()).collect()

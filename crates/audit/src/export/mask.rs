@@ -193,8 +193,10 @@ mod tests {
             ("set password=hunter2 there", "set password=[masked] there"),
             ("{\"token\": \"abcd1234\"}", "{\"token\": \"[masked]\"}"),
             ("authorization: Bearer abc.def", "authorization: Bearer [masked]"),
-            ("-----BEGIN RSA PRIVATE KEY-----\\nMIIE\\n-----END RSA PRIVATE KEY-----",
-             "-----BEGIN RSA PRIVATE KEY-----[masked]-----END RSA PRIVATE KEY-----"),
+            (
+                "-----BEGIN RSA PRIVATE KEY-----\\nMIIE\\n-----END RSA PRIVATE KEY-----",
+                "-----BEGIN RSA PRIVATE KEY-----[masked]-----END RSA PRIVATE KEY-----",
+            ),
             ("it is q7Zk2PvX9rTb4LmW8sYd1NcF6hGj3KxA", "it is [masked]"),
         ] {
             assert_eq!(mask(secret), masked, "{secret}");

@@ -107,9 +107,7 @@ fn class_of(record: &Record, source: &Source<'_>) -> Class {
         "model.request" | "model.asked" | "model.reply" | "model.answered" | "model.used" | "model.transcript" => {
             model(record, source)
         }
-        "export.started" | "export.stopped" | "log.erased" | "log.pruned" | "log.proof-given" => {
-            event_log(record)
-        }
+        "export.started" | "export.stopped" | "log.erased" | "log.pruned" | "log.proof-given" => event_log(record),
         "protection.missing" | "tampering.found" | "witness.disagreed" | "store.failed" | "log.head-accepted" => {
             finding(record)
         }
@@ -245,8 +243,7 @@ fn file_read(record: &Record, source: &Source<'_>) -> Class {
 
 fn model(record: &Record, source: &Source<'_>) -> Class {
     let request = matches!(record.kind, "model.request" | "model.asked") || record.text("from") == Some("request");
-    let (provider, name) =
-        (record.text("provider").unwrap_or("unknown"), record.text("model").unwrap_or("unknown"));
+    let (provider, name) = (record.text("provider").unwrap_or("unknown"), record.text("model").unwrap_or("unknown"));
     let mut objects = map(json!({
         "actor": actor(record),
         "api": {

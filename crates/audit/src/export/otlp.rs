@@ -60,11 +60,8 @@ fn attributes(record: &Record, source: &Source<'_>) -> Vec<Json> {
         number("raincoat.log.size", source.head.size),
         text("raincoat.log.root", &hex(&source.head.root)),
     ];
-    let optional = [
-        ("raincoat.run", &record.run),
-        ("raincoat.actor", &record.actor),
-        ("raincoat.erased", &record.erased),
-    ];
+    let optional =
+        [("raincoat.run", &record.run), ("raincoat.actor", &record.actor), ("raincoat.erased", &record.erased)];
     out.extend(optional.into_iter().filter_map(|(key, value)| Some(text(key, value.as_ref()?))));
     if let Some((id, seq)) = &record.producer {
         out.push(text("raincoat.producer.id", id));
