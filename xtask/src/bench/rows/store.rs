@@ -114,7 +114,10 @@ fn appended() -> Contest {
                 NO_LIMIT,
             ),
             row(
-                ("the same, the first time", "The file of noise has never been seen: what it was is kept whole."),
+                (
+                    "1 MB appended the first time, bytes stored",
+                    "The file of noise has never been seen: what it was is kept whole.",
+                ),
                 BYTES,
                 (0, 2),
                 APPENDED,
