@@ -3,7 +3,8 @@
 //!
 //! `measure serve DIR` answers
 //! - `append`, `batches COUNT durable|lazily` (of a hundred entries), on a log that grows from question to question;
-//! - `fill COUNT`: a large log is made, once; then of that log `open`, `prove`, `verify`;
+//! - `fill COUNT`: a large log is made, once; then of that log `open`, `prove`, `verify`,
+//!   `verify-deep`;
 //! - `plain append COUNT BYTES`, `plain open`, `plain prove`, `plain verify`: what is there to compare them with.
 #![allow(
     clippy::disallowed_methods,

@@ -91,15 +91,6 @@ impl Ground {
         timed(&mut self.home.raincoat(&["discard", "--all", "--yes"])).map(drop)
     }
 
-    /// The id of the newest run.
-    pub(super) fn newest_run(&self) -> Result<String> {
-        let mut command = self.home.raincoat(&["runs", "--json", "-n", "1"]);
-        let (_, out) = answered(command.stdout(Stdio::piped()))?;
-        let text = String::from_utf8_lossy(&out.stdout);
-        let id = text.split_once("\"run\":\"").and_then(|(_, rest)| rest.split('"').next());
-        id.map(str::to_owned).ok_or_else(|| format!("{command:?} named no run but `{text}`"))
-    }
-
     pub(super) fn settle(&self) -> Result<()> {
         settle(&self.scratch)
     }

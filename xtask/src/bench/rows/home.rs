@@ -42,6 +42,15 @@ impl Home {
         command
     }
 
+    /// The id of the newest run.
+    pub(super) fn newest_run(&self) -> Result<String> {
+        let mut command = self.raincoat(&["runs", "--json", "-n", "1"]);
+        let (_, out) = answered(command.stdout(Stdio::piped()))?;
+        let text = String::from_utf8_lossy(&out.stdout);
+        let id = text.split_once("\"run\":\"").and_then(|(_, rest)| rest.split('"').next());
+        id.map(str::to_owned).ok_or_else(|| format!("{command:?} named no run but `{text}`"))
+    }
+
     /// Has a command look for everything here, whatever the environment says.
     pub(super) fn inhabit(&self, command: &mut Command) {
         let dirs = ["CONFIG", "DATA", "STATE", "RUNTIME", "CACHE"];

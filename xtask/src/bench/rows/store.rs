@@ -50,6 +50,26 @@ fn much_seen() -> Contest {
                 WRITTEN,
                 most(0.1),
             ),
+            row(
+                (
+                    "a folder of 10 files restored as it was before 1,000,000 operations",
+                    "`raincoat restore FOLDER --before RUN --to ELSEWHERE`, from its start to its exit.",
+                ),
+                SECONDS,
+                (3, 2),
+                WRITTEN,
+                NO_LIMIT,
+            ),
+            row(
+                (
+                    "history of a file among 1,000,000 operations",
+                    "`raincoat history FILE`, of a file with twenty versions.",
+                ),
+                SECONDS,
+                (4, 2),
+                WRITTEN,
+                NO_LIMIT,
+            ),
         ],
     }
 }
@@ -94,7 +114,10 @@ fn appended() -> Contest {
                 NO_LIMIT,
             ),
             row(
-                ("the same, the first time", "The file of noise has never been seen: what it was is kept whole."),
+                (
+                    "1 MB appended the first time, bytes stored",
+                    "The file of noise has never been seen: what it was is kept whole.",
+                ),
                 BYTES,
                 (0, 2),
                 APPENDED,
@@ -104,7 +127,8 @@ fn appended() -> Contest {
     }
 }
 
-/// Undo of a run that came last, of one that came first, and ten files written durably.
+/// Undo of a run that came last, of one that came first, ten files written durably, a folder of the first run restored, and
+/// a file's history.
 fn much(bench: &Bench<'_>) -> Result<Vec<Side>> {
     let ground = Ground::new(bench)?;
     let folder = ground.fresh()?;
@@ -125,11 +149,28 @@ fn much(bench: &Bench<'_>) -> Result<Vec<Side>> {
     println!("{count} operations were recorded in {took:.1} s");
     ground.settle()?;
     let last = {
-        let (ground, part) = (ground.clone(), parts.first().cloned().unwrap_or_default());
+        let (ground, folder) = (ground.clone(), folder.clone());
+        let part = parts.first().cloned().unwrap_or_default();
         move || {
             let run = changed(&ground, &folder, &part)?;
             undone(&ground, &run)
         }
+    };
+    let restored = {
+        let (ground, part, run) = (ground.clone(), parts.get(1).cloned().unwrap_or_default(), early.first().cloned());
+        let (run, elsewhere) = (run.unwrap_or_default(), bench.scratch.join("elsewhere"));
+        let mut rounds = 0;
+        move || {
+            rounds += 1;
+            let mut restore = ground.home.raincoat(&["restore", "--before", &run, "--yes", "--to"]);
+            let took = timed(restore.arg(elsewhere.with_extension(rounds.to_string())).arg(&part))?;
+            ground.settle()?;
+            Ok(took)
+        }
+    };
+    let history = {
+        let (ground, file) = (ground.clone(), folder.join("long-ago/000/file-00000"));
+        move || timed(ground.home.raincoat(&["history"]).arg(&file))
     };
     let mut early = early.into_iter();
     let first = {
@@ -142,18 +183,18 @@ fn much(bench: &Bench<'_>) -> Result<Vec<Side>> {
         ground.settle()?;
         Ok(took)
     };
-    Ok(vec![Side::here(last), Side::here(first), Side::here(plain)])
+    Ok(vec![Side::here(last), Side::here(first), Side::here(plain), Side::here(restored), Side::here(history)])
 }
 
 /// Runs that were there before the million.
-const PARTS: usize = 10;
+const PARTS: usize = 12;
 
 /// A run that gives ten files new content; its id.
 fn changed(ground: &Ground, folder: &Path, part: &Path) -> Result<String> {
     let program = ground.work(&["change", &part.to_string_lossy(), CHANGED, CHANGED, CHANGED]);
     timed(&mut ground.exec("always", folder, &program))?;
     ground.settle()?;
-    ground.newest_run()
+    ground.home.newest_run()
 }
 
 fn undone(ground: &Ground, run: &str) -> Result<f64> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::{Bench, Contest, Side};
-use super::ground::{Ground, kept, several};
+use super::ground::{Ground, kept, make, several};
 use super::home::{Home, settle, timed};
 use super::{NO_LIMIT, SECONDS, row, times};
 use crate::{Result, command};
@@ -77,6 +77,28 @@ pub(super) fn all() -> Vec<Contest> {
                 "`restic restore`, `syncfs`",
                 NO_LIMIT,
             ),
+            ours(
+                "the tree restored elsewhere",
+                "`raincoat restore FOLDER --before RUN --to ELSEWHERE`, from its start to its exit, durable.",
+                (RESTORE, COPY),
+                "`cp -a`, `syncfs`",
+                times(1.3),
+            ),
+            ours(
+                "the store with the tree verified",
+                "`raincoat store verify --deep`: every record opened, every content put together and hashed. b3sum uses \
+                 both cores; its files are in memory.",
+                (VERIFY, HASH),
+                "`b3sum` of the tree's files",
+                times(4.0),
+            ),
+            ours(
+                "the store with the tree verified, beside restic",
+                "As above.",
+                (VERIFY, RESTIC + 2),
+                "`restic check --read-data`",
+                NO_LIMIT,
+            ),
         ],
     }]
 }
@@ -84,13 +106,16 @@ pub(super) fn all() -> Vec<Contest> {
 /// Where the sides stand.
 const BEFORE: usize = 0;
 const COMMIT: usize = 1;
-const UNDO: usize = 2;
-const GIT: usize = 3;
-const RESTIC: usize = 4;
-const BORG: usize = 7;
-const RUSTIC: usize = 8;
-const COPY: usize = 9;
-const REMOVE: usize = 10;
+const RESTORE: usize = 2;
+const UNDO: usize = 3;
+const VERIFY: usize = 4;
+const GIT: usize = 5;
+const RESTIC: usize = 6;
+const BORG: usize = 9;
+const RUSTIC: usize = 10;
+const COPY: usize = 11;
+const REMOVE: usize = 12;
+const HASH: usize = 13;
 
 fn sides(bench: &Bench<'_>) -> Result<Vec<Side>> {
     let ground = Ground::new(bench)?;
@@ -101,7 +126,7 @@ fn sides(bench: &Bench<'_>) -> Result<Vec<Side>> {
         let trees = trees.clone();
         Side::here(move || work(&trees))
     };
-    let mut sides = several(3, {
+    let mut sides = several(5, {
         let trees = trees.clone();
         move || trees.ours()
     });
@@ -123,6 +148,10 @@ fn sides(bench: &Bench<'_>) -> Result<Vec<Side>> {
     });
     sides.push(side(Trees::copied));
     sides.push(side(Trees::removed));
+    sides.push(match command::works("b3sum", &["--version"]) {
+        true => side(Trees::hashed),
+        false => Side::NotHere("install b3sum".to_owned()),
+    });
     Ok(sides)
 }
 
@@ -134,9 +163,11 @@ struct Trees {
 }
 
 impl Trees {
-    /// Seconds until the before-images of all of it are durable, until all of it is gone, and of the undo.
+    /// Seconds until the before-images of all of it are durable, until all of it is gone; of a restore elsewhere, of the
+    /// undo, and of verifying the store.
     fn ours(&self) -> Result<Vec<f64>> {
         let dir = self.ground.fresh()?;
+        make(&dir.join("home"))?;
         let (home, folder) = (Home::at(self.ground.home.program(), &dir.join("home"))?, self.copy_to(&dir)?);
         timed(&mut home.raincoat(&["grant", &folder.to_string_lossy()]))?;
         let mut program = home.raincoat(&["exec", "--commit", "never", "--in", &folder.to_string_lossy()]);
@@ -147,10 +178,18 @@ impl Trees {
             return Err("the tree was not deleted".to_owned());
         }
         settle(&dir)?;
-        let undo = timed(&mut home.raincoat(&["undo", "--yes"]))?;
-        timed(Command::new("diff").arg("--recursive").arg(&self.tree).arg(&folder))?;
+        let (run, elsewhere) = (home.newest_run()?, dir.join("elsewhere"));
+        let mut restore = home.raincoat(&["restore", "--before", &run, "--yes", "--to"]);
+        let restore = timed(restore.arg(&elsewhere).arg(&folder))?;
+        self.same_as(&elsewhere)?;
+        timed(Command::new("rm").arg("--recursive").arg(&elsewhere))?;
+        settle(&dir)?;
+        let undo = timed(&mut home.raincoat(&["undo", "--yes", &run]))?;
+        self.same_as(&folder)?;
+        settle(&dir)?;
+        let verify = timed(&mut home.raincoat(&["store", "verify", "--deep"]))?;
         self.gone(&dir)?;
-        Ok(vec![before, commit, undo])
+        Ok(vec![before, commit, restore, undo, verify])
     }
 
     fn git(&self) -> Result<f64> {
@@ -242,6 +281,15 @@ impl Trees {
         let took = timed(Command::new("rm").arg("--recursive").arg(&folder))? + timed(&mut sync(&dir))?;
         self.gone(&dir)?;
         Ok(took)
+    }
+
+    fn hashed(&self) -> Result<f64> {
+        timed(Command::new("find").arg(&self.tree).args(["-type", "f", "-exec", "b3sum", "{}", "+"]))
+    }
+
+    /// What was given back is what was there.
+    fn same_as(&self, folder: &Path) -> Result<()> {
+        timed(Command::new("diff").arg("--recursive").arg(&self.tree).arg(folder)).map(drop)
     }
 
     /// A durable copy of the tree.
