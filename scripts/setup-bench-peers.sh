@@ -1,10 +1,10 @@
 #!/bin/sh
-# Fetches the sandboxes of others that `cargo xtask bench` measures beside Raincoat. They are only run, never shipped:
-# `@anthropic-ai/sandbox-runtime` and `@openai/codex` from npm, by the lockfile in scripts/bench-peers, and nono-cli from
-# crates.io where it is asked for: it takes over six minutes of two cores. About 200 MB to fetch and 430 MB on the disk,
-# once. bubblewrap and socat come from the system.
+# Fetches the tools of others that `cargo xtask bench` measures beside Raincoat. They are only run, never shipped:
+# `@anthropic-ai/sandbox-runtime` and `@openai/codex` from npm, by the lockfile in scripts/bench-peers; nono-cli and
+# rustic from crates.io where they are asked for: each takes many minutes of two cores. About 200 MB to fetch and 430 MB
+# on the disk, once. What the system has packages for comes from there, and is named where it is missing.
 #
-#   scripts/setup-bench-peers.sh [--nono]
+#   scripts/setup-bench-peers.sh [--nono] [--rustic]
 #
 # A second call does nothing. What cannot be had is said and left out; its rows then say so.
 set -eu
@@ -14,9 +14,10 @@ dir="$here/target/bench-peers"
 pins="$here/scripts/bench-peers"
 # 0.81.0's lockfile names a version of a crate that is not to be had.
 nono=0.80.0
+rustic=0.11.4
 
 mkdir -p "$dir"
-for program in bwrap:bubblewrap socat:socat; do
+for program in bwrap:bubblewrap socat:socat git:git restic:restic borg:borgbackup b3sum:b3sum; do
     command -v "${program%:*}" >/dev/null || echo "\`${program%:*}\` is missing: install ${program#*:}" >&2
 done
 
@@ -33,12 +34,25 @@ if ! cmp -s "$pins/package-lock.json" "$dir/npm/installed.json"; then
     fi
 fi
 
-if [ "${1:-}" = --nono ] && [ "$(cat "$dir/nono/installed.txt" 2>/dev/null)" != "$nono" ]; then
-    rm -rf -- "$dir/nono"
-    if CARGO_TARGET_DIR="$dir/nono-build" cargo install --quiet --locked --root "$dir/nono" --version "$nono" nono-cli; then
-        echo "$nono" >"$dir/nono/installed.txt"
+# build NAME CRATE VERSION ARGUMENTS..: a program of crates.io, into a folder of its own.
+build() {
+    name=$1 crate=$2 version=$3
+    shift 3
+    [ "$(cat "$dir/$name/installed.txt" 2>/dev/null)" != "$version" ] || return 0
+    rm -rf -- "$dir/$name"
+    if CARGO_TARGET_DIR="$dir/$name-build" \
+        cargo install --quiet --locked --root "$dir/$name" --version "$version" "$@" "$crate"; then
+        echo "$version" >"$dir/$name/installed.txt"
     else
-        echo "nono-cli $nono could not be built" >&2
+        echo "$crate $version could not be built" >&2
     fi
-    rm -rf -- "$dir/nono-build"
-fi
+    rm -rf -- "$dir/$name-build"
+}
+
+for asked; do
+    case $asked in
+    --nono) build nono nono-cli "$nono" ;;
+    --rustic) build rustic rustic-rs "$rustic" --no-default-features ;;
+    *) echo "\`$asked\` is none of this script's options" >&2; exit 2 ;;
+    esac
+done

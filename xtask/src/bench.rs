@@ -67,13 +67,21 @@ struct Bench<'a> {
     raincoat: &'a Path,
     /// The program with the work that is no command, and the plain peers.
     measure: &'a Path,
+    /// The same of the journal by itself, and of the log.
+    journal: &'a Path,
+    audit: &'a Path,
     /// An empty directory, this contest's alone.
     scratch: &'a Path,
     /// A directory that stays from run to run, for what takes long to make.
     kept: &'a Path,
     /// Where `scripts/setup-bench-peers.sh` put the sandboxes of others.
     peers: &'a Path,
+    /// What takes long to make is made smaller: to look at a row while one works on it.
+    quick: bool,
 }
+
+/// By how much.
+const QUICK: u64 = 20;
 
 /// A row with its medians.
 struct Finished {
@@ -88,11 +96,13 @@ struct Finished {
 const SET_UP: &str = "scripts/setup-bench-peers.sh";
 
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
-    let wanted: Vec<&str> = args.iter().map(String::as_str).filter(|arg| *arg != "--only").collect();
+    let quick = args.iter().any(|arg| arg == "--quick");
+    let wanted: Vec<&str> = args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
     command::show(root, "sh", &[SET_UP])?;
     command::show(root, "cargo", &["build", "--release", "--locked"])?;
     let raincoat = root.join("target/release/raincoat");
-    let measure = build_measure(root)?;
+    let [measure, journal, audit] = ["effects", "journal", "audit"].map(|room| build_measure(root, room));
+    let (measure, journal, audit) = (measure?, journal?, audit?);
     let scratch_root = root.join("target/bench");
     let (kept, peers) = (scratch_root.join("kept"), root.join("target/bench-peers"));
     let contests = rows::all();
@@ -111,10 +121,22 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         }
         let scratch = scratch_root.join(index.to_string());
         empty(&scratch)?;
-        let bench = Bench { raincoat: &raincoat, measure: &measure, scratch: &scratch, kept: &kept, peers: &peers };
+        let bench = Bench {
+            raincoat: &raincoat,
+            measure: &measure,
+            journal: &journal,
+            audit: &audit,
+            scratch: &scratch,
+            kept: &kept,
+            peers: &peers,
+            quick,
+        };
         let sides = (contest.prepare)(&bench)?;
         let medians = interleaved(contest.rounds, contest.warm, sides)?;
-        for row in contest.rows {
+        for mut row in contest.rows {
+            if quick {
+                row.limit = Limit::default();
+            }
             let median = |side: usize| medians.get(side).cloned().ok_or("a row reads a side that its contest lacks");
             let (ours, peer) = (median(row.ours)??, median(row.peer)?);
             let one = Finished { row, rounds: contest.rounds, ours, peer };
@@ -126,7 +148,9 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     if finished.is_empty() {
         return Err("no benchmark has such a name; `cargo xtask bench` runs all".to_owned());
     }
-    if wanted.is_empty() {
+    if quick {
+        println!("quick: large things were {QUICK} times smaller, and no limit was held");
+    } else if wanted.is_empty() {
         let text = document::write(&machine::describe(&scratch_root), &finished);
         std::fs::write(root.join("BENCHMARKS.md"), text)
             .map_err(|error| format!("cannot write BENCHMARKS.md: {error}"))?;
@@ -136,9 +160,10 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     if over.is_empty() { Ok(()) } else { Err(format!("over the limit: {}", over.join("; "))) }
 }
 
-/// Builds the program with the work, and finds where cargo put it.
-fn build_measure(root: &Path) -> Result<PathBuf> {
-    let args = ["build", "--release", "--locked", "--package", "raincoat-effects", "--bench", "measure"];
+/// Builds a room's program with the work, and finds where cargo put it.
+fn build_measure(root: &Path, room: &str) -> Result<PathBuf> {
+    let package = format!("raincoat-{room}");
+    let args = ["build", "--release", "--locked", "--package", &package, "--bench", "measure"];
     command::show(root, "cargo", &args)?;
     let told = command::output(root, "cargo", &[args.as_slice(), &["--quiet", "--message-format", "json"]].concat())?;
     let executable =
@@ -181,6 +206,13 @@ fn interleaved(rounds: usize, warm: usize, mut sides: Vec<Side>) -> Result<Vec<s
 fn median(mut amounts: Vec<f64>) -> Result<f64> {
     amounts.sort_by(f64::total_cmp);
     amounts.get(amounts.len() / 2).copied().ok_or_else(|| "a benchmark without rounds has no median".to_owned())
+}
+
+impl Bench<'_> {
+    /// So many, or fewer where it is to be quick.
+    fn many(&self, count: u64) -> u64 {
+        if self.quick { count / QUICK } else { count }
+    }
 }
 
 impl Side {

@@ -30,29 +30,34 @@ pub enum AuditError {
     HeadNotKept(io::Error),
     /// The log ends before the tree head kept apart.
     #[error(
-        "the audit log ends at entry {log}, but it had {head} when it was last written: its tail was cut off or it was \
-         rolled back to an older copy (run `audit verify`)"
+        "the audit log ends at entry {log}, but {memory} says that it had {head}: its tail was cut off or it was rolled \
+         back to an older copy (run `audit verify`; after a restore of your own, `audit accept`)"
     )]
     RolledBack {
         /// Signed entries in the log.
         log: u64,
         /// Entries it had once.
         head: u64,
+        /// Who remembers that.
+        memory: String,
     },
     /// The log's start is not what it was when the known tree head was made.
     #[error(
-        "the audit log was rewritten: its first {size} entries are not those that were signed before (run `audit verify`)"
+        "the audit log was rewritten: its first {size} entries are not those that {memory} knows (run `audit verify`; \
+         after a restore of your own, `audit accept`)"
     )]
     Forked {
         /// The size at which both trees should be the same.
         size: u64,
+        /// Who remembers another tree.
+        memory: String,
     },
     /// The log, or the tree head kept apart, is signed with another key than ours.
     #[error("{0} is signed with another key than this store's (run `audit verify`; was another store restored here?)")]
     WrongKey(&'static str),
-    /// The tree head kept apart cannot be read.
-    #[error("the tree head kept apart is damaged: {0} (run `audit verify`, then accept the log as it is)")]
-    HeadDamaged(String),
+    /// A tree head kept apart cannot be read: which, and why.
+    #[error("{0} is damaged: {1} (run `audit verify`, and if that finds nothing else `audit accept`)")]
+    HeadDamaged(&'static str, String),
     /// The log is damaged where it was durable.
     #[error("the audit log is damaged: {0} (run `audit verify`)")]
     Damaged(String),
@@ -62,6 +67,30 @@ pub enum AuditError {
     /// Sealing or coding failed.
     #[error("an entry could not be sealed or read: {0}")]
     Seal(String),
+    /// The key of one of an entry's subjects is missing or damaged, and was never erased.
+    #[error(
+        "entry {entry} cannot be read: the key in slot {slot} of `subjects` is missing or damaged (run `audit verify`)"
+    )]
+    KeyLost {
+        /// The entry.
+        entry: u64,
+        /// The slot.
+        slot: u32,
+    },
+    /// The entry was thrown away when its time was over.
+    #[error("entry {0} was pruned: proofs of it that were made before stay valid (see `audit retention`)")]
+    Pruned(u64),
+    /// A legal hold stands in the way.
+    #[error("hold {hold} stands on it (`{because}`): release it first, with `audit retention release {hold}`")]
+    Held {
+        /// The hold's number.
+        hold: u32,
+        /// Why it was placed.
+        because: String,
+    },
+    /// Nothing in the log is about this subject.
+    #[error("nothing in the audit log is about `{0}`, or it was erased already")]
+    NoSubject(String),
     /// No such entry.
     #[error("there is no entry {0} in the audit log (see `audit tail`)")]
     NotFound(u64),

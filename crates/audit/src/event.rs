@@ -10,11 +10,13 @@
 
 mod kind;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 use raincoat_types::{ChangeKind, Digest, GrantId, OpId, RawPath, RunId, RunKind, RunStatus, Spot, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::{Care, Erasure};
 
 /// Something that happened.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -24,13 +26,14 @@ pub enum Event {
         /// Its length.
         bytes: u64,
     },
-    /// An event too long for an entry, by what is left of it.
+    /// An event too long for an entry (or about more subjects than one can name), by what is left of it.
     Oversized {
         /// Its line, cut.
         line: String,
         /// Its length in bytes.
         bytes: u64,
-        /// BLAKE3 of those bytes.
+        /// BLAKE3 of those bytes, keyed with the entry's own key so that it tells nothing once that is gone. (In
+        /// entries of version 1 without a key.)
         digest: Digest,
     },
     /// A process of ours began.
@@ -635,45 +638,6 @@ pub enum Event {
         /// Operations taken back.
         rolled_back: u64,
     },
-    /// A subject's key was destroyed: no entry about it can be read any more.
-    ErasureDone {
-        /// What sort of subject: `run`, `person`, `folder`.
-        sort: String,
-        /// The subject by its number or digest: never by its name.
-        subject: String,
-    },
-    /// How long entries are kept is another.
-    RetentionChanged {
-        /// Of which class.
-        class: String,
-        /// What it was.
-        from: String,
-        /// What it is.
-        to: String,
-    },
-    /// Nothing about a subject may be pruned or erased.
-    HoldPlaced {
-        /// The subject by its number or digest.
-        subject: String,
-        /// Why.
-        why: String,
-    },
-    /// That is over.
-    HoldReleased {
-        /// The subject by its number or digest.
-        subject: String,
-        /// Why.
-        why: String,
-    },
-    /// Old entries of the log were thrown away; their hashes stay.
-    LogPruned {
-        /// By which rule.
-        rule: String,
-        /// The first entry that is still there.
-        first_kept: u64,
-        /// How many went.
-        entries: u64,
-    },
     /// A witness is to cosign the log's heads.
     WitnessAdded {
         /// Its name.
@@ -711,15 +675,6 @@ pub enum Event {
         /// Its name.
         name: String,
         /// Why.
-        why: String,
-    },
-    /// A person accepted a log that is not the one that was last seen.
-    HeadAccepted {
-        /// Entries that the log had when it was accepted.
-        size: u64,
-        /// Entries that it was known to have had.
-        known: u64,
-        /// In their words.
         why: String,
     },
     /// The log was verified.
@@ -793,6 +748,17 @@ pub enum Event {
         rule: String,
         /// Why, in words.
         reason: String,
+    },
+    /// Something was done with the log itself.
+    Care(Care),
+    /// Never written: an event whose key was destroyed. When it happened, and where it stands, is still known.
+    Erased {
+        /// The slots whose keys are gone, of those that the entry names.
+        slots: Vec<u32>,
+        /// When the first of them was destroyed.
+        at: Timestamp,
+        /// Why.
+        by: Erasure,
     },
 }
 

@@ -11,18 +11,20 @@ use crate::compact::CompactRange;
 use crate::hash::{Hash, root_of};
 use crate::live::{Kind, Preamble, Start, push_frame};
 use crate::log::CHECKPOINT;
+use crate::minimum::MINIMUM;
 use crate::note::Checkpoint;
 use crate::reader::{Keys, LIVE, Snapshot};
+use crate::subjects::SUBJECTS;
 use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, edge_of, encode_hashes, push_entry};
 
 /// Bytes of a fresh live file, all of them written: a later sync within them carries data only.
 const LIVE_BYTES: u64 = 1 << 20;
 
 /// Makes a log without entries where there is none, and never where one seems to have been.
-pub(crate) fn create(dir: &PrivateDir, keys: &Keys, apart: Option<&Checkpoint>) -> Result<(), AuditError> {
+pub(crate) fn create(dir: &PrivateDir, keys: &Keys, known: Option<(&str, &Checkpoint)>) -> Result<(), AuditError> {
     let creating = AuditError::io("make the audit log");
-    if let Some(head) = apart {
-        return Err(AuditError::RolledBack { log: 0, head: head.size });
+    if let Some((who, head)) = known {
+        return Err(AuditError::RolledBack { log: 0, head: head.size, memory: who.to_owned() });
     }
     let note = keys.sign(0, CompactRange::new().root());
     let names = dir.names().map_err(&creating)?;
@@ -41,7 +43,8 @@ pub(crate) fn create(dir: &PrivateDir, keys: &Keys, apart: Option<&Checkpoint>) 
 /// Takes away what a replacement that was cut off left behind.
 pub(crate) fn clean(dir: &PrivateDir) -> io::Result<()> {
     for name in dir.names()? {
-        let leftover = |name: &&str| [LIVE, CHECKPOINT].iter().any(|of| name.starts_with(&format!(".{of}.")));
+        let leftover =
+            |name: &&str| [LIVE, CHECKPOINT, SUBJECTS, MINIMUM].iter().any(|of| name.starts_with(&format!(".{of}.")));
         if let Some(name) = name.to_str().filter(leftover) {
             dir.remove(name)?;
         }

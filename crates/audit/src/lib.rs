@@ -12,17 +12,21 @@
 //!
 //! The core (hashes, proofs, tiles, notes, records of the live file) takes bytes and gives bytes.
 
+mod care;
 mod class;
 mod compact;
 mod cosign;
 mod entry;
+mod erase;
 mod error;
 mod event;
+pub mod export;
 mod fresh;
 mod hash;
-mod head;
 pub mod live;
 mod log;
+mod memory;
+mod minimum;
 pub mod note;
 mod place;
 pub mod proof;
@@ -30,23 +34,32 @@ mod proof_file;
 mod prove;
 mod reader;
 mod report;
+mod retain;
+pub mod slots;
 mod store;
+mod subject;
+mod subjects;
+mod tally;
 pub mod tile;
 mod verify;
 pub mod witness;
 
+pub use care::{Care, Erasure};
 pub use class::Class;
 pub use compact::CompactRange;
 pub use cosign::{CosignatureKind, Cosigned, Cosigner, WitnessKey};
-pub use entry::{About, Entry, Producer};
+pub use entry::{Entry, Outer, Producer};
+pub use erase::ErasePlan;
 pub use error::AuditError;
 pub use event::{Event, Judgement};
 pub use hash::{Hash, empty_root, leaf_hash, node_hash, root_of};
-pub use head::forget_head;
-pub use log::Audit;
+pub use log::{Audit, Options};
+pub use memory::{KnownHead, Memories, forget_head};
 pub use note::Checkpoint;
 pub use proof_file::{MAX_PROOF_FILE, ProofFault, ProofFile, Proved};
 pub use prove::{Standing, ToWitness};
 pub use reader::{AuditKeys, AuditReader, Entries, InclusionProof};
 pub use report::{Problem, ProblemKind, VerifyReport};
+pub use retain::{Hold, PrunePlan, Retention};
+pub use subject::{About, Folder, Folders, PERIOD_SECS, Subject};
 pub use verify::UNWITNESSED;

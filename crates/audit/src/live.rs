@@ -142,11 +142,27 @@ impl Start {
 
 /// Appends a frame to `out` and gives the body's leaf hash.
 pub fn push_frame(out: &mut Vec<u8>, kind: Kind, body: &[u8]) -> Hash {
-    let leaf = leaf_hash(body);
-    let word = (kind as u32) << 24 | u32::try_from(body.len()).unwrap_or(u32::MAX) & 0x00ff_ffff;
-    out.extend_from_slice(&word.to_le_bytes());
-    out.extend(leaf.iter().take(4));
+    let at = start_frame(out);
     out.extend_from_slice(body);
+    end_frame(out, at, kind)
+}
+
+/// Begins a frame, whose body is to be appended to `out`, and gives where it is.
+pub(crate) fn start_frame(out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(&[0; FRAME]);
+    out.len()
+}
+
+/// Ends the frame whose body began at `at`, and gives the body's leaf hash.
+pub(crate) fn end_frame(out: &mut [u8], at: usize, kind: Kind) -> Hash {
+    let leaf = leaf_hash(out.get(at..).unwrap_or_default());
+    let len = out.len().saturating_sub(at);
+    let word = (kind as u32) << 24 | u32::try_from(len).unwrap_or(u32::MAX) & 0x00ff_ffff;
+    let header = word.to_le_bytes().into_iter().chain(leaf.iter().take(4).copied());
+    let place = out.get_mut(at.saturating_sub(FRAME)..at).unwrap_or_default();
+    for (to, from) in place.iter_mut().zip(header) {
+        *to = from;
+    }
     leaf
 }
 

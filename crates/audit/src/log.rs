@@ -9,18 +9,23 @@ use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use raincoat_os::{AppendFile, PrivateDir, new_ulid};
-use raincoat_types::Clock;
+use raincoat_seal::SealKey;
+use raincoat_types::{Clock, Timestamp};
 
 use crate::compact::CompactRange;
-use crate::entry::{About, Entry, Producer};
+use crate::entry::{Inside, MAX_NAMED, Outer, Producer, Scratch, by_digest};
 use crate::fresh::{bundle_of, clean, create, fill, fresh_live, full_tiles};
 use crate::hash::Hash;
-use crate::head::{Apart, HeadFile};
-use crate::live::{Ending, Kind, PREAMBLE, Preamble, Record, SUSPECT_AT, Start, push_frame, records_from};
+use crate::live::{
+    Ending, Kind, PREAMBLE, Preamble, Record, SUSPECT_AT, Start, end_frame, push_frame, records_from, start_frame,
+};
+use crate::memory::{Apart, KnownHead, Memories, Memory, known_in};
 use crate::note::Checkpoint;
 use crate::reader::{AuditKeys, AuditReader, Keys, LIVE, Snapshot, range_of};
+use crate::subject::{About, Keyed, named_by, own_folders, period_of};
+use crate::subjects::{SUBJECTS, Subjects};
 use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, edge_of, encode_hashes};
-use crate::{AuditError, Event};
+use crate::{AuditError, Care, Class, Event};
 
 /// The published tree head of tlog-tiles.
 pub(crate) const CHECKPOINT: &str = "checkpoint";
@@ -36,24 +41,187 @@ const BATCH_BYTES: usize = 16 << 20;
 /// Entries that a command which has no time for it leaves unpublished.
 const UNPUBLISHED_MOST: u64 = 16 * TILE_WIDTH;
 
+/// The newest entries whose subjects' slots must be there when the log is opened; `verify` looks at all.
+const RECENT: u64 = 32;
+
 /// The log, open to append. It reads like an [`AuditReader`].
 ///
 /// Several processes may have one log open. Each takes the lock to append and first reads what the others wrote.
 pub struct Audit {
-    reader: AuditReader,
-    head: HeadFile,
-    clock: Arc<dyn Clock>,
+    pub(crate) reader: AuditReader,
+    memories: Vec<Memory>,
+    pub(crate) subjects: Subjects,
+    person: Option<Arc<str>>,
+    scratch: Scratch,
+    pub(crate) clock: Arc<dyn Clock>,
     producer: Producer,
-    tail: Tail,
+    pub(crate) tail: Tail,
     /// The note of the newest tree head, if this process signed it.
     newest: Option<String>,
     /// Publishing failed in its middle: what it wrote may not be on the disk, even where it reads back.
     half_published: bool,
     poisoned: bool,
+    /// The last batch's bytes, to write the next in.
+    batch: Vec<u8>,
+}
+
+/// How a log is opened.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// What the log is held against, besides the head in the state directory.
+    pub memories: Memories,
+    /// The person for whom this process works: whatever it logs is about them.
+    pub person: Option<String>,
+    /// A person has said that the log is the right one, whatever the memories say (after a restore from a backup,
+    /// say). That stands in the log, and the memories forget what they knew.
+    pub accept: bool,
+}
+
+/// Which memories are told of a new head.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Heads {
+    /// None.
+    Leave,
+    /// The one in the state directory, which follows a power cut at the kernel's pace.
+    Near,
+    /// All of them, durably.
+    All,
+}
+
+/// What the memories know, when the log is opened.
+#[derive(Default)]
+struct Remembered {
+    known: Vec<(String, Checkpoint)>,
+    state_missing: bool,
+    unreadable: Vec<(&'static str, String)>,
+}
+
+/// What is wrong with the log by its memories: an error, or what a person accepts.
+struct Complaints {
+    accept: bool,
+    said: Vec<String>,
+}
+
+/// See [`Audit::common`].
+struct Common {
+    class: Class,
+    period: i64,
+    /// It names folders or runs of its own.
+    own: bool,
+    slots: Vec<u32>,
+    key: SealKey,
+    too_many: bool,
+}
+
+/// Random nonces, fetched for many entries at once.
+struct Nonces {
+    bytes: Vec<u8>,
+    at: usize,
+    left: usize,
+}
+
+impl Nonces {
+    /// Nonces that one call of the system brings.
+    const MOST: usize = 512;
+
+    fn new(entries: usize) -> Nonces {
+        Nonces { bytes: Vec::new(), at: 0, left: entries }
+    }
+
+    fn next(&mut self) -> io::Result<[u8; 12]> {
+        if self.at >= self.bytes.len() {
+            let count = self.left.clamp(1, Nonces::MOST);
+            self.left = self.left.saturating_sub(count);
+            self.bytes.resize(12 * count, 0);
+            raincoat_os::fill_random(&mut self.bytes)?;
+            self.at = 0;
+        }
+        let nonce = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<12>());
+        self.at += 12;
+        nonce.copied().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+impl Complaints {
+    fn hear(&mut self, heard: Result<(), AuditError>) -> Result<(), AuditError> {
+        match heard {
+            Err(
+                error @ (AuditError::RolledBack { .. }
+                | AuditError::Forked { .. }
+                | AuditError::WrongKey(_)
+                | AuditError::HeadDamaged(..)),
+            ) if self.accept => {
+                let words = error.to_string();
+                self.said.push(words.split(" (run ").next().unwrap_or_default().to_owned());
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+/// Asks every memory for what it knows.
+fn remembered(
+    reader: &AuditReader,
+    memories: &[Memory],
+    complaints: &mut Complaints,
+) -> Result<Remembered, AuditError> {
+    let mut out = Remembered::default();
+    for memory in memories {
+        match memory.read(reader.verifier()) {
+            Apart::Missing if memory.is_near() => out.state_missing = true,
+            Apart::Missing => {}
+            Apart::Head(head) => out.known.push((memory.name().to_owned(), head)),
+            Apart::OtherKey => complaints.hear(Err(AuditError::WrongKey(memory.name())))?,
+            Apart::Damaged(why) => {
+                complaints.hear(Err(AuditError::HeadDamaged(memory.name(), why.to_string())))?;
+            }
+            Apart::Unreadable(why) if memory.is_near() => {
+                return Err(AuditError::io("read the tree head kept apart")(io::Error::other(why)));
+            }
+            // Many machines have no keyring for us, which `verify` says.
+            Apart::Unreadable(_) if memory.forgets() => {}
+            Apart::Unreadable(why) => out.unreadable.push(("audit head in another folder", why)),
+        }
+    }
+    if let Some(why) = &reader.memories.folder_missing {
+        out.unreadable.push(("audit head in another folder", why.clone()));
+    }
+    let checkpoint =
+        |known: &KnownHead| Checkpoint { origin: reader.keys.origin.clone(), size: known.size, root: known.root };
+    out.known.extend(reader.memories.known.iter().map(|known| (known.who.clone(), checkpoint(known))));
+    Ok(out)
+}
+
+/// The subjects' keys of a log, made where the log is new or of an older version.
+fn subjects_of(reader: &AuditReader, snapshot: &Snapshot) -> Result<Subjects, AuditError> {
+    let (dir, keys) = (&reader.dir, &reader.keys);
+    let newest = snapshot.newest_sealed(RECENT)?;
+    let mut scratch = Scratch::default();
+    match Subjects::open(dir, &keys.payload, &keys.origin)? {
+        Some(subjects) => {
+            for (at, sealed) in &newest {
+                let named = keys.sealer.outer(*at, sealed, &mut scratch).map_or(Vec::new(), |outer| outer.slots);
+                if named.last().is_some_and(|last| *last >= subjects.used()) {
+                    return Err(AuditError::Damaged(format!("`{SUBJECTS}` is older than the log, or was cut")));
+                }
+            }
+            Ok(subjects)
+        }
+        None => {
+            let old = newest.last().is_none_or(|(at, sealed)| keys.sealer.is_version_1(*at, sealed));
+            if !old {
+                return Err(AuditError::Damaged(format!("`{SUBJECTS}` is missing")));
+            }
+            Subjects::create(dir).map_err(AuditError::io("make the subjects' keys"))?;
+            let made = Subjects::open(dir, &keys.payload, &keys.origin)?;
+            made.ok_or_else(|| AuditError::Damaged(format!("`{SUBJECTS}` is missing")))
+        }
+    }
 }
 
 /// What must be known of the live file to append to it.
-struct Tail {
+pub(crate) struct Tail {
     file: AppendFile,
     generation: [u8; 16],
     capacity: u64,
@@ -62,7 +230,7 @@ struct Tail {
     /// Entries in full tiles.
     start: u64,
     /// The tree of all entries.
-    range: CompactRange,
+    pub(crate) range: CompactRange,
     /// Entries that the last tree head covers.
     signed: u64,
 }
@@ -89,37 +257,78 @@ impl Audit {
         origin: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Audit, AuditError> {
+        Audit::open_with(dir, head_dir, keys, origin, clock, Options::default())
+    }
+
+    /// The same, held against more memories, and speaking for a person.
+    ///
+    /// # Errors
+    /// As [`Audit::open`].
+    pub fn open_with(
+        dir: PrivateDir,
+        head_dir: PrivateDir,
+        keys: AuditKeys,
+        origin: &str,
+        clock: Arc<dyn Clock>,
+        options: Options,
+    ) -> Result<Audit, AuditError> {
         let opening = AuditError::io("open the audit log");
-        let keys = Arc::new(Keys::new(keys, origin)?);
+        let reader = AuditReader::open_with(dir, head_dir, keys, origin, options.memories)?;
+        let keys = &reader.keys;
         let id = new_ulid(clock.as_ref()).map_err(&opening)?;
-        let lock = dir.lock(LOCK).map_err(&opening)?;
-        let apart = match Apart::read(&head_dir, keys.signer.verifier())? {
-            Apart::Missing => None,
-            Apart::Head(head) => Some(head),
-            Apart::OtherKey => return Err(AuditError::WrongKey("the tree head kept apart")),
-            Apart::Damaged(why) => return Err(AuditError::HeadDamaged(why.to_string())),
-        };
-        if dir.open_file(LIVE).map_err(&opening)?.is_none() {
-            create(&dir, &keys, apart.as_ref())?;
+        let lock = reader.dir.lock(LOCK).map_err(&opening)?;
+        let memories = reader.memories.places(&reader.dir, &reader.head_dir, origin)?;
+        let mut complaints = Complaints { accept: options.accept, said: Vec::new() };
+        let remembered = remembered(&reader, &memories, &mut complaints)?;
+        if reader.dir.open_file(LIVE).map_err(&opening)?.is_none() {
+            let most = remembered.known.iter().max_by_key(|(_, head)| head.size);
+            create(&reader.dir, keys, most.map(|(who, head)| (who.as_str(), head)))?;
         }
-        clean(&dir).map_err(&opening)?;
-        let snapshot = Snapshot::load(&dir)?;
-        let tail = Tail::load(&dir, &keys, &snapshot, apart.as_ref().map(|head| (head.size, head.root)))?;
-        let head = HeadFile::new(head_dir.try_clone().map_err(&opening)?);
-        let reader = AuditReader { dir, head_dir, keys };
-        let producer = Producer { id, seq: 0 };
-        let mut audit =
-            Audit { reader, head, clock, producer, tail, newest: None, half_published: false, poisoned: false };
+        clean(&reader.dir).map_err(&opening)?;
+        let snapshot = Snapshot::load(&reader.dir)?;
+        let tail = Tail::load(&reader.dir, keys, &snapshot, None)?;
+        let minimum = reader.minimum()?;
+        for (who, head) in &remembered.known {
+            let mut root_at = |size| snapshot.root_since(size, minimum.index);
+            complaints.hear(known_in(who, head, snapshot.size(), &mut root_at))?;
+        }
+        let subjects = subjects_of(&reader, &snapshot)?;
+        let mut audit = Audit {
+            memories,
+            subjects,
+            person: options.person.map(Arc::from),
+            scratch: Scratch::default(),
+            clock,
+            producer: Producer { id, seq: 0 },
+            tail,
+            newest: None,
+            half_published: false,
+            poisoned: false,
+            batch: Vec::new(),
+            reader,
+        };
         audit.settle(&snapshot)?;
         drop(lock);
-        if apart.is_none() {
-            if audit.tail.range.size() > 0 {
-                let layer = "audit head kept apart".to_owned();
-                let why = "there was none: a log cut or rolled back before this entry would go unseen".to_owned();
-                audit.append(&About::NOTHING, &[Event::ProtectionMissing { layer, why }])?;
-            } else {
-                audit.keep_head()?;
+        audit.end_erasures()?;
+        if !complaints.said.is_empty() {
+            let accepted = Event::Care(Care::Accepted { said: complaints.said });
+            audit.write(&About::NOTHING, &[accepted], true, Heads::Leave)?;
+            audit.overrule_memories()?;
+        }
+        let mut missing = Vec::new();
+        if audit.tail.range.size() > 0 {
+            let why = |what: &str| format!("{what}: a log cut or rolled back before this entry would go unseen by it");
+            let protection = |layer: &str, why| Event::ProtectionMissing { layer: layer.to_owned(), why };
+            if remembered.state_missing {
+                missing.push(protection("audit head kept apart", why("there was none")));
             }
+            missing.extend(remembered.unreadable.iter().map(|(layer, what)| protection(layer, why(what))));
+        }
+        if missing.is_empty() {
+            audit.keep_heads(Heads::All)?;
+        } else {
+            audit.append(&About::NOTHING, &missing)?;
+            audit.keep_heads(Heads::All)?;
         }
         Ok(audit)
     }
@@ -132,7 +341,7 @@ impl Audit {
     /// not be in it. [`AuditError::Poisoned`]: nothing more is taken by this handle. [`AuditError::HeadNotKept`]: the
     /// events are durable. The others as [`Audit::open`], where somebody changed the log meanwhile.
     pub fn append(&mut self, about: &About, events: &[Event]) -> Result<Range<u64>, AuditError> {
-        self.write(about, events, true)
+        self.write(about, events, true, Heads::Near)
     }
 
     /// Appends events that become durable with the next [`Audit::append`] or [`Audit::checkpoint`] of any process.
@@ -141,7 +350,7 @@ impl Audit {
     /// # Errors
     /// As [`Audit::append`].
     pub fn append_lazy(&mut self, about: &About, events: &[Event]) -> Result<Range<u64>, AuditError> {
-        self.write(about, events, false)
+        self.write(about, events, false, Heads::Near)
     }
 
     /// Makes everything durable and publishes it: partial tiles and the signed `checkpoint`, so that the directory is
@@ -150,7 +359,7 @@ impl Audit {
     /// # Errors
     /// As [`Audit::append`].
     pub fn checkpoint(&mut self) -> Result<Checkpoint, AuditError> {
-        self.write(&About::NOTHING, &[], true)?;
+        self.write(&About::NOTHING, &[], true, Heads::All)?;
         let _lock = self.lock()?;
         self.catch_up()?;
         if self.tail.range.size() - self.tail.start >= TILE_WIDTH {
@@ -183,17 +392,34 @@ impl Audit {
     /// # Errors
     /// As [`Audit::checkpoint`].
     pub fn leave(mut self) -> Result<(), AuditError> {
-        self.write(&About::NOTHING, &[], true)?;
+        self.write(&About::NOTHING, &[], true, Heads::All)?;
         if self.tail.range.size() - self.tail.start >= UNPUBLISHED_MOST {
             self.checkpoint()?;
         }
         Ok(())
     }
 
-    fn write(&mut self, about: &About, events: &[Event], durable: bool) -> Result<Range<u64>, AuditError> {
+    pub(crate) fn write(
+        &mut self,
+        about: &About,
+        events: &[Event],
+        durable: bool,
+        heads: Heads,
+    ) -> Result<Range<u64>, AuditError> {
         let _lock = self.lock()?;
-        self.newest = None;
         self.catch_up()?;
+        self.write_locked(about, events, durable, heads)
+    }
+
+    /// The same for who has the lock and has caught up.
+    pub(crate) fn write_locked(
+        &mut self,
+        about: &About,
+        events: &[Event],
+        durable: bool,
+        heads: Heads,
+    ) -> Result<Range<u64>, AuditError> {
+        self.newest = None;
         let first = self.tail.range.size();
         let durable = durable || first.saturating_sub(self.tail.signed) + events.len() as u64 > UNSIGNED_MOST;
         let mut rest = events;
@@ -205,7 +431,7 @@ impl Audit {
         }
         let last = self.tail.range.size();
         if durable {
-            self.keep_head()?;
+            self.keep_heads(heads)?;
         }
         Ok(first..last)
     }
@@ -214,21 +440,41 @@ impl Audit {
     fn write_some<'a>(&mut self, about: &About, events: &'a [Event], durable: bool) -> Result<&'a [Event], AuditError> {
         let mut range = self.tail.range.clone();
         let mut producer = self.producer;
-        let mut batch = Vec::new();
+        let mut batch = std::mem::take(&mut self.batch);
+        batch.clear();
+        let mut nonces = Nonces::new(events.len());
+        let mut last: Option<Common> = None;
         let mut rest = events.iter();
         while batch.len() < BATCH_BYTES
             && let Some(event) = rest.next()
         {
             producer.seq += 1;
-            let (run, actor, event) = (about.run, about.actor.clone(), event.clone());
-            let entry = Entry { at: self.clock.now(), run, actor, producer, event };
-            let sealed = self.reader.keys.sealer.seal(range.size(), entry)?;
-            range.push(0, push_frame(&mut batch, Kind::Entry, &sealed));
+            let at = self.clock.now();
+            let common = self.common(about, event, at, last.take())?;
+            let nonce = nonces.next().map_err(AuditError::io("seal an entry"))?;
+            let outer = Outer { at, producer, class: common.class as u8, slots: common.slots.clone() };
+            let short = if common.too_many {
+                let line = "an event about more subjects than an entry can name".to_owned();
+                Some(by_digest(event, line, &common.key)?)
+            } else {
+                None
+            };
+            let inside = Inside { run: about.run, actor: &about.actor, event: short.as_ref().unwrap_or(event) };
+            let at = start_frame(&mut batch);
+            let keys = &self.reader.keys;
+            keys.sealer.seal(range.size(), &nonce, &outer, &inside, &common.key, &mut self.scratch, &mut batch)?;
+            range.push(0, end_frame(&mut batch, at, Kind::Entry));
+            last = Some(common);
+        }
+        if let Err(error) = self.subjects.sync() {
+            drop(error);
+            self.poison();
+            return Err(AuditError::Poisoned);
         }
         let sign = durable && self.tail.signed < range.size();
         if sign {
             let note = self.reader.keys.sign(range.size(), range.root());
-            push_frame(&mut batch, Kind::Head, note.as_bytes());
+            let _ = push_frame(&mut batch, Kind::Head, note.as_bytes());
             self.newest = Some(note);
         }
         if self.tail.end + batch.len() as u64 > self.tail.capacity {
@@ -253,10 +499,33 @@ impl Audit {
         }
         self.tail.range = range;
         self.producer = producer;
+        self.batch = batch;
         Ok(rest.as_slice())
     }
 
-    fn lock(&self) -> Result<raincoat_os::FileLock, AuditError> {
+    /// What an entry has in common with most of its neighbours: its class and the slots and key of its subjects.
+    fn common(
+        &mut self,
+        about: &About,
+        event: &Event,
+        at: Timestamp,
+        last: Option<Common>,
+    ) -> Result<Common, AuditError> {
+        let (class, period) = (event.class(), period_of(at));
+        let own = matches!(event, Event::RunBegan { .. } | Event::Recovered { .. })
+            || own_folders(event, &about.folders).is_some();
+        if let Some(last) = last.filter(|last| last.class == class && last.period == period && !last.own && !own) {
+            return Ok(last);
+        }
+        let named: Vec<Keyed> = named_by(about, event, self.person.as_ref(), at);
+        let mut slots = self.subjects.slots_of(&named, at)?;
+        let too_many = slots.len() > MAX_NAMED;
+        slots.truncate(MAX_NAMED);
+        let key = self.subjects.key(&slots)?;
+        Ok(Common { class, period, own, slots, key, too_many })
+    }
+
+    pub(crate) fn lock(&self) -> Result<raincoat_os::FileLock, AuditError> {
         if self.poisoned {
             return Err(AuditError::Poisoned);
         }
@@ -264,7 +533,8 @@ impl Audit {
     }
 
     /// Takes in what other processes wrote since. Needs the lock.
-    fn catch_up(&mut self) -> Result<(), AuditError> {
+    pub(crate) fn catch_up(&mut self) -> Result<(), AuditError> {
+        self.subjects.refresh()?;
         let reading = AuditError::io("read the audit log");
         let missing = || AuditError::Damaged(format!("`{LIVE}` is missing"));
         let file = self.reader.dir.open_file(LIVE).map_err(&reading)?.ok_or_else(missing)?;
@@ -276,7 +546,8 @@ impl Audit {
             let snapshot = Snapshot::load(&self.reader.dir)?;
             let known = (self.tail.range.size(), self.tail.range.root());
             self.tail = Tail::load(&self.reader.dir, &self.reader.keys, &snapshot, Some(known))?;
-            return self.settle(&snapshot);
+            self.settle(&snapshot)?;
+            return self.end_erasures_locked();
         }
         let mut next = [0; 8];
         let got = file.read_at(&mut next, self.tail.end).map_err(&reading)?;
@@ -303,6 +574,9 @@ impl Audit {
             refuse_damage(heads_after)?;
         } else if !snapshot.live.preamble.suspect {
             return Ok(());
+        }
+        if snapshot.live.preamble.suspect {
+            self.subjects.write_again()?;
         }
         self.rewrite(0)
     }
@@ -386,10 +660,43 @@ impl Audit {
         self.reader.dir.replace(CHECKPOINT, note.as_bytes())
     }
 
-    fn keep_head(&mut self) -> Result<(), AuditError> {
+    /// Tells the memories of the log's newest head, which is durable.
+    pub(crate) fn keep_heads(&mut self, which: Heads) -> Result<(), AuditError> {
+        if which == Heads::Leave {
+            return Ok(());
+        }
+        let (size, root) = (self.tail.range.size(), self.tail.range.root());
         let signed = self.newest.take();
-        let note = signed.unwrap_or_else(|| self.reader.keys.sign(self.tail.range.size(), self.tail.range.root()));
-        self.head.put(&note).map_err(AuditError::HeadNotKept)
+        let note = signed.unwrap_or_else(|| self.reader.keys.sign(size, root));
+        let verifier = self.reader.keys.signer.verifier();
+        let reader = &self.reader;
+        let mut root_at = |at: u64| {
+            if at == size { Ok(root) } else { reader.snapshot()?.root_since(at, reader.minimum()?.index) }
+        };
+        for memory in &mut self.memories {
+            if which == Heads::Near && !memory.is_near() {
+                continue;
+            }
+            let kept = memory.put(&note, size, which == Heads::All, verifier, &mut root_at);
+            match kept {
+                // What could not be written elsewhere was said when the log was opened, and `verify` says it.
+                Err(AuditError::HeadNotKept(_)) if !memory.is_near() => {}
+                other => other?,
+            }
+        }
+        self.newest = Some(note);
+        Ok(())
+    }
+
+    fn overrule_memories(&mut self) -> Result<(), AuditError> {
+        let note = self.reader.keys.sign(self.tail.range.size(), self.tail.range.root());
+        for memory in &mut self.memories {
+            match memory.overrule(&note) {
+                Err(AuditError::HeadNotKept(_)) if !memory.is_near() => {}
+                other => other?,
+            }
+        }
+        Ok(())
     }
 
     /// A full disk leaves all as it was; any other failure of a write or sync is final.
@@ -404,7 +711,7 @@ impl Audit {
     }
 
     /// Takes nothing more, and leaves word in the live file that its bytes may not be on the disk.
-    fn poison(&mut self) {
+    pub(crate) fn poison(&mut self) {
         self.poisoned = true;
         if let Ok(Some(file)) = self.reader.dir.open_file(LIVE) {
             // If this fails too there is nobody left to tell.
@@ -426,8 +733,9 @@ impl Tail {
         let file = dir.open_file(LIVE).map_err(&reading)?.ok_or_else(missing)?;
         let live = &snapshot.live;
         let (head, _) = snapshot.head(keys.signer.verifier())?;
+        let memory = || "this process".to_owned();
         if let Some((size, _)) = known.filter(|(size, _)| *size > snapshot.size()) {
-            return Err(AuditError::RolledBack { log: head.size, head: size });
+            return Err(AuditError::RolledBack { log: head.size, head: size, memory: memory() });
         }
         let mut tail = Tail {
             capacity: file.len().map_err(&reading)?,
@@ -443,7 +751,7 @@ impl Tail {
         }
         tail.absorb(keys, &snapshot.bytes, &live.records)?;
         match known {
-            Some((size, root)) if snapshot.root_at(size)? != root => Err(AuditError::Forked { size }),
+            Some((size, root)) if snapshot.root_at(size)? != root => Err(AuditError::Forked { size, memory: memory() }),
             _ => Ok(tail),
         }
     }
@@ -454,10 +762,12 @@ impl Tail {
         let body = |record: &Record| bytes.get(record.body.clone()).unwrap_or_default();
         let last_head = records.iter().rposition(|record| record.kind == Kind::Head);
         let mut range = self.range.clone();
+        let mut scratch = Scratch::default();
         for (at, record) in records.iter().enumerate() {
             match record.kind {
                 Kind::Entry => {
-                    if last_head.is_none_or(|head| at > head) && keys.sealer.open(range.size(), body(record)).is_err() {
+                    let unsigned = last_head.is_none_or(|head| at > head);
+                    if unsigned && keys.sealer.outer(range.size(), body(record), &mut scratch).is_err() {
                         return damaged(format!("entry {} is not signed and not ours", range.size()));
                     }
                     range.push(0, record.leaf);

@@ -364,7 +364,7 @@ mod tests {
         let name = "n".repeat(MAX_ORIGIN);
         let signer = Signer::new(&name, &Secret::new([7; 32])).unwrap();
         let note = signer.sign(&Checkpoint { origin: name, size: u64::MAX, root: [255; 32] }.text());
-        assert!(note.len() <= crate::head::NOTE_BYTES, "{}", note.len());
+        assert!(note.len() <= crate::memory::NOTE_BYTES, "{}", note.len());
     }
 
     proptest! {

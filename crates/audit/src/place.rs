@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::entry::Sealer;
+use crate::entry::{Scratch, Sealer};
 use crate::report::{ProblemKind, VerifyReport};
 
 /// How far around its place an entry is looked for.
@@ -17,11 +17,12 @@ const ATTEMPTS: u32 = 400_000;
 pub(crate) struct Placer<'a> {
     sealer: &'a Sealer,
     attempts: u32,
+    scratch: Scratch,
 }
 
 impl<'a> Placer<'a> {
     pub(crate) fn new(sealer: &'a Sealer) -> Placer<'a> {
-        Placer { sealer, attempts: ATTEMPTS }
+        Placer { sealer, attempts: ATTEMPTS, scratch: Scratch::default() }
     }
 
     /// For each entry, found from `first` on, the index where it belongs; `None` for what belongs nowhere near.
@@ -44,7 +45,7 @@ impl<'a> Placer<'a> {
         likely.into_iter().flatten().chain(around).find(|place| {
             let may = self.attempts > 0;
             self.attempts = self.attempts.saturating_sub(1);
-            may && self.sealer.open(*place, sealed).is_ok()
+            may && self.sealer.outer(*place, sealed, &mut self.scratch).is_ok()
         })
     }
 }

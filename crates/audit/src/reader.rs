@@ -8,12 +8,15 @@ use raincoat_seal::SealKey;
 use raincoat_types::Secret;
 
 use crate::compact::CompactRange;
-use crate::entry::Sealer;
+use crate::entry::{Scratch, Sealer};
 use crate::hash::{Hash, leaf_hash, root_of};
 use crate::live::{Ending, Kind, Live, MAX_LIVE};
+use crate::memory::Memories;
+use crate::minimum::Minimum;
 use crate::note::{Checkpoint, Signer, Verifier};
 use crate::proof::{self, Nodes};
 use crate::store::Store;
+use crate::subjects::SlotView;
 use crate::tile::{Level, TILE_WIDTH, TilePath, decode_entries, decode_hashes};
 use crate::{AuditError, Entry};
 
@@ -36,6 +39,7 @@ pub struct AuditReader {
     pub(crate) dir: PrivateDir,
     pub(crate) head_dir: PrivateDir,
     pub(crate) keys: Arc<Keys>,
+    pub(crate) memories: Memories,
 }
 
 /// The proof that an entry is in the log.
@@ -58,10 +62,19 @@ pub struct Entries {
     snapshot: Snapshot,
     keys: Arc<Keys>,
     rest: Range<u64>,
-    bundle: Option<(u64, Vec<u8>)>,
+    bundle: Option<Bundle>,
+    slots: SlotView,
+    scratch: Scratch,
+}
+
+/// A full bundle, taken apart.
+struct Bundle {
+    number: u64,
+    entries: Vec<Vec<u8>>,
 }
 
 pub(crate) struct Keys {
+    pub(crate) payload: SealKey,
     pub(crate) sealer: Sealer,
     pub(crate) signer: Signer,
     pub(crate) origin: String,
@@ -88,10 +101,24 @@ impl AuditReader {
         keys: AuditKeys,
         origin: &str,
     ) -> Result<AuditReader, AuditError> {
-        Ok(AuditReader { dir, head_dir, keys: Arc::new(Keys::new(keys, origin)?) })
+        AuditReader::open_with(dir, head_dir, keys, origin, Memories::default())
     }
 
-    /// The entries in `range`, oldest first; what lies beyond the log's end is left out. Entries that were appended
+    /// The same, held against more memories when it is verified.
+    ///
+    /// # Errors
+    /// [`AuditError::Origin`].
+    pub fn open_with(
+        dir: PrivateDir,
+        head_dir: PrivateDir,
+        keys: AuditKeys,
+        origin: &str,
+        memories: Memories,
+    ) -> Result<AuditReader, AuditError> {
+        Ok(AuditReader { dir, head_dir, keys: Arc::new(Keys::new(keys, origin)?), memories })
+    }
+
+    /// The entries in `range`, oldest first; what was pruned or lies beyond the log's end is left out. Entries that were appended
     /// lazily are among them.
     ///
     /// # Errors
@@ -109,7 +136,11 @@ impl AuditReader {
             std::ops::Bound::Excluded(at) => *at,
             std::ops::Bound::Unbounded => size,
         };
-        Ok(Entries { snapshot, keys: Arc::clone(&self.keys), rest: from..to.min(size), bundle: None })
+        let from = from.max(self.minimum()?.index);
+        // After the entries: each slot that one of them names was there before it.
+        let slots = self.slots()?;
+        let (rest, keys) = (from..to.min(size), Arc::clone(&self.keys));
+        Ok(Entries { snapshot, keys, rest, bundle: None, slots, scratch: Scratch::default() })
     }
 
     /// The last `count` entries, oldest first.
@@ -118,7 +149,7 @@ impl AuditReader {
     /// As [`AuditReader::entries`].
     pub fn tail(&self, count: u64) -> Result<Entries, AuditError> {
         let mut all = self.entries(..)?;
-        all.rest.start = all.rest.end.saturating_sub(count);
+        all.rest.start = all.rest.start.max(all.rest.end.saturating_sub(count));
         Ok(all)
     }
 
@@ -139,6 +170,9 @@ impl AuditReader {
         let (head, note) = snapshot.head(self.verifier())?;
         if index >= head.size {
             return Err(AuditError::NotFound(index));
+        }
+        if index < self.minimum()?.index {
+            return Err(AuditError::Pruned(index));
         }
         let path = proof::inclusion(&snapshot, index, head.size)?;
         let leaf = snapshot.node(0, index)?;
@@ -166,6 +200,16 @@ impl AuditReader {
         self.keys.signer.verifier()
     }
 
+    /// The slots of subjects' keys as they are now.
+    pub(crate) fn slots(&self) -> Result<SlotView, AuditError> {
+        SlotView::load(&self.dir, &self.keys.payload, &self.keys.origin)
+    }
+
+    /// From where on the log has its entries.
+    pub(crate) fn minimum(&self) -> Result<Minimum, AuditError> {
+        Minimum::read(&self.dir, &self.keys)
+    }
+
     /// The log as it is now. A writer met in the middle of a write is given time to end it.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, AuditError> {
         let mut tries = TRIES;
@@ -185,7 +229,7 @@ impl Iterator for Entries {
 
     fn next(&mut self) -> Option<Self::Item> {
         let index = self.rest.next()?;
-        Some(self.read(index).map(|entry| (index, entry)))
+        Some(self.read(index).map(|(_, entry)| (index, entry)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -195,27 +239,47 @@ impl Iterator for Entries {
 }
 
 impl Entries {
-    fn read(&mut self, index: u64) -> Result<Entry, AuditError> {
-        if let Some(sealed) = self.snapshot.live_entry(index) {
-            return self.keys.sealer.open(index, sealed);
-        }
-        let number = index / TILE_WIDTH;
-        if self.bundle.as_ref().is_none_or(|(held, _)| *held != number) {
-            self.bundle = Some((number, self.snapshot.tile(TilePath::full(Level::Entries, number))?));
-        }
-        let bytes = self.bundle.as_ref().map(|(_, bytes)| bytes.as_slice()).unwrap_or_default();
-        let entries = decode_entries(bytes);
-        let at = usize::try_from(index % TILE_WIDTH).unwrap_or_default();
-        let sealed = entries.as_ref().and_then(|entries| entries.get(at));
-        let damaged = || AuditError::Damaged(format!("the bundle that holds entry {index} is not whole"));
-        self.keys.sealer.open(index, sealed.ok_or_else(damaged)?)
+    /// The number after the last of them.
+    pub fn end(&self) -> u64 {
+        self.rest.end
+    }
+
+    /// As `next`, with the entry's leaf hash.
+    pub fn next_with_leaf(&mut self) -> Option<Result<(u64, Hash, Entry), AuditError>> {
+        let index = self.rest.next()?;
+        Some(self.read(index).map(|(leaf, entry)| (index, leaf, entry)))
+    }
+
+    fn read(&mut self, index: u64) -> Result<(Hash, Entry), AuditError> {
+        let Entries { snapshot, keys, bundle, slots, scratch, .. } = self;
+        let sealed = sealed(snapshot, bundle, index)?;
+        Ok((leaf_hash(sealed), keys.sealer.open(index, sealed, slots, scratch)?))
+    }
+}
+
+/// An entry's sealed bytes, from the live file or from its bundle, which is kept for the next.
+fn sealed<'a>(snapshot: &'a Snapshot, bundle: &'a mut Option<Bundle>, index: u64) -> Result<&'a [u8], AuditError> {
+    if index >= snapshot.live.start.size {
+        return snapshot.live_entry(index).ok_or(AuditError::NotFound(index));
+    }
+    let number = index / TILE_WIDTH;
+    let damaged = || AuditError::Damaged(format!("the bundle that holds entry {index} is not whole"));
+    if bundle.as_ref().is_none_or(|held| held.number != number) {
+        let bytes = snapshot.tile(TilePath::full(Level::Entries, number))?;
+        let entries = decode_entries(&bytes).ok_or_else(damaged)?.into_iter().map(<[u8]>::to_vec).collect();
+        *bundle = Some(Bundle { number, entries });
+    }
+    let at = usize::try_from(index % TILE_WIDTH).unwrap_or_default();
+    let entry = bundle.as_ref().and_then(|bundle| bundle.entries.get(at));
+    entry.map(Vec::as_slice).ok_or_else(damaged)
     }
 }
 
 impl Keys {
     pub(crate) fn new(keys: AuditKeys, origin: &str) -> Result<Keys, AuditError> {
         let signer = Signer::new(origin, &keys.signing_seed).ok_or_else(|| AuditError::Origin(origin.to_owned()))?;
-        Ok(Keys { sealer: Sealer::new(keys.payload, origin), signer, origin: origin.to_owned() })
+        let sealer = Sealer::new(keys.payload.clone(), origin);
+        Ok(Keys { payload: keys.payload, sealer, signer, origin: origin.to_owned() })
     }
 }
 
@@ -290,6 +354,28 @@ impl Snapshot {
     /// The root of the first `size` entries.
     pub(crate) fn root_at(&self, size: u64) -> Result<Hash, AuditError> {
         if size >= self.live.start.size { Ok(self.range_at(size).root()) } else { self.old_root(size) }
+    }
+
+    /// The same, where entries before `minimum` were pruned.
+    pub(crate) fn root_since(&self, size: u64, minimum: u64) -> Result<Hash, AuditError> {
+        if size < minimum { Err(AuditError::Pruned(size)) } else { self.root_at(size) }
+    }
+
+    /// The newest entries, up to `count` of them, with their indices.
+    pub(crate) fn newest_sealed(&self, count: u64) -> Result<Vec<(u64, Vec<u8>)>, AuditError> {
+        let size = self.size();
+        let from = size.saturating_sub(count);
+        let start = self.live.start.size;
+        if start == size && size > 0 {
+            let bytes = self.tile(TilePath::full(Level::Entries, (size - 1) / TILE_WIDTH))?;
+            let entries = decode_entries(&bytes)
+                .ok_or_else(|| AuditError::Damaged("the newest bundle of entries is not whole".to_owned()))?;
+            let first = size - TILE_WIDTH;
+            let all = (first..).zip(entries).map(|(at, entry)| (at, entry.to_vec()));
+            return Ok(all.filter(|(at, _)| *at >= from).collect());
+        }
+        let entry = |at| self.live_entry(at).map(|sealed| (at, sealed.to_vec()));
+        Ok((from.max(start)..size).filter_map(entry).collect())
     }
 
     fn old_root(&self, size: u64) -> Result<Hash, AuditError> {

@@ -14,6 +14,14 @@ pub struct VerifyReport {
     pub signed: u64,
     /// The root of those, as computed.
     pub root: Option<Hash>,
+    /// Entries before this one were pruned.
+    pub pruned: u64,
+    /// Entries that are erased.
+    pub erased: u64,
+    /// Every payload was opened, not only the outer parts.
+    pub deep: bool,
+    /// What the log was held against.
+    pub checked: Vec<String>,
     /// What is wrong, in the order it was found; at most 1,000.
     pub problems: Vec<Problem>,
     /// How many more problems there are.

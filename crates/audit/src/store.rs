@@ -90,6 +90,13 @@ impl Store {
         folder.remove_dir(&partials)
     }
 
+    /// Takes a tile or bundle away; missing is fine.
+    pub(crate) fn remove(&self, tile: TilePath) -> io::Result<()> {
+        let path = tile.path();
+        let (folders, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        self.folder(folders)?.map_or(Ok(()), |folder| folder.remove(name))
+    }
+
     /// Every file under `tile/`.
     pub(crate) fn walk(&self) -> io::Result<Vec<Found>> {
         let mut found = Vec::new();

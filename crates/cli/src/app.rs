@@ -5,6 +5,7 @@ use std::io::Read;
 use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -16,6 +17,7 @@ use crate::args::{self, Global};
 use crate::dirs::Env;
 use crate::error::{Result, error, system, tell, usage};
 use crate::exit::Exit;
+use crate::globs::Globs;
 use crate::out::{Colour, Out};
 use crate::prompt::{Answered, Terminal};
 use crate::{commands, config};
@@ -28,6 +30,10 @@ pub(crate) struct App {
     pub(crate) env: Env,
     pub(crate) flags: Global,
     pub(crate) out: Out,
+    /// What the command is, for the log.
+    pub(crate) verb: &'static str,
+    /// The store, opened once, kept to the command's end: how that ended is logged.
+    kept: Option<Rc<AtWork>>,
 }
 
 /// Reads the command line and does it.
@@ -40,13 +46,18 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Exit {
     };
     let flags = parsed.cli.global.clone();
     let out = Out::new(flags.json, flags.quiet, flags.color, env.plain);
-    let mut app = App { env, flags, out };
+    let verb = commands::verb(&parsed.cli.command);
+    let mut app = App { env, flags, out, verb, kept: None };
     let done = commands::dispatch(&mut app, parsed);
     app.out.flush();
-    match done {
-        Ok(exit) => exit,
-        Err(failure) => tell(&mut app.out, &failure),
+    let (exit, why) = match done {
+        Ok(exit) => (exit, String::new()),
+        Err(failure) => (tell(&mut app.out, &failure), failure.message),
+    };
+    if let Some(Err(unlogged)) = app.kept.take().map(|keeper| keeper.command_ended(exit.code(), &why)) {
+        app.out.aside(&format!("how this ended does not stand in the log: {}", unlogged.message));
     }
+    exit
 }
 
 /// Help and version are no failures, and what clap has to say it says itself.
@@ -92,7 +103,23 @@ impl App {
     ///
     /// # Errors
     /// Where the keys do not open, or the store is damaged.
-    pub(crate) fn keeper(&mut self) -> Result<AtWork> {
+    pub(crate) fn keeper(&mut self) -> Result<Rc<AtWork>> {
+        let keeper = self.fresh_keeper()?;
+        Ok(self.keep(keeper))
+    }
+
+    /// Keeps an opened store to the command's end.
+    pub(crate) fn keep(&mut self, keeper: AtWork) -> Rc<AtWork> {
+        let keeper = Rc::new(keeper);
+        self.kept = Some(keeper.clone());
+        keeper
+    }
+
+    /// The same as [`App::keeper`], for who has something to do with it before it is kept.
+    ///
+    /// # Errors
+    /// As [`App::keeper`].
+    pub(crate) fn fresh_keeper(&mut self) -> Result<AtWork> {
         self.open_keeper().map(AtWork)
     }
 
@@ -102,11 +129,13 @@ impl App {
         let existed = Keeper::exists(&home)?;
         if !existed && self.env.passphrase_file.is_some() {
             let passphrase = self.passphrase(Ask::NewPassphrase)?;
-            let keeper = Keeper::create(&home, config, clock(), Some(passphrase))?;
+            let mut keeper = Keeper::create(&home, config, clock(), Some(passphrase))?;
+            keeper.works_for(self.verb)?;
             self.out.aside(&format!("made a store in `{}`, which your passphrase opens", home.data.display()));
             return Ok(keeper);
         }
-        let keeper = Keeper::open(&home, config, clock(), &mut |what| self.passphrase(what))?;
+        let mut keeper = Keeper::open(&home, config, clock(), &mut |what| self.passphrase(what))?;
+        keeper.works_for(self.verb)?;
         if !existed {
             self.out.aside(&format!(
                 "made a store in `{}`; its key lies in a file there until you set a passphrase: raincoat passphrase",
@@ -114,6 +143,27 @@ impl App {
             ));
         }
         Ok(keeper)
+    }
+
+    /// Opens the store for a command that changes files, those that the globs match without a copy of what was there.
+    ///
+    /// # Errors
+    /// As [`App::keeper`]; where a glob is none.
+    pub(crate) fn keeper_without_backup(&mut self, globs: &[String]) -> Result<Keeper> {
+        let mut keeper = self.keeper()?;
+        if !globs.is_empty() {
+            let matching = Globs::new(globs).map_err(|why| usage(why, "write `--without-backup 'GLOB'`"))?;
+            keeper.without_backup(Arc::new(move |path| matching.matches(path)));
+        }
+        Ok(keeper)
+    }
+
+    /// Notes in the log that data of ours is handed out. Where the log is broken that is said, and looking goes on: it
+    /// may be what mends it.
+    pub(crate) fn hand_out(&mut self, keeper: &Keeper, what: &str) {
+        if let Err(unlogged) = keeper.handing_out(what, "the person") {
+            self.out.aside(&format!("this does not stand in the log: {}", unlogged.message));
+        }
     }
 
     /// Whether a person may be asked.

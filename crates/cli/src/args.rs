@@ -141,6 +141,9 @@ pub(crate) enum Command {
         /// The run's id or its beginning; the last run where none is given
         run: Option<String>,
     },
+    /// The store of what was there before each change: what it holds, whether it is sound, what may go
+    #[command(subcommand)]
+    Store(Store),
     /// The log of everything that happened
     #[command(subcommand)]
     Audit(Audit),
@@ -232,6 +235,9 @@ pub(crate) struct Do {
     /// Show the plan, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// A file that may be changed without a copy of what was there, as a glob: it cannot be undone; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) without_backup: Vec<String>,
 }
 
 const EXEC_HELP: &str = "The program sees the folders as they are, writes into a draft of them, and nothing of yours \
@@ -318,6 +324,9 @@ pub(crate) struct Commit {
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// A file that may be changed without a copy of what was there, as a glob: it cannot be undone; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) without_backup: Vec<String>,
 }
 
 /// What becomes of a conflict.
@@ -347,6 +356,50 @@ pub(crate) struct Undo {
     /// Also what somebody has changed since; what they made is kept in the journal
     #[arg(long)]
     pub(crate) overwrite: bool,
+    /// A file that may be changed without a copy of what was there, as a glob: it cannot be undone; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) without_backup: Vec<String>,
+}
+
+/// Of the store.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Store {
+    /// What it holds, what of that is needed, and how the last check came out
+    Status,
+    /// Whether it is what was written, and which versions of which files are lost where it is not
+    Verify {
+        /// Put every content together and hash it again
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Let the oldest runs go: as many as the budget calls for, and none that config.toml keeps still
+    #[command(after_long_help = "What a pruned run changed can no longer be undone. [store] in config.toml has the rule: keep, \
+        the span for which every run stays, and budget, the most that the store may take. Removal is as secure as the disk \
+        is: what was freed may stay on it until it is written over.\n\nExamples:\n  raincoat store prune --dry-run\n  \
+        raincoat store prune --older-than 90d")]
+    Prune {
+        /// All that ended so long ago, whatever the budget: a span such as 90d
+        #[arg(long, value_name = "AGE")]
+        older_than: Option<String>,
+        /// Down to this size, in the place of the budget
+        #[arg(long, value_name = "SIZE")]
+        to: Option<String>,
+        /// Also runs that are younger than the rule keeps
+        #[arg(long)]
+        within_keep: bool,
+        /// Say what would go, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Save what can be saved of a damaged store, and say what is lost; damaged parts are put aside
+    Repair {
+        /// Throw away damaged parts that were put aside
+        #[arg(long)]
+        discard_damaged: bool,
+        /// Take the store as it is, though more of it is remembered: you put it back yourself
+        #[arg(long)]
+        accept_older: bool,
+    },
 }
 
 /// Of the log.
@@ -357,7 +410,27 @@ pub(crate) enum Audit {
         /// So many
         #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
         limit: u64,
+        /// Then wait for more, until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
     },
+    /// Find entries, newest first: by words, and by what they are about
+    #[command(after_long_help = "Examples:\n  raincoat audit search invoice\n  \
+        raincoat audit search --verdict deny --since 7d\n  raincoat audit search --kind op --path 2025/ -n 100")]
+    Search(crate::commands::audit_look::Search),
+    /// Show one entry in full
+    Show {
+        /// Its number
+        entry: u64,
+    },
+    /// Tell what happened in a run, step by step, and what was done about it later
+    Timeline {
+        /// The run's id or its beginning
+        run: String,
+    },
+    /// Hand out the log: to a file, to standard output, or to a collector
+    #[command(after_long_help = crate::commands::audit_export::HELP, args_conflicts_with_subcommands = true)]
+    Export(crate::commands::audit_export::Export),
     /// Whether the log is what was written: nothing changed, dropped, reordered, added or cut off
     Verify,
     /// Prove to others that an entry is in the log, or check such a proof
@@ -582,6 +655,7 @@ pub(crate) struct Recipe {
     pub(crate) dirs: Vec<PathBuf>,
     pub(crate) options: Vec<(String, String)>,
     pub(crate) dry_run: bool,
+    pub(crate) without_backup: Vec<String>,
 }
 
 /// The whole command, recipes included.
@@ -622,12 +696,18 @@ fn recipe_command(recipe: &raincoat_runtime::RecipeInfo) -> clap::Command {
         .action(ArgAction::Append);
     let dry_run =
         Arg::new("dry-run").long("dry-run").help("Show the plan, and change nothing").action(ArgAction::SetTrue);
+    let without_backup = Arg::new("without-backup")
+        .long("without-backup")
+        .value_name("GLOB")
+        .help("A file that may be changed without a copy of what was there: it cannot be undone; may be given several times")
+        .action(ArgAction::Append);
     clap::Command::new(recipe.name)
         .about(capital(recipe.summary))
         .arg(dirs)
         .args(recipe.options.iter().map(recipe_option))
         .arg(option)
         .arg(dry_run)
+        .arg(without_backup)
 }
 
 fn recipe_option(option: &'static OptionInfo) -> Arg {
@@ -686,7 +766,9 @@ fn recipe_of(name: &str, matches: &ArgMatches) -> Result<Recipe, clap::Error> {
         options.push((key.to_owned(), value.to_owned()));
     }
     let dirs = matches.get_many::<PathBuf>("dirs").into_iter().flatten().cloned().collect();
-    Ok(Recipe { name: name.to_owned(), dirs, options, dry_run: matches.get_flag("dry-run") })
+    let without_backup = matches.get_many::<String>("without-backup").into_iter().flatten().cloned().collect();
+    let dry_run = matches.get_flag("dry-run");
+    Ok(Recipe { name: name.to_owned(), dirs, options, dry_run, without_backup })
 }
 
 #[cfg(test)]
@@ -708,7 +790,7 @@ mod tests {
         let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
         let options = vec![pair("by", "date"), pair("recursive", "true"), pair("in-project", "true")];
         let dirs = vec![PathBuf::from("/a"), PathBuf::from("/b")];
-        assert_eq!(parsed.recipe, Some(Recipe { name: "tidy".into(), dirs, options, dry_run: false }));
+        assert_eq!(parsed.recipe, Some(Recipe { name: "tidy".into(), dirs, options, dry_run: false, without_backup: vec![] }));
     }
 
     #[test]

@@ -4,12 +4,17 @@ use raincoat_runtime::{Class, Config, Error, Home, PrivateDir};
 use raincoat_types::Limits;
 use toml_edit::{Document, Item, TableLike};
 
+use crate::enclosed::{seconds, size};
 use crate::error::{Result, error, system};
 
 /// The file's name in the configuration directory.
 pub(crate) const FILE: &str = "config.toml";
 /// Longer than this, and it is no configuration.
 const MAX_BYTES: u64 = 1 << 20;
+/// The file's sections, for who named another.
+const SECTIONS: &str = "it has [unlock], [model], [log], [witness], [store] and [limits]";
+/// The smallest budget that a store can work within.
+const BUDGET_LEAST: u64 = 64 << 20;
 
 /// A number among the limits: its name, what it is, the least and the most it may be, and where it is kept.
 struct Number {
@@ -84,6 +89,11 @@ pub(crate) fn template() -> String {
          # No network but this machine's.\n\
          # offline = {}\n\
          \n\
+         [log]\n\
+         # Audit mode: every look at a file, with what came out by digest, and every word to and from a model stand in\n\
+         # the log too, sealed. It grows by all that models read.\n\
+         # audit = {}\n\
+         \n\
          [witness]\n\
          # How long after it was last asked a witness is asked again at a command's end, in seconds.\n\
          # every_secs = {}\n\
@@ -92,10 +102,18 @@ pub(crate) fn template() -> String {
          # How old a witness's last word may be before you are told, in seconds.\n\
          # late_secs = {}\n\
          \n\
+         [store]\n\
+         # How long every run can be undone, whatever else: a span such as 90d.\n\
+         # keep = \"30d\"\n\
+         # The most that the store may take, such as 20 GiB; a tenth of its disk where none is set. When it is reached, the\n\
+         # oldest runs go that `keep` lets go of, and you are told.\n\
+         # budget = \"\"\n\
+         \n\
          # Upper bounds. Raise them where work needs it; none can be switched off.\n\
          [limits]\n",
         config.unlock_idle_secs,
         config.offline,
+        config.audit,
         config.witness_every_secs,
         config.witness_wait_secs,
         config.witness_late_secs,
@@ -152,10 +170,15 @@ fn parse(text: &str, file: &str) -> Result<Config> {
             return Err(bad(
                 file,
                 line,
-                format!("`{section}` is no section of this file: it has [unlock], [model], [witness] and [limits]"),
+                format!("`{section}` is no section of this file: {SECTIONS}"),
             ));
         };
+        config.written.extend(table.iter().map(|(key, item)| (format!("{section}.{key}"), as_written(item))));
         match section {
+            "log" => reader.section(table, "log", &["audit"], |_, item, line| {
+                config.audit = item.as_bool().ok_or_else(|| bad(file, line, "`audit` is true or false".into()))?;
+                Ok(())
+            })?,
             "unlock" => reader.section(table, "unlock", &["idle_secs"], |key, item, line| {
                 let most = u64::from(u32::MAX);
                 config.unlock_idle_secs = u32::try_from(reader.number(key, item, line, 0, most)?).unwrap_or(u32::MAX);
@@ -183,6 +206,20 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                     Ok(())
                 })?
             }
+            "store" => reader.section(table, "store", &["keep", "budget"], |key, item, line| {
+                let text = item.as_str().ok_or_else(|| bad(file, line, format!("`{key}` is words in quotes")))?;
+                if key == "keep" {
+                    config.store.keep_secs =
+                        seconds(text).ok_or_else(|| bad(file, line, "`keep` is a span such as \"30d\"".into()))?;
+                } else if text.is_empty() {
+                    config.store.budget = None;
+                } else {
+                    let budget = size(text).filter(|bytes| *bytes >= BUDGET_LEAST);
+                    let words = "`budget` is a size such as \"20 GiB\", 64 MiB at the least";
+                    config.store.budget = Some(budget.ok_or_else(|| bad(file, line, words.into()))?);
+                }
+                Ok(())
+            })?,
             "limits" => {
                 let names: Vec<&str> = LIMITS.iter().map(|number| number.name).collect();
                 reader.section(table, "limits", &names, |key, item, line| {
@@ -197,13 +234,27 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 return Err(bad(
                     file,
                     line,
-                    format!("`[{other}]` is no section of this file: it has [unlock], [model], [witness] and [limits]"),
+                    format!("`[{other}]` is no section of this file: {SECTIONS}"),
                 ));
             }
         }
     }
     Ok(config)
 }
+
+/// A value in short, for the log. No setting is a secret.
+fn as_written(item: &Item) -> String {
+    let text = match (item.as_str(), item.as_integer(), item.as_bool()) {
+        (Some(text), ..) => text.to_owned(),
+        (_, Some(number), _) => number.to_string(),
+        (.., Some(yes)) => yes.to_string(),
+        _ => "something else".to_owned(),
+    };
+    text.chars().take(WRITTEN_MOST).collect()
+}
+
+/// Characters of a setting's value in the log.
+const WRITTEN_MOST: usize = 200;
 
 struct Reader<'a> {
     text: &'a str,
@@ -280,6 +331,8 @@ mod tests {
         let config = parse(text, "config.toml").unwrap();
         assert_eq!((config.unlock_idle_secs, config.offline, config.limits.run_ops), (0, true, 7));
         assert_eq!(config.default_provider.as_deref(), Some("local"));
+        let config = parse("[store]\nkeep = \"90d\"\nbudget = \"20 GiB\"\n", "config.toml").unwrap();
+        assert_eq!((config.store.keep_secs, config.store.budget), (90 * 86_400, Some(20 << 30)));
     }
 
     #[test]
@@ -291,6 +344,7 @@ mod tests {
         assert!(words("[limits]\nrun_ops = \"many\"\n").contains("line 2"));
         assert!(words("[limits]\nsymlinks = -1\n").contains("from 0 to 40"));
         assert!(words("[model]\noffline = 1\n").contains("true or false"));
+        assert!(words("[store]\nbudget = \"1 MiB\"\n").contains("64 MiB at the least"));
         assert!(words("[unlock]\nidle_secs = \n").contains("line 2"));
         assert!(words("unlock = 3\n").contains("line 1"));
     }

@@ -145,7 +145,7 @@ pub(crate) fn limits(config: &Config, profile: Option<&Profile>, asked: &[String
 }
 
 /// A span in whole seconds: a number of them, or `10m`, `1h 30m`.
-fn seconds(text: &str) -> Option<u64> {
+pub(crate) fn seconds(text: &str) -> Option<u64> {
     if let Ok(secs) = text.parse::<u64>() {
         return (secs > 0).then_some(secs);
     }
@@ -155,7 +155,7 @@ fn seconds(text: &str) -> Option<u64> {
 }
 
 /// A size in bytes: a number of them, or with K, M, G or T (powers of 1024).
-fn size(text: &str) -> Option<u64> {
+pub(crate) fn size(text: &str) -> Option<u64> {
     let text = text.trim().trim_end_matches("iB").trim_end_matches('B');
     let unit = text.chars().last().map(|c| c.to_ascii_uppercase());
     let shift = match unit? {

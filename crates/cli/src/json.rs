@@ -2,9 +2,7 @@
 //! them, and a test holds the two together.
 
 use raincoat_runtime::{
-    AuditLine, AuditReport, Check, CommitReport, DraftLine, DraftState, EntryProof, FileDiff, GrantRecord, KeyLine,
-    LayerState, NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest, RunDetails, RunLine,
-    RunReport, Stopped, UndoReport, WitnessLine, WitnessServer, WitnessState,
+    AuditLine, AuditReport, Check, CommitReport, DeadLetter, DraftLine, DraftState, EntryDetails, EntryProof, ExportReport, FieldValue, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, StorePruned, StoreRepaired, StoreReport, StoreStatus, TimelineStep, UndoReport, WitnessLine, WitnessServer, WitnessState,
 };
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{Digest, RunId, RunStatus, Timestamp, display_bytes};
@@ -262,7 +260,155 @@ pub(crate) fn entry(line: &AuditLine) -> Value {
         "at": rfc3339(line.at),
         "run": line.run.map(|run| run.to_string()),
         "actor": line.actor,
+        "kind": line.kind,
         "line": line.line,
+    })
+}
+
+/// An entry in full.
+pub(crate) fn entry_details(details: &EntryDetails) -> Value {
+    let record = &details.record;
+    let field = |value: &FieldValue| match value {
+        FieldValue::Text(text) => json!(text),
+        FieldValue::Texts(texts) => json!(texts),
+        FieldValue::Number(number) => json!(number),
+        FieldValue::Flag(flag) => json!(flag),
+    };
+    let fields: Map<String, Value> =
+        record.fields.iter().map(|(name, value)| ((*name).to_owned(), field(value))).collect();
+    json!({
+        "type": "entry",
+        "index": record.index,
+        "at": rfc3339(record.at),
+        "run": record.run,
+        "actor": record.actor,
+        "kind": record.kind,
+        "line": record.message,
+        "class": record.class,
+        "erased": record.erased,
+        "subjects": record.subjects,
+        "fields": fields,
+        "producer": record.producer.as_ref().map(|(id, _)| id),
+        "seq": record.producer.as_ref().map(|(_, seq)| seq),
+        "leaf": record.leaf,
+        "origin": details.head.origin,
+        "size": details.head.size,
+        "root": details.head.root.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        "signed": details.signed,
+    })
+}
+
+/// A step of a run's timeline.
+pub(crate) fn step_of_run(step: &TimelineStep) -> Value {
+    let mut out = object(entry(&step.line));
+    out.insert("after_ms".to_owned(), json!(step.after_ms));
+    out.insert("stage".to_owned(), json!(step.stage));
+    out.insert("op".to_owned(), json!(step.op.map(|op| op.to_string())));
+    Value::Object(out)
+}
+
+/// What came of an export.
+pub(crate) fn exported(report: &ExportReport, to: &str) -> Value {
+    json!({
+        "type": "exported",
+        "to": to,
+        "taken": report.taken,
+        "put_aside": report.put_aside,
+        "next": report.next,
+        "stopped": report.stopped,
+    })
+}
+
+/// An entry that a collector would not take.
+pub(crate) fn dead_letter(letter: &DeadLetter) -> Value {
+    json!({
+        "type": "dead-letter",
+        "entry": letter.entry,
+        "at": rfc3339(letter.at),
+        "to": letter.to,
+        "format": letter.format,
+        "why": letter.why,
+    })
+}
+
+/// Entries put aside that were forgotten.
+pub(crate) fn dropped(entries: u64) -> Value {
+    json!({ "type": "dropped", "entries": entries })
+}
+
+/// What the store holds.
+pub(crate) fn store_status(status: &StoreStatus) -> Value {
+    let usage = &status.usage;
+    let ratio = |of: u64, to: u64| if to == 0 { Value::Null } else { json!(of as f64 / to as f64) };
+    json!({
+        "type": "store",
+        "bytes": usage.bytes,
+        "live": usage.live,
+        "dead": usage.dead,
+        "reserve": usage.reserve,
+        "budget": status.budget,
+        "free": status.free,
+        "keep_secs": status.keep_secs,
+        "segments": usage.segments,
+        "runs": usage.runs,
+        "pruned": usage.pruned,
+        "operations": usage.ops,
+        "versions": usage.versions,
+        "version_bytes": usage.version_bytes,
+        "unique_bytes": usage.unique_bytes,
+        "stored_bytes": usage.stored_bytes,
+        "dedup_ratio": ratio(usage.version_bytes, usage.unique_bytes),
+        "compression_ratio": ratio(usage.unique_bytes, usage.stored_bytes),
+        "oldest": usage.oldest.map(rfc3339),
+        "last_verify": status.last.as_ref().map(|last| json!({
+            "at": rfc3339(last.at), "deep": last.deep, "records": last.records, "problems": last.problems,
+        })),
+    })
+}
+
+/// What a check of the store found.
+pub(crate) fn store_report(report: &StoreReport, deep: bool) -> Value {
+    json!({
+        "type": "verified",
+        "sound": report.sound,
+        "deep": deep,
+        "records": report.records,
+        "bytes": report.bytes,
+        "contents": report.contents,
+        "problems": report.problems,
+        "lost": report.lost,
+        "notes": report.notes,
+        "not_checked": report.not_checked,
+    })
+}
+
+/// What was pruned, or would be.
+pub(crate) fn store_pruned(pruned: &StorePruned, dry_run: bool) -> Value {
+    let report = &pruned.report;
+    let run = |run: &raincoat_runtime::PrunedRun| {
+        json!({ "run": run.run.to_string(), "began": rfc3339(run.began), "goal": run.goal, "operations": run.ops })
+    };
+    json!({
+        "type": "pruned",
+        "dry_run": dry_run,
+        "rule": pruned.rule,
+        "runs": report.runs.iter().map(run).collect::<Vec<_>>(),
+        "versions": report.versions,
+        "segments": report.segments,
+        "bytes_before": report.before,
+        "bytes_after": report.after,
+        "too_young": { "runs": report.too_young.0, "bytes": report.too_young.1 },
+    })
+}
+
+/// What a repair did.
+pub(crate) fn store_repaired(repaired: &StoreRepaired) -> Value {
+    json!({
+        "type": "repaired",
+        "sound": repaired.sound,
+        "done": repaired.done,
+        "lost": repaired.lost,
+        "saved": repaired.saved,
     })
 }
 

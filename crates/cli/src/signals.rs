@@ -16,6 +16,7 @@ use crate::out::stderr_line;
 const IDLE: u8 = 0;
 const ASKING: u8 = 1;
 const WORKING: u8 = 2;
+const LISTENING: u8 = 3;
 
 struct Listener {
     mode: AtomicU8,
@@ -67,6 +68,16 @@ pub(crate) fn working(bar: ProgressBar) -> Result<Arc<AtomicBool>> {
     Ok(listener.stop.clone())
 }
 
+/// Something goes on until Ctrl-C, which is then nothing to be told of.
+///
+/// # Errors
+/// The system's.
+pub(crate) fn listening() -> Result<Arc<AtomicBool>> {
+    let listener = listener()?;
+    listener.mode.store(LISTENING, Ordering::SeqCst);
+    Ok(listener.stop.clone())
+}
+
 fn listener() -> Result<&'static Listener> {
     if let Some(listener) = LISTENER.get() {
         return Ok(listener);
@@ -87,7 +98,7 @@ impl Listener {
         for _ in signals.forever() {
             match self.mode.load(Ordering::SeqCst) {
                 IDLE => std::process::exit(Exit::Stopped.code().into()),
-                ASKING => self.stop.store(true, Ordering::SeqCst),
+                ASKING | LISTENING => self.stop.store(true, Ordering::SeqCst),
                 _ => self.stop_work(),
             }
         }

@@ -32,6 +32,22 @@ pub(crate) fn until(text: &str, now: &Zoned) -> Result<Timestamp> {
     Ok(from_jiff(end))
 }
 
+/// Reads the value of `--since` or of another flag that looks back: a span back from now, a day (its beginning, or with
+/// `end` its end), a day and a time in local time, or a full RFC 3339 time.
+///
+/// # Errors
+/// Where it is none of these.
+pub(crate) fn past(flag: &str, text: &str, now: &Zoned, end: bool) -> Result<Timestamp> {
+    let text = text.trim();
+    let back = text.parse::<Span>().ok().and_then(|span| now.checked_sub(span).ok()).map(|at| at.timestamp());
+    let day = text.parse::<Date>().ok().filter(|_| text.len() == "2027-01-31".len() && !end);
+    let midnight = day.and_then(|day| day.to_zoned(now.time_zone().clone()).ok()).map(|at| at.timestamp());
+    back.or(midnight).or_else(|| read(text, now)).map(from_jiff).ok_or_else(|| {
+        let hint = "write a span such as `2h` or `3d`, a day such as `2027-01-31`, or a time such as `2027-01-31 18:00`";
+        usage(format!("`{flag} {text}` is no time"), hint)
+    })
+}
+
 fn read(text: &str, now: &Zoned) -> Option<jiff::Timestamp> {
     if let Ok(span) = text.parse::<Span>() {
         return now.checked_add(span).ok().map(|end| end.timestamp());
@@ -112,6 +128,16 @@ mod tests {
             let error = until(bad, &at()).unwrap_err();
             assert!(error.message.contains("`--until"), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn looking_back_counts_from_now_or_from_a_day() {
+        let seconds = |text, end| past("--since", text, &at(), end).unwrap().secs - at().timestamp().as_second();
+        assert_eq!(seconds("2h", false), -7200);
+        assert_eq!(seconds("2026-11-21", false), -12 * 3600);
+        assert_eq!(seconds("2026-11-21", true), 12 * 3600);
+        assert_eq!(seconds("2026-11-20 12:00", false), -86_400);
+        assert!(past("--since", "soon", &at(), false).is_err());
     }
 
     #[test]

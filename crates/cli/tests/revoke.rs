@@ -54,6 +54,6 @@ fn an_agent_at_work_ends_when_its_folder_is_taken_back() {
 fn the_log_of_a_new_store_can_be_read_at_once() {
     let home = Home::new();
     let tail = home.ok(&["audit", "tail"]);
-    assert!(tail.contains("make the store"), "{tail}");
+    assert!(tail.contains("key-file opens the keys from now on"), "{tail}");
     assert!(home.ok(&["audit", "verify"]).contains("the log is sound"));
 }

@@ -255,14 +255,20 @@ pub(crate) fn give_back(from: (BorrowedFd<'_>, &[u8]), found: &Found, intent: &I
     let folder = found.folder();
     match mutate::rename_new(from.0, from.1, folder, &found.name) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let mut kept = found.name.clone();
-            kept.truncate(200);
-            kept.extend_from_slice(format!(".kept-{}", intent.op.seq).as_bytes());
+            let kept = kept_name(found, intent);
             mutate::rename_new(from.0, from.1, folder, &kept)?;
             Ok(format!("; what stood there meanwhile is kept as `{}`", display_bytes(&kept)))
         }
         other => other.map(|()| String::new()),
     }
+}
+
+/// A name beside a file's own, for what is somebody's.
+fn kept_name(found: &Found, intent: &Intent) -> Vec<u8> {
+    let mut kept = found.name.clone();
+    kept.truncate(200);
+    kept.extend_from_slice(format!(".kept-{}", intent.op.seq).as_bytes());
+    kept
 }
 
 fn changed_and(found: &Found, words: &str) -> Unmade {
@@ -333,15 +339,47 @@ pub(crate) fn put_back(recorder: &Recorder, fd: BorrowedFd<'_>, before: &Image) 
     restore_content(recorder, fd, content, before.meta.size)
 }
 
-/// Takes the old file's temporary name away, after the change is durable and checked. A failure leaves a hidden file
-/// that the next start finds by its intent.
-pub(crate) fn clear(step: &Step, intent: &Intent) {
-    let Some(temp) = temp_name(intent) else { return };
-    match &step.change {
-        Change::Replace { in_place: false, .. } | Change::Remove { .. } => {
-            let _ = mutate::unlink(step.at.1.folder(), &temp);
+/// Takes the old file's temporary name away, after the change is durable and checked. What somebody wrote into it since
+/// that check, or still may, is theirs: it stays under a name that is seen, and the words for that are given. A failure
+/// leaves a hidden file that the next start finds by its intent.
+pub(crate) fn clear(step: &Step, intent: &Intent) -> Option<String> {
+    let temp = temp_name(intent)?;
+    let found = &step.at.1;
+    let before = match &step.change {
+        Change::Replace { before, in_place: false, .. } | Change::Remove { before, .. } => before,
+        _ => return None,
+    };
+    if matches!(is_as_sealed(found.folder(), &temp, before), Ok(true)) {
+        let _ = mutate::unlink(found.folder(), &temp);
+        return None;
+    }
+    let kept = kept_name(found, intent);
+    mutate::rename_new(found.folder(), &temp, found.folder(), &kept).ok()?;
+    Some(format!(
+        "somebody wrote into `{}` when it was changed already, or has it open to write; what they have is kept beside it as \
+         `{}`",
+        found.path.display(),
+        display_bytes(&kept)
+    ))
+}
+
+/// Whether the old file under its temporary name is what was sealed, and nobody can write to it any more. Its times tell
+/// that where no writer is left; else its content does. (With other names it lives on, whatever becomes of this one.)
+fn is_as_sealed(folder: BorrowedFd<'_>, temp: &[u8], before: &Image) -> io::Result<bool> {
+    if before.meta.kind != FileKind::File || before.meta.nlink > 1 {
+        return Ok(true);
+    }
+    let Some(stat) = state::stat_at(folder, temp)? else { return Ok(true) };
+    let fd = beneath::open_file_for_reading(folder, temp, &stat)?;
+    match mutate::nobody_writes(fd.as_fd()) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        // No leases here: only its bytes tell.
+        Err(_) => Ok(stat.size == before.meta.size && Some(digest_of(fd.as_fd())?) == before.digest()),
+        Ok(()) => {
+            let now = state::stat_fd(fd.as_fd())?;
+            Ok((now.size, now.mtime) == (before.meta.size, before.meta.mtime)
+                || (now.size == before.meta.size && Some(digest_of(fd.as_fd())?) == before.digest()))
         }
-        _ => {}
     }
 }
 

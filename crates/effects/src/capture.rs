@@ -44,6 +44,7 @@ pub(crate) fn capture(recorder: &Recorder, found: &Found, keep: Keep) -> Result<
         FileKind::Symlink => (Content::Symlink(beneath::read_link(found.folder(), &found.name).map_err(fail)?), None),
         FileKind::File => {
             let fd = beneath::open_file_for_reading(found.folder(), &found.name, stat).map_err(fail)?;
+            let keep = if keep == Keep::Bytes { kept(recorder, found, stat, fd.as_fd())? } else { keep };
             let content = read_content(recorder, fd.as_fd(), stat.size, keep).map_err(|e| e.at(found))?;
             let later = state::stat_fd(fd.as_fd()).map_err(fail)?;
             if !stat.untouched(&later) {
@@ -53,6 +54,16 @@ pub(crate) fn capture(recorder: &Recorder, found: &Found, keep: Keep) -> Result<
         }
     };
     Ok(Captured { image: Image { meta, content }, file })
+}
+
+/// What is kept of a file that is about to be changed: its bytes, where the store has room for them; not where the
+/// person said so. (A file with several names is written in place, which cannot be taken back without them.)
+fn kept(recorder: &Recorder, found: &Found, stat: &Stat, fd: BorrowedFd<'_>) -> Result<Keep, Failure> {
+    if stat.nlink == 1 && recorder.waives(&found.path) {
+        return Ok(Keep::Digest);
+    }
+    recorder.make_room(&found.path, stat.size, &|| digest_of(fd).ok())?;
+    Ok(Keep::Bytes)
 }
 
 /// The digest of an open file's content, holes read as zeroes.

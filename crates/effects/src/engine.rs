@@ -356,7 +356,9 @@ impl Engine {
         for ((op, _, step), intent) in queue.iter().zip(intents) {
             let Some((_, result)) = outcomes.next_if(|(of, _)| of == op) else { continue };
             if matches!(result, OpResult::Done { .. }) {
-                act::clear(step, intent);
+                if let Some(words) = act::clear(step, intent) {
+                    self.recorder.say(words);
+                }
                 *result = self.look_after(step);
             }
         }

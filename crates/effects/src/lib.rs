@@ -20,6 +20,7 @@ mod recorder;
 mod recover;
 mod resolve;
 mod revert;
+mod room;
 pub mod thread;
 mod times;
 pub mod undo;
@@ -36,6 +37,7 @@ use raincoat_types::{
 
 pub use model::{Door, Endpoint};
 pub use raincoat_net::Cancel;
+pub use room::{RoomRule, Waives};
 pub use recorder::{Recorder, Remembering, outcome};
 pub use resolve::{Folder, Names, Resolved};
 

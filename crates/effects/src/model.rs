@@ -59,6 +59,11 @@ impl Door {
         self.broker.rules().allowed.iter().all(raincoat_net::Endpoint::is_loopback)
     }
 
+    /// The model that is asked.
+    pub fn model(&self) -> &str {
+        &self.endpoint.model
+    }
+
     /// Something that ends a request under way, from another thread.
     pub fn cancel(&self) -> Cancel {
         self.cancel.clone()

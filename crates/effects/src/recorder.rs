@@ -7,14 +7,17 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use raincoat_audit::{About, Audit, Event};
 use raincoat_journal::{Journal, JournalError, Order};
 use raincoat_types::{
-    Change, ChunkId, Digest, FileKind, Identity, Image, Intent, OpId, OpRecord, OpResult, RunHeader, RunId, RunKind,
-    Spot,
+    Change, ChunkId, Clock, Digest, FileKind, Identity, Image, Intent, OpId, OpRecord, OpResult, RunHeader, RunId, RunKind,
+    RawPath, RelPath, Spot,
 };
+
+use crate::room::{Room, RoomRule, Waives};
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
 
@@ -41,6 +44,12 @@ pub struct Recorder {
     journal: Sender<Job<Journal>>,
     audit: SyncSender<AskLog>,
     about: About,
+    /// The store's budget, where there is one.
+    pub(crate) room: Option<Room>,
+    /// Files that the person said may be changed without a copy.
+    pub(crate) waives: Option<Arc<Waives>>,
+    /// What is to be told to the person.
+    pub(crate) said: Arc<Mutex<Vec<String>>>,
 }
 
 /// The threads behind a [`Recorder`]. Closing them waits until everything asked has been done.
@@ -54,7 +63,7 @@ impl Recorder {
     pub fn start(journal: Journal, audit: Audit) -> (Recorder, Remembering) {
         let (to_journal, journal) = serve(journal);
         let (to_audit, log) = serve_log(audit);
-        let recorder = Recorder { journal: to_journal, audit: to_audit, about: About::NOTHING };
+        let recorder = Recorder { journal: to_journal, audit: to_audit, about: About::NOTHING, room: None, waives: None, said: Arc::default() };
         (recorder, Remembering { journal, log })
     }
 
@@ -62,6 +71,18 @@ impl Recorder {
     #[must_use]
     pub fn speaking_for(&self, about: About) -> Recorder {
         Recorder { about, ..self.clone() }
+    }
+
+    /// The same, within a budget of which so many bytes are used.
+    #[must_use]
+    pub fn with_room(&self, rule: RoomRule, used: u64, clock: Arc<dyn Clock>) -> Recorder {
+        Recorder { room: Some(Room::new(rule, used, clock)), ..self.clone() }
+    }
+
+    /// The same, keeping no copy of the files that `waives` says yes to: the person said so for this change.
+    #[must_use]
+    pub fn without_backup(&self, waives: Arc<Waives>) -> Recorder {
+        Recorder { waives: Some(waives), ..self.clone() }
     }
 
     /// Asks the journal.
@@ -108,8 +129,9 @@ impl Recorder {
     /// Appends events that become durable with the next that must be. Nobody waits; what cannot be written is tried
     /// again before the next durable one, which fails where it still cannot be.
     pub fn log_lazily(&self, events: Vec<Event>) {
-        let about = self.about.clone();
-        let _ = self.audit.send(AskLog::Lazily(about, events));
+        if !events.is_empty() {
+            let _ = self.audit.send(AskLog::Lazily(self.about.clone(), events));
+        }
     }
 
     /// Makes intents durable in the journal and in the log.
@@ -117,11 +139,31 @@ impl Recorder {
     /// # Errors
     /// In words. Nothing may be changed then.
     pub fn intend(&self, intents: Vec<Intent>) -> Result<(), String> {
-        let logged = self.log_durably(intents.iter().map(planned).collect());
-        let kept = request(&self.journal, move |journal: &mut Journal| journal.intend(&intents));
+        let waived = self.waived(&intents);
+        let mut events: Vec<Event> = intents.iter().map(planned).collect();
+        events.extend(waived.iter().map(skipped));
+        let logged = self.log_durably(events);
+        let kept = request(&self.journal, move |journal: &mut Journal| {
+            journal.waive(waived.into_iter().map(|(op, _)| op));
+            journal.intend(&intents)
+        });
         let kept = wait(&kept)?.map_err(|e| e.to_string());
         wait(&logged)??;
         kept
+    }
+
+    /// Of these, the changes that destroy content of which no copy is kept, at the person's word.
+    fn waived(&self, intents: &[Intent]) -> Vec<(OpId, RelPath)> {
+        let mut waived = Vec::new();
+        for intent in intents {
+            if let Change::Replace { at, before, .. } | Change::Remove { at, before } = &intent.change
+                && matches!(&before.content, raincoat_types::Content::File(file) if !file.stored)
+                && self.waives(&at.path)
+            {
+                waived.push((intent.op, at.path.clone()));
+            }
+        }
+        waived
     }
 
     /// Keeps outcomes of changes that were intended. They outlast this process at once, and a power cut with the next
@@ -170,8 +212,12 @@ impl Recorder {
 
     /// Has the journal and the log take up what a commit is about to do. Durable with [`Recorder::commit_point`].
     pub(crate) fn intend_later(&self, intents: Vec<Intent>) -> Answer<()> {
-        self.log_lazily(intents.iter().map(planned).collect());
-        Answer(request(&self.journal, move |journal: &mut Journal| journal.intend_later(&intents)))
+        let waived = self.waived(&intents);
+        self.log_lazily(intents.iter().map(planned).chain(waived.iter().map(skipped)).collect());
+        Answer(request(&self.journal, move |journal: &mut Journal| {
+            journal.waive(waived.into_iter().map(|(op, _)| op));
+            journal.intend_later(&intents)
+        }))
     }
 
     /// Makes what a commit is about to do durable, in the journal and in the log, with the point from which it is
@@ -436,6 +482,11 @@ fn planned(intent: &Intent) -> Event {
         after: after_of(&intent.change),
         undoes: intent.undoes,
     }
+}
+
+fn skipped((op, path): &(OpId, RelPath)) -> Event {
+    let why = "at the person's word for this change: no copy of what was there is kept".to_owned();
+    Event::BackupSkipped { op: Some(*op), path: RawPath(path.as_bytes().to_vec()), why }
 }
 
 /// The content that a change is to lead to, where that is a file's.

@@ -82,6 +82,7 @@ impl Reverting<'_> {
             return self.create(spot, at, then);
         }
         self.expect(&at.1, expected)?;
+        was_kept(&at.1, &then)?;
         let before = capture(&self.engine.recorder, &at.1, Keep::Bytes)?.image;
         let payload = stored(&then);
         // What was written in place is written back in place: it is one file, whatever names it has lost since.
@@ -106,6 +107,7 @@ impl Reverting<'_> {
     }
 
     fn create(self, spot: &Spot, at: (usize, Found), then: Image) -> Result<(), Failure> {
+        was_kept(&at.1, &then)?;
         let payload = stored(&then);
         self.push(Change::Create { at: spot.clone(), after: then }, at, None, payload)
     }
@@ -236,6 +238,20 @@ impl Reverting<'_> {
             return Err(drift(found, "has other times, permissions or attributes now"));
         }
         Ok(())
+    }
+}
+
+/// What is to come back is in the store. It is not, where the person had the file changed without a copy.
+fn was_kept(found: &Found, then: &Image) -> Result<(), Failure> {
+    match &then.content {
+        Content::File(content) if !content.stored => {
+            let words = format!(
+                "no backup of `{}` was kept, at your word, so what was there cannot come back: left as it is",
+                found.path.display()
+            );
+            Err(Failure::new(FailureKind::Denied, words))
+        }
+        _ => Ok(()),
     }
 }
 

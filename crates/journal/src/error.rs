@@ -19,12 +19,15 @@ pub enum JournalError {
     /// No space is left on the disk that holds the store. Nothing was recorded; what was is whole.
     #[error("the disk that holds the store is full, so nothing more can be backed up; free some space, then try again")]
     Full,
+    /// Another process is in the middle of a change.
+    #[error("another command is in the middle of a change; try again when it is done")]
+    Busy,
     /// A write or a sync failed earlier: the kernel may have thrown our bytes away, so nothing more is taken.
     #[error("the journal takes no more changes since {0}; reading still works; check the disk, then start again")]
     Poisoned(String),
     /// Bytes of the store that were written are not what was written.
     #[error(
-        "segment `{segment}` is damaged at byte {offset}: {what}; run `raincoat audit verify` to see what it costs"
+        "segment `{segment}` is damaged at byte {offset}: {what}; `raincoat store verify` says what it costs, `raincoat store repair` saves the rest"
     )]
     Corrupt {
         /// The segment.
@@ -59,7 +62,7 @@ pub enum JournalError {
     #[error("operation `{0}` changed nothing that could be taken back")]
     NothingToUndo(OpId),
     /// The store has no such chunk.
-    #[error("the store does not hold chunk `{}`; run `raincoat audit verify` to see what it costs", hex(.0))]
+    #[error("the store does not hold chunk `{}`; `raincoat store verify` says what it costs", hex(.0))]
     UnknownChunk(ChunkId),
     /// A fault in the caller: the run is not open in this process.
     #[error("run `{0}` is not open here (a fault of raincoat's: please report it)")]

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use raincoat_types::{ChunkId, Content, FileContent, Image, Intent, OpId, OpResult, RunHeader, RunId, Ulid};
 
 use crate::JournalKeys;
+use crate::dropped::Dropped;
 use crate::format::{End, Kind, Note, Outcome, Position, decode};
 
 /// Where a record is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Loc {
     /// The segment.
     pub(crate) segment: Ulid,
@@ -57,6 +58,10 @@ pub(crate) enum SegmentState {
     Damaged,
     /// It was there, and is not.
     Gone,
+    /// What was still needed of it stands elsewhere; its file is about to go.
+    Dropped,
+    /// The same, and its file is gone: another of that name was put there by somebody else.
+    PutAway,
 }
 
 /// How much of a segment is indexed, all of it durable.
@@ -92,6 +97,8 @@ pub(crate) struct Facts {
     pub(crate) contents: HashMap<[u8; 32], FileContent>,
     pub(crate) segments: BTreeMap<Ulid, SegmentRow>,
     pub(crate) damage: Vec<Damage>,
+    /// What was taken out of the store, and where that is written.
+    pub(crate) dropped: Vec<(Dropped, Loc)>,
     /// How many facts were added: a measure of size.
     pub(crate) count: usize,
 }
@@ -129,9 +136,20 @@ impl Facts {
                 self.note(note.run, note.n, at);
             }
             Kind::End => self.end(decode::<End>(body)?.end.run, at),
+            Kind::Dropped => {
+                self.dropped.push((decode(body)?, at));
+                self.count += 1;
+            }
             Kind::Mark | Kind::Final => {}
         }
         Some(())
+    }
+
+    /// Every place that is named.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Loc> {
+        let runs = self.runs.values().flat_map(|row| [row.begin, row.end]).flatten();
+        let ops = self.ops.values().flat_map(|row| [row.intent, row.outcome]).flatten();
+        runs.chain(ops).chain(self.notes.values().copied()).chain(self.chunks.values().copied())
     }
 
     pub(crate) fn begin(&mut self, run: RunId, at: Loc) {

@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     Mark,
     /// The segment is full: nothing follows.
     Final,
+    /// What was taken out of the store, and by which rule: see [`crate::dropped`].
+    Dropped,
 }
 
 /// Where the next record of a segment goes, and what it has to say of its predecessor.
@@ -171,6 +173,7 @@ impl Kind {
             Kind::End => 7,
             Kind::Mark => 8,
             Kind::Final => 9,
+            Kind::Dropped => 10,
         }
     }
 
@@ -185,6 +188,7 @@ impl Kind {
             7 => Kind::End,
             8 => Kind::Mark,
             9 => Kind::Final,
+            10 => Kind::Dropped,
             _ => return None,
         })
     }

@@ -4,6 +4,8 @@
 //! `synchronous=NORMAL` with a write-ahead log: a power cut may lose the last batches, which are then read from the
 //! segments again, but never part of one (`OFF` could, unseen).
 
+mod care;
+
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
@@ -19,7 +21,7 @@ use crate::format::{Position, decode, encode};
 use crate::{JournalError, JournalKeys};
 
 const FILE: &str = "index.db";
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE segments (num INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, seq INTEGER NOT NULL,
@@ -35,6 +37,10 @@ CREATE TABLE undoers (run BLOB, seq INTEGER, by_run BLOB, by_seq INTEGER, PRIMAR
 CREATE TABLE notes (run BLOB, n INTEGER, seg INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (run, n)) WITHOUT ROWID;
 CREATE TABLE chunks (id BLOB PRIMARY KEY, seg INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE contents (name BLOB PRIMARY KEY, cell BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE pruned (run BLOB PRIMARY KEY, seg INTEGER NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE dropped (id BLOB PRIMARY KEY, seg INTEGER NOT NULL, at INTEGER NOT NULL, gone INTEGER NOT NULL)
+    WITHOUT ROWID;
+CREATE TABLE lost (run BLOB, seq INTEGER, PRIMARY KEY (run, seq)) WITHOUT ROWID;
 ";
 const KEY_CHECK: &[u8] = b"raincoat journal index";
 
@@ -43,6 +49,8 @@ pub(crate) struct Index {
     db: Connection,
     /// Segments by the number that rows name them with.
     names: HashMap<i64, Ulid>,
+    /// It was there, and made with the same keys.
+    ours: bool,
 }
 
 /// A segment as the index has it, with the largest offset that was ever indexed.
@@ -91,7 +99,8 @@ impl Index {
         db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;")?;
         let check = keys.cells.mac(KEY_CHECK);
         let version = |db: &Connection| db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-        if version(&db)? == 0 {
+        let ours = version(&db)? != 0;
+        if !ours {
             let tx = rusqlite::Transaction::new_unchecked(&db, rusqlite::TransactionBehavior::Immediate)?;
             if version(&tx)? == 0 {
                 tx.execute_batch(SCHEMA)?;
@@ -108,7 +117,7 @@ impl Index {
         if held != Some(check) {
             return Ok(None);
         }
-        let mut index = Index { db, names: HashMap::new() };
+        let mut index = Index { db, names: HashMap::new(), ours };
         index.segments()?;
         Ok(Some(index))
     }
@@ -117,7 +126,8 @@ impl Index {
     pub(crate) fn clear(&mut self) -> Sql<()> {
         self.db.execute_batch(
             "BEGIN IMMEDIATE; DELETE FROM runs; DELETE FROM ops; DELETE FROM undoers; DELETE FROM notes;
-            DELETE FROM chunks; DELETE FROM contents; DELETE FROM damage;
+            DELETE FROM chunks; DELETE FROM contents; DELETE FROM damage; DELETE FROM pruned; DELETE FROM dropped;
+            DELETE FROM lost;
             UPDATE segments SET at=0, seq=0, prev=zeroblob(16), state=0; COMMIT;",
         )
     }
@@ -137,6 +147,8 @@ impl Index {
                 1 => SegmentState::Clean,
                 2 => SegmentState::Final,
                 3 => SegmentState::Damaged,
+                5 => SegmentState::Dropped,
+                6 => SegmentState::PutAway,
                 _ => SegmentState::Gone,
             };
             all.push(Known { id, row: SegmentRow { position, state }, durable: row.get(6)? });
@@ -146,7 +158,7 @@ impl Index {
 
     /// Takes a batch, all or nothing.
     pub(crate) fn write(&mut self, keys: &JournalKeys, facts: &Facts) -> Result<(), JournalError> {
-        let Index { db, names } = self;
+        let Index { db, names, .. } = self;
         let tx = rusqlite::Transaction::new_unchecked(db, rusqlite::TransactionBehavior::Immediate)?;
         let mut nums = HashMap::new();
         write_segments(&tx, facts, names, &mut nums)?;
@@ -184,7 +196,10 @@ impl Index {
                 let (seg, at) = place(Some(*at))?;
                 put.execute(params![run.0.to_bytes(), n, seg, at])?;
             }
-            let mut put = tx.prepare_cached("INSERT OR IGNORE INTO chunks VALUES (?1, ?2, ?3)")?;
+            // The latest place counts: where two are known, the earlier may be about to go.
+            let mut put = tx.prepare_cached(
+                "INSERT INTO chunks VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET seg=excluded.seg, at=excluded.at",
+            )?;
             for (id, at) in &facts.chunks {
                 let (seg, at) = place(Some(*at))?;
                 put.execute(params![id.0, seg, at])?;
@@ -199,6 +214,7 @@ impl Index {
                 put.execute(params![seg, at, damage.bytes, damage.what])?;
             }
         }
+        care::apply(&tx, facts, names, &mut nums)?;
         tx.commit()?;
         Ok(())
     }

@@ -3,6 +3,7 @@
 use raincoat_types::{Intent, RunHeader, Ulid};
 
 use crate::JournalKeys;
+use crate::dropped::Dropped;
 use crate::format::{End, HEAD_BYTES, Kind, Note, Outcome, Position, decode, read_head};
 use crate::walk::{Step, Walk};
 
@@ -55,6 +56,7 @@ pub fn is_body(code: u8, bytes: &[u8]) -> bool {
         Some(Kind::Note) => decode::<Note>(bytes).is_some(),
         Some(Kind::End) => decode::<End>(bytes).is_some(),
         Some(Kind::Mark | Kind::Final) => bytes.is_empty(),
+        Some(Kind::Dropped) => decode::<Dropped>(bytes).is_some(),
         None => false,
     }
 }

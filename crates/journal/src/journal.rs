@@ -1,10 +1,10 @@
 //! The journal: opening it, and everything that adds to it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use raincoat_os::{AppendFile, PrivateDir, new_ulid};
+use raincoat_os::{AppendFile, FileLock, PrivateDir, new_ulid};
 use raincoat_types::{
     Change, ChunkId, Clock, Content, Digest, FileContent, Intent, OpId, OpResult, RunEnd, RunHeader, RunId, RunKind,
     Timestamp, Ulid,
@@ -13,6 +13,7 @@ use raincoat_types::{
 use crate::facts::{Facts, Loc, SegmentRow, SegmentState};
 use crate::format::{CHUNK_BYTES, End, Head, Kind, Note, NoteKind, Outcome, encode};
 use crate::index::Index;
+use crate::memory::Apart;
 use crate::read::Readers;
 use crate::writer::Writer;
 use crate::{JournalError, JournalKeys};
@@ -25,7 +26,7 @@ const BUFFER: usize = 4 << 20;
 const NOTE_BYTES: usize = 1 << 20;
 /// Space that is kept for outcomes, recovery and undo on a full disk.
 const RESERVE: u64 = 8 << 20;
-const RESERVE_FILE: &str = "reserve";
+pub(crate) const RESERVE_FILE: &str = "reserve";
 
 /// The journal of one store, open in this process. One thread uses it at a time.
 ///
@@ -51,6 +52,14 @@ pub struct Journal {
     poison: Option<String>,
     /// Where the segment ends with a mark, behind which nothing was written.
     marked: u64,
+    /// Held from the first look at what the store has until the intent that names it: nothing is pruned meanwhile.
+    pub(crate) using: RefCell<Option<FileLock>>,
+    /// What was found by such a look.
+    pub(crate) pinned: RefCell<HashSet<ChunkId>>,
+    /// Operations that may destroy content of which no copy is kept: the person said so.
+    waived: HashSet<OpId>,
+    /// Where it is remembered how far the journal came.
+    pub(crate) apart: Option<Apart>,
 }
 
 /// A run that this process may add to.
@@ -95,7 +104,13 @@ impl Journal {
             return Err(JournalError::TooLarge(bytes.len()));
         }
         let id = self.keys.chunk_id(bytes);
-        if self.chunk_at(&id)?.is_some() {
+        if !self.facts_have_own(&id) {
+            self.hold_still()?;
+            if self.chunk_at(&id)?.is_some() {
+                self.pinned.borrow_mut().insert(id);
+                return Ok(id);
+            }
+        } else {
             return Ok(id);
         }
         let undo = self.runs.values().any(|run| run.undo);
@@ -131,15 +146,24 @@ impl Journal {
     /// # Errors
     /// The index's.
     pub fn lookup(&self, digest: &Digest) -> Result<Option<FileContent>, JournalError> {
+        self.hold_still()?;
         let name = self.keys.content_name(digest);
         let found = match self.facts.contents.get(&name) {
             Some(content) => Some(content.clone()),
             None => self.index.borrow().content(&self.keys, &name)?,
         };
         match found {
-            Some(content) if content.digest == *digest && self.holds(&content)? => Ok(Some(content)),
+            Some(content) if content.digest == *digest && self.holds(&content)? => {
+                self.pinned.borrow_mut().extend(content.chunks.iter().map(|chunk| chunk.id));
+                Ok(Some(content))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// Lets these operations destroy content of which no copy is kept. Only at the person's word for that very change.
+    pub fn waive(&mut self, ops: impl IntoIterator<Item = OpId>) {
+        self.waived.extend(ops);
     }
 
     /// Records what is about to be done. When this returns, the intents and all content stored before are durable:
@@ -153,6 +177,7 @@ impl Journal {
     pub fn intend(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
         self.mean(intents)?;
         self.sync()?;
+        self.let_go();
         if self.facts.count >= self.next_flush {
             self.flush(SegmentState::Open);
         }
@@ -174,7 +199,9 @@ impl Journal {
     /// As [`Journal::note`].
     pub fn commit_point(&mut self, run: RunId, bytes: &[u8]) -> Result<(), JournalError> {
         self.note(run, NoteKind::CommitPoint, bytes)?;
-        self.sync()
+        self.sync()?;
+        self.let_go();
+        Ok(())
     }
 
     /// Checks and appends intents.
@@ -302,8 +329,10 @@ impl Journal {
         self.flush(SegmentState::Clean);
         self.mark();
         self.runs.remove(&end.run);
+        self.waived.retain(|op| op.run != end.run);
         self.release();
-        Ok(())
+        self.let_go();
+        self.keep_memory()
     }
 
     /// Why the journal takes nothing more, if so.
@@ -331,6 +360,7 @@ impl Journal {
             Change::Create { .. } | Change::Move { .. } | Change::Link { .. } | Change::SetMeta { .. } => return Ok(()),
         };
         match destroyed {
+            Content::File(file) if !file.stored && self.waived.contains(&intent.op) => Ok(()),
             Content::File(file) if !file.stored || !self.holds(file)? => Err(JournalError::NotStored(intent.op)),
             _ => Ok(()),
         }
@@ -346,7 +376,7 @@ impl Journal {
     }
 
     /// Appends records and hands them to the kernel. `reserved`: whether the reserve may be used up for them.
-    fn append(&mut self, reserved: bool, records: &[(Kind, Vec<u8>)]) -> Result<Vec<Loc>, JournalError> {
+    pub(crate) fn append(&mut self, reserved: bool, records: &[(Kind, Vec<u8>)]) -> Result<Vec<Loc>, JournalError> {
         self.check_poison()?;
         self.ready(reserved)?;
         let Some(writer) = &mut self.writer else { return Ok(Vec::new()) };
@@ -399,7 +429,7 @@ impl Journal {
         }
     }
 
-    fn sync(&mut self) -> Result<(), JournalError> {
+    pub(crate) fn sync(&mut self) -> Result<(), JournalError> {
         match self.writer.as_mut().map_or(Ok(()), Writer::sync) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.poison("make a segment durable", error)),
@@ -407,7 +437,7 @@ impl Journal {
     }
 
     /// Notes in the segment that everything before is durable, so that damage to it cannot pass for a torn tail.
-    fn mark(&mut self) {
+    pub(crate) fn mark(&mut self) {
         let Some(writer) = &mut self.writer else { return };
         let before = writer.position;
         if writer.push(&self.keys, Kind::Mark, &[]).is_err() || writer.make_room().is_err() {
@@ -488,8 +518,25 @@ impl Journal {
         }
     }
 
+    /// Whether a chunk is in what this process has written, or is about to.
+    fn facts_have_own(&self, id: &ChunkId) -> bool {
+        let own = self.writer.as_ref().map(|writer| writer.id);
+        self.facts.chunks.get(id).is_some_and(|at| Some(at.segment) == own)
+    }
+
+    /// What was found is named by an intent now, or by none: a prune need not wait for it.
+    fn let_go(&self) {
+        self.pinned.borrow_mut().clear();
+        *self.using.borrow_mut() = None;
+    }
+
+    /// A name for a new segment.
+    pub(crate) fn new_name(&self, at: Timestamp) -> Result<Ulid, JournalError> {
+        new_ulid(&Told(self.latest.max(at))).map_err(JournalError::io("draw a random name"))
+    }
+
     /// Keeps some space back, as long as there is some.
-    fn make_reserve(&self) {
+    pub(crate) fn make_reserve(&self) {
         if let Ok(Some(file)) = self.dir.open_file(RESERVE_FILE)
             && file.len().is_ok_and(|len| len >= RESERVE)
         {
@@ -504,7 +551,7 @@ impl Journal {
     }
 
     /// Gives the reserve back to the disk; whether there was one.
-    fn release_reserve(&self) -> bool {
+    pub(crate) fn release_reserve(&self) -> bool {
         let there = matches!(self.dir.open_file(RESERVE_FILE), Ok(Some(_)));
         there && self.dir.remove(RESERVE_FILE).is_ok()
     }
@@ -531,6 +578,10 @@ impl Journal {
             next_flush: BATCH,
             poison: None,
             marked: 0,
+            using: RefCell::new(None),
+            pinned: RefCell::default(),
+            waived: HashSet::new(),
+            apart: None,
         }
     }
 }
@@ -554,6 +605,8 @@ impl Drop for Journal {
         }
         if self.sync().is_ok() {
             self.flush(SegmentState::Clean);
+            // It only proves less if it is older.
+            let _ = self.keep_memory();
         }
     }
 }

@@ -12,6 +12,8 @@ pub struct JournalKeys {
     pub(crate) headers: SealKey,
     /// Seals cells of the index.
     pub(crate) cells: SealKey,
+    /// Seals what is remembered of the journal elsewhere.
+    pub(crate) memory: SealKey,
     chunks: SealKey,
     contents: SealKey,
 }
@@ -22,6 +24,7 @@ impl JournalKeys {
         JournalKeys {
             records: journal.derive("journal records"),
             headers: journal.derive("journal record headers"),
+            memory: journal.derive("journal memory"),
             cells: index.derive("journal index cells"),
             chunks: index.derive("journal chunk addresses"),
             contents: index.derive("journal content addresses"),

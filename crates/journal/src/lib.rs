@@ -8,28 +8,40 @@
 //! The segments are the truth (`docs/formats/journal.md` gives every byte); the index beside them is a cache.
 
 mod error;
+mod dropped;
 mod facts;
 mod format;
 mod index;
 mod inspect;
 mod journal;
 mod keys;
+mod memory;
+mod mover;
+mod prune;
 mod read;
 mod recover;
+mod repair;
+mod skim;
+mod survey;
 mod undo;
 mod verify;
 mod walk;
 mod writer;
 
+pub use dropped::{PrunedRun, Pruning};
 pub use error::JournalError;
 pub use facts::Damage;
 pub use format::{CHUNK_BYTES, NoteKind};
 pub use inspect::{Inspection, inspect, is_body};
 pub use journal::Journal;
 pub use keys::JournalKeys;
+pub use memory::Remembered;
+pub use prune::{PruneReport, PruneRule};
 pub use read::{Order, RunSummary, RunView};
 pub use recover::Interrupted;
+pub use repair::{BeginAgain, RepairReport};
+pub use survey::Usage;
 pub use undo::{
     DirRestore, History, LinkHint, Planner, Selection, Skipped, Times, UndoPlan, UndoStep, effective_undoer, inverse,
 };
-pub use verify::{Problem, VerifyReport};
+pub use verify::{Known, Lost, Problem, VerifyReport};

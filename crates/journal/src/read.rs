@@ -144,6 +144,10 @@ impl Journal {
             for step in from..to {
                 let seq = if order == Order::Forward { step } else { to - 1 - (step - from) };
                 let op = OpId { run, seq };
+                // What a repair could not save is known, and the rest can be gone through.
+                if !rows.contains_key(&seq) && self.index.borrow().is_lost(op)? {
+                    continue;
+                }
                 if each(self.record_of(op, rows.get(&seq).copied().unwrap_or_default())?).is_break() {
                     return Ok(());
                 }
@@ -310,7 +314,7 @@ impl Journal {
         }
     }
 
-    fn read_as<T: for<'a> serde::Deserialize<'a>>(&self, at: Loc, kinds: &[Kind]) -> Result<T, JournalError> {
+    pub(crate) fn read_as<T: for<'a> serde::Deserialize<'a>>(&self, at: Loc, kinds: &[Kind]) -> Result<T, JournalError> {
         let what = "a record says nothing that this version understands";
         let Loc { segment, offset } = at;
         decode(&self.read_body(at, kinds)?).ok_or(JournalError::Corrupt { segment, offset, what })
@@ -389,6 +393,12 @@ impl History for Journal {
 }
 
 impl Readers {
+    /// Lets go of segments that are to be taken away.
+    pub(crate) fn forget(&mut self, ids: &std::collections::BTreeSet<Ulid>) {
+        self.files.retain(|(id, _)| !ids.contains(id));
+        self.window_at = None;
+    }
+
     /// The bytes held from `at` on.
     fn held(&self, at: Loc) -> Option<&[u8]> {
         let start = self.window_at.filter(|start| start.segment == at.segment)?;

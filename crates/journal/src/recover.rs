@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use raincoat_os::{AppendFile, PrivateDir};
-use raincoat_types::{Clock, OpRecord, RunHeader, RunId, Ulid};
+use raincoat_types::{Clock, OpRecord, RunHeader, RunId, Timestamp, Ulid};
 
+use crate::dropped::Dropped;
 use crate::facts::{Damage, Loc, SegmentRow, SegmentState};
-use crate::format::{HEAD_BYTES, HEADER_BYTES, Header, Kind, Position, Source, read_head};
+use crate::format::{HEAD_BYTES, HEADER_BYTES, Header, Kind, Position, Source, encode, read_head};
 use crate::index::Index;
 use crate::journal::OpenRun;
+use crate::mover::put_away;
+use crate::prune::USING;
 use crate::walk::{Step, Walk};
 use crate::writer::{SEGMENT_BYTES, Writer, file_name};
 use crate::{Journal, JournalError, JournalKeys};
@@ -46,8 +49,13 @@ impl Journal {
         let segments = dir.dir("segments").map_err(JournalError::io("open its segments"))?;
         let index = Index::open(&dir, &keys)?;
         let mut journal = Journal::assemble(dir, segments, keys, index, clock.now());
+        // While it is read, nothing is pruned.
+        journal.hold_still()?;
         let mut locked = journal.catch_up_all()?;
         let interrupted = journal.interrupted(&mut locked)?;
+        drop(locked);
+        *journal.using.borrow_mut() = None;
+        journal.finish_dropping(clock.now())?;
         Ok((journal, interrupted))
     }
 
@@ -65,7 +73,7 @@ impl Journal {
     }
 
     /// Reads what is new in every segment. Returns those that it locked on the way.
-    fn catch_up_all(&mut self) -> Result<BTreeMap<Ulid, AppendFile>, JournalError> {
+    pub(crate) fn catch_up_all(&mut self) -> Result<BTreeMap<Ulid, AppendFile>, JournalError> {
         let names = self.segments.names().map_err(JournalError::io("list its segments"))?;
         let mut there = BTreeSet::new();
         for name in names {
@@ -81,7 +89,7 @@ impl Journal {
         let rows = self.index.borrow_mut().segments()?;
         for segment in rows {
             let missing = !there.contains(&segment.id);
-            stale |= missing && segment.row.state != SegmentState::Gone;
+            stale |= missing && segment.row.state < SegmentState::Gone;
             known.insert(segment.id, (segment.row, segment.durable));
             if !missing && segment.row.state <= SegmentState::Clean {
                 stale |= self.file_len(segment.id)? < segment.row.position.offset;
@@ -114,6 +122,36 @@ impl Journal {
     fn file_len(&self, id: Ulid) -> Result<u64, JournalError> {
         let file = self.segments.open_file(&file_name(id)).map_err(JournalError::io("open a segment"))?;
         file.map_or(Ok(0), |file| file.len().map_err(JournalError::io("measure a segment")))
+    }
+
+    /// Goes on where a prune or a repair was cut short: segments that a record says are dropped are taken away, and that
+    /// is noted. Where somebody else is at work, it waits for the next time.
+    fn finish_dropping(&mut self, at: Timestamp) -> Result<(), JournalError> {
+        let all = self.index.borrow().dropped()?;
+        let left: Vec<_> = all.into_iter().filter(|(_, _, gone)| !gone).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let Some(alone) = self.dir.try_lock(USING).map_err(JournalError::io("lock the store"))? else { return Ok(()) };
+        let mut gone = Vec::new();
+        for (id, place, _) in left {
+            // The index only says where it is written.
+            let Some(place) = place else { continue };
+            let Ok(dropped) = self.read_as::<Dropped>(place, &[Kind::Dropped]) else { continue };
+            let Some(segment) = dropped.segments.iter().find(|segment| segment.id == id) else { continue };
+            put_away(self, segment)?;
+            gone.push(id);
+        }
+        self.segments.sync().map_err(JournalError::io("make its segments durable"))?;
+        drop(alone);
+        let gone = Dropped::gone(at, gone);
+        let places = self.append(true, &[(Kind::Dropped, encode(&gone)?)])?;
+        self.sync()?;
+        self.facts.dropped.extend(places.first().map(|place| (gone, *place)));
+        self.facts.count += 1;
+        self.flush(SegmentState::Clean);
+        self.mark();
+        Ok(())
     }
 
     /// Takes away a segment that was never finished being made. Its maker holds the store's lock while at it.
@@ -157,7 +195,7 @@ impl Journal {
                     from = Position { offset: HEAD_BYTES, seq: 0, prev: [0; 16] };
                     loose = true;
                     let what = "its head is not what was written, or the key is another store's";
-                    if !any_record(&self.keys, id, file)? {
+                    if !any_record(&self.keys, id, file)? && !self.index.borrow().is_ours() {
                         return Err(JournalError::Corrupt { segment: id, offset: 0, what });
                     }
                     state = SegmentState::Damaged;
@@ -275,8 +313,14 @@ impl Journal {
             let pending: BTreeSet<u32> = self.pending(run)?.into_iter().collect();
             let mut records = Vec::with_capacity(pending.len());
             for seq in &pending {
-                records.push(self.op(raincoat_types::OpId { run, seq: *seq })?);
+                match self.op(raincoat_types::OpId { run, seq: *seq }) {
+                    Ok(record) => records.push(record),
+                    // What is damaged is told by a check, and does not keep the rest from being recovered.
+                    Err(JournalError::Corrupt { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
+            let pending = records.iter().map(|record| record.intent.op.seq).collect();
             let notes = self.note_places(run)?.last().map_or(0, |(n, _)| n + 1);
             let undo = true;
             self.runs.insert(run, OpenRun { home, ops: self.last_op(run)?, pending, notes, undo });
@@ -311,6 +355,8 @@ impl Journal {
 
     /// Finds a segment that an earlier process left in order, to go on with it.
     pub(crate) fn adopt(&mut self) -> Result<Option<Writer>, JournalError> {
+        // What is found under its name is locked before a prune can take it away.
+        let _still = self.dir.lock_shared(USING).map_err(JournalError::io("lock the store"))?;
         let rows = self.index.borrow_mut().segments()?;
         let usable = |row: &SegmentRow| row.state <= SegmentState::Clean && row.position.offset < SEGMENT_BYTES;
         let mut tries = 0;

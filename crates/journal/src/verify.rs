@@ -1,16 +1,26 @@
-//! Checking everything the store holds, and saying what damage costs.
+//! Checking everything the store holds, and saying what damage costs: which versions of which files.
+//!
+//! Each segment is read by itself, several at once; what one says of another (a chunk that an operation needs, the
+//! segment before it, a run's other records) is compared when all have been read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use raincoat_os::AppendFile;
-use raincoat_types::{ChunkId, Content, Image, Intent, OpId, OpResult, RunId, Ulid};
+use raincoat_os::{AppendFile, PrivateDir};
+use raincoat_types::{Change, ChunkId, Content, FileContent, Image, Intent, OpId, RunHeader, RunId, Spot, Timestamp, Ulid};
 
-use crate::facts::SegmentState;
-use crate::format::{End, HEAD_BYTES, Head, Kind, Outcome, Position, Tag, decode, read_head};
+use crate::dropped::{Dropped, DroppedSegment};
+use crate::facts::{Loc, SegmentState};
+use crate::format::{End, HEAD_BYTES, Head, Header, Kind, Note, Outcome, Position, Tag, decode, open_record, read_head};
+use crate::memory::Remembered;
+use crate::survey::images;
 use crate::walk::{Step, Walk};
 use crate::writer::file_name;
-use crate::{Journal, JournalError};
+use crate::{Journal, JournalError, JournalKeys};
+
+/// Rows of the index that are told of where they are wrong; more are only counted.
+const TOLD: usize = 20;
 
 /// What a check of the whole store found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -23,12 +33,34 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Pieces of content among them.
     pub chunks: u64,
+    /// Whole contents that were put together and hashed again; 0 where that was not asked for.
+    pub contents: u64,
     /// Bytes of torn tails: writes that a crash cut short and nobody was told were durable. They cost nothing.
     pub torn: u64,
     /// What is wrong.
     pub problems: Vec<Problem>,
     /// Operations that cannot be taken back in full, for their record or their content is lost.
     pub lost_ops: Vec<OpId>,
+    /// Of those, what can be said of the version that is lost with each.
+    pub lost: Vec<Lost>,
+    /// What is worth knowing and not wrong.
+    pub notes: Vec<String>,
+    /// Every operation that there is a record of.
+    pub known: Known,
+}
+
+/// Operations that a store has, or had and let go of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Known {
+    ops: HashSet<OpId>,
+    pruned: HashSet<RunId>,
+}
+
+impl Known {
+    /// Whether there is a record of this operation, or one that it was pruned or lost.
+    pub fn has(&self, op: OpId) -> bool {
+        self.ops.contains(&op) || self.pruned.contains(&op.run)
+    }
 }
 
 /// Something wrong in the store.
@@ -46,135 +78,160 @@ pub struct Problem {
     pub costs: String,
 }
 
-/// What the walks gather.
-#[derive(Default)]
-struct Seen {
-    /// Chunks whose bytes are right, by the first half of their address.
-    chunks: HashSet<u128>,
-    runs: HashMap<RunId, RunSeen>,
-    /// Last tag of every segment that is full, and what later ones say of their predecessor.
-    finals: HashMap<Ulid, Tag>,
-    after: Vec<(Ulid, Ulid, Tag)>,
+/// A version of a file that is lost: what stood there before an operation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lost {
+    /// The operation that replaced or removed it.
+    pub op: OpId,
+    /// The file; `None` where the operation's record is lost too.
+    pub at: Option<Spot>,
+    /// The folder that the run worked in, where that is known.
+    pub root: Option<Vec<u8>>,
+    /// When the operation was meant.
+    pub when: Option<Timestamp>,
+    /// Bytes of the version.
+    pub size: Option<u64>,
 }
 
+/// What one segment says.
 #[derive(Default)]
+struct Seen {
+    head: Option<Head>,
+    live: bool,
+    records: u64,
+    bytes: u64,
+    torn: u64,
+    problems: Vec<Problem>,
+    chunks: Vec<(ChunkId, u64)>,
+    runs: BTreeMap<RunId, RunSeen>,
+    /// Operations, and where their intents are.
+    ops: Vec<(OpId, u64)>,
+    outcomes: Vec<(OpId, u64)>,
+    /// Chunks that an operation of [`Seen::ops`] needs to be taken back, by its place there.
+    needs: Vec<(u32, ChunkId)>,
+    dropped: Vec<Dropped>,
+    last: Option<Tag>,
+    is_final: bool,
+    end: u64,
+}
+
+/// What a segment, or all of them, say of a run.
+#[derive(Clone, Copy, Default)]
 struct RunSeen {
-    begun: bool,
-    ops: HashSet<u32>,
-    outcomes: u32,
+    begun: Option<Loc>,
     end: Option<u32>,
     /// Where a record of it was seen.
-    place: (Ulid, u64),
+    place: Option<Loc>,
+}
+
+/// One segment to be read.
+struct Reading {
+    id: Ulid,
+    file: Arc<AppendFile>,
+    durable: u64,
+    live: bool,
 }
 
 impl Journal {
-    /// Reads every record of every segment: its seal, its place, what comes before it, the address of content, and
-    /// whether each run is complete and each before-image there. Changes nothing.
+    /// Reads every record of every segment: its seal, its place, what comes before it, the address of content; whether
+    /// each run is complete, each before-image there, each segment that is missing was dropped, and the index in step.
+    /// Changes nothing.
     ///
     /// # Errors
     /// The system's. (What is wrong with the store is in the report.)
     pub fn verify(&self) -> Result<VerifyReport, JournalError> {
+        self.verify_with(false, None)
+    }
+
+    /// The same; puts every stored content together besides and hashes it against its digest, and holds the journal
+    /// against what is remembered of it in `apart`.
+    ///
+    /// # Errors
+    /// As [`Journal::verify`].
+    pub fn verify_with(&self, deep: bool, apart: Option<&PrivateDir>) -> Result<VerifyReport, JournalError> {
+        // Nothing is pruned meanwhile.
+        let _still = self.dir.lock_shared(crate::prune::USING).map_err(JournalError::io("lock the store"))?;
+        Ok(self.check(deep, apart)?.0)
+    }
+
+    /// As [`Journal::verify_with`], for one who holds the store; and what all segments say together.
+    pub(crate) fn check(
+        &self,
+        deep: bool,
+        apart: Option<&PrivateDir>,
+    ) -> Result<(VerifyReport, Together), JournalError> {
         let mut report = VerifyReport::default();
-        let mut seen = Seen::default();
         let known = self.index.borrow_mut().segments()?;
-        let mut ids: Vec<Ulid> = Vec::new();
+        let mut readings = Vec::new();
+        let mut aside = 0_u64;
         for name in self.segments.names().map_err(JournalError::io("list its segments"))? {
-            let id = name.to_str().and_then(|name| name.strip_suffix(".seg")).and_then(|id| Ulid::from_string(id).ok());
-            ids.extend(id);
+            let Some(name) = name.to_str() else { continue };
+            aside += u64::from(name.ends_with(".damaged"));
+            let Some(id) = name.strip_suffix(".seg").and_then(|id| Ulid::from_string(id).ok()) else { continue };
+            let Some(file) = self.segment_file(id)? else { continue };
+            let row = known.iter().find(|segment| segment.id == id);
+            let finished = row.is_some_and(|row| row.row.state == SegmentState::Final);
+            // Whether another process may be appending. (The lock is ours for as long as the file is open.)
+            let live = !finished && !self.held.contains_key(&id) && !file.try_lock().unwrap_or(false);
+            readings.push(Reading { id, file, durable: row.map_or(0, |row| row.durable), live });
         }
-        for segment in known.iter().filter(|segment| !ids.contains(&segment.id)) {
-            report.problem(segment.id, 0, 0, "the segment is missing", "everything in it");
+        if aside > 0 {
+            report.notes.push(format!("{aside} damaged segments are kept aside since a repair"));
         }
-        for id in &ids {
-            let durable = known.iter().find(|segment| segment.id == *id).map_or(0, |segment| segment.durable);
-            self.verify_segment(*id, durable, &mut report, &mut seen)?;
+        let seen = self.read_all(&readings)?;
+        drop(readings);
+        let all = Together::new(seen);
+        all.missing(known.iter().map(|segment| segment.id), &mut report);
+        all.segments(&mut report);
+        all.chain(&mut report);
+        all.runs(&mut report);
+        all.content(&mut report);
+        if deep {
+            self.hash_again(&all, &mut report)?;
         }
-        for (segment, before, tag) in std::mem::take(&mut seen.after) {
-            if !ids.contains(&before) {
-                report.problem(before, 0, 0, "the segment is missing", "everything in it");
-            } else if seen.finals.get(&before) != Some(&tag) {
-                report.problem(segment, 0, 0, "it does not follow the segment before it", "nothing by itself");
-            }
-        }
-        for (run, found) in &seen.runs {
-            found.check(*run, &mut report);
-        }
-        // Content may lie in a later segment than the intent that names it: so this needs a second look.
-        for id in &ids {
-            self.verify_content(*id, &mut report, &seen)?;
+        self.check_index(&all, &mut report)?;
+        if let Some(apart) = apart {
+            self.check_memory(apart, &mut report)?;
         }
         report.lost_ops.sort();
         report.lost_ops.dedup();
-        Ok(report)
+        let accepted: HashSet<OpId> = all.accepted.iter().copied().collect();
+        report.lost_ops.retain(|op| !accepted.contains(op));
+        report.lost = report.lost_ops.iter().map(|op| self.lost_version(*op, &all)).collect();
+        if !accepted.is_empty() {
+            let words = format!("{} operations were lost before, and a repair found nothing more of them", accepted.len());
+            report.notes.push(words);
+        }
+        report.known.ops = all.ops.keys().copied().chain(accepted).collect();
+        report.known.pruned.clone_from(&all.pruned);
+        Ok((report, all))
     }
 
-    fn verify_segment(
-        &self,
-        id: Ulid,
-        durable: u64,
-        report: &mut VerifyReport,
-        seen: &mut Seen,
-    ) -> Result<(), JournalError> {
-        let Some(file) = self.segment_file(id)? else { return Ok(()) };
-        report.segments += 1;
-        let (head, from) = self.head(id, &file)?;
-        match head {
-            Some(Head { after: Some((before, tag)), .. }) => seen.after.push((id, before, tag)),
-            Some(_) => {}
-            None => report.problem(id, 0, HEAD_BYTES, "its head is not what was written", "nothing: records name it"),
-        }
-        let walk = Walk::new(&*file, &self.keys, id, from, durable).map_err(JournalError::io("read a segment"))?;
-        let mut walk = if head_is_lost(from) { walk.loose() } else { walk };
-        if self.is_live(id, &file) {
-            walk = walk.live();
-        }
-        loop {
-            match walk.step().map_err(JournalError::io("read a segment"))? {
-                Step::Record { offset, header, body } => {
-                    report.records += 1;
-                    report.bytes += header.span();
-                    if header.kind == Kind::Final {
-                        seen.finals.insert(id, walk.position.prev);
-                    }
-                    if seen.take(header.kind, &body, (id, offset), self, report).is_none() {
-                        let what = "a record says nothing that this version understands";
-                        report.problem(id, offset, header.span(), what, costs_of(Some(header.kind)));
-                    }
-                }
-                Step::Damage { offset, bytes, kind, what } => {
-                    report.problem(id, offset, bytes, what, costs_of(kind));
-                }
-                Step::End { torn } => {
-                    report.torn += torn;
-                    return Ok(());
-                }
+    /// Reads segments, several at once where there are processors for it.
+    fn read_all(&self, readings: &[Reading]) -> Result<BTreeMap<Ulid, Seen>, JournalError> {
+        let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(readings.len()).max(1);
+        let next = AtomicUsize::new(0);
+        let keys = &*self.keys;
+        let work = || {
+            let mut out = Vec::new();
+            while let Some(reading) = readings.get(next.fetch_add(1, Ordering::Relaxed)) {
+                out.push((reading.id, read_segment(keys, reading)?));
             }
+            Ok::<_, std::io::Error>(out)
+        };
+        let parts = std::thread::scope(|scope| {
+            let handles: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+            let mut parts = vec![work()];
+            parts.extend(handles.into_iter().map(|handle| {
+                handle.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread that checks segments died")))
+            }));
+            parts
+        });
+        let mut all = BTreeMap::new();
+        for part in parts {
+            all.extend(part.map_err(JournalError::io("read a segment"))?);
         }
-    }
-
-    fn verify_content(&self, id: Ulid, report: &mut VerifyReport, seen: &Seen) -> Result<(), JournalError> {
-        let Some(file) = self.segment_file(id)? else { return Ok(()) };
-        let (_, from) = self.head(id, &file)?;
-        let walk = Walk::new(&*file, &self.keys, id, from, 0).map_err(JournalError::io("read a segment"))?;
-        let mut walk = if head_is_lost(from) { walk.loose() } else { walk };
-        if self.is_live(id, &file) {
-            walk = walk.live();
-        }
-        loop {
-            match walk.step().map_err(JournalError::io("read a segment"))? {
-                Step::Record { header, body, offset } if header.kind == Kind::Intent => {
-                    let Some(intent) = decode::<Intent>(&body) else { continue };
-                    let whole = intent.change.before().is_none_or(|image| seen.holds(image));
-                    if !whole {
-                        report.lost_ops.push(intent.op);
-                        let costs = format!("operation `{}` cannot give back what was there", intent.op);
-                        report.problem(id, offset, 0, "content that it names is not in the store", &costs);
-                    }
-                }
-                Step::Record { .. } | Step::Damage { .. } => {}
-                Step::End { .. } => return Ok(()),
-            }
-        }
+        Ok(all)
     }
 
     fn segment_file(&self, id: Ulid) -> Result<Option<Arc<AppendFile>>, JournalError> {
@@ -187,25 +244,205 @@ impl Journal {
         }
     }
 
-    fn head(&self, id: Ulid, file: &AppendFile) -> Result<(Option<Head>, Position), JournalError> {
-        let mut bytes = [0; HEAD_BYTES as usize];
-        file.read_at(&mut bytes, 0).map_err(JournalError::io("read a segment"))?;
-        Ok(match read_head(&self.keys, id, &bytes) {
-            Some((head, position)) => (Some(head), position),
-            None => (None, Position { offset: HEAD_BYTES, seq: 0, prev: [0; 16] }),
-        })
+    /// A record's body, wherever it lies.
+    pub(crate) fn body_at(&self, at: Loc) -> Option<(Kind, Vec<u8>)> {
+        let file = self.segment_file(at.segment).ok()??;
+        let mut bytes = vec![0; crate::format::HEADER_BYTES];
+        file.read_exact_at(&mut bytes, at.offset).ok()?;
+        let header = Header::read(&self.keys, at.segment, &bytes)?;
+        bytes.resize(usize::try_from(header.span()).ok()?, 0);
+        file.read_exact_at(&mut bytes, at.offset).ok()?;
+        Some((header.kind, open_record(&self.keys, at.segment, at.offset, &bytes)?))
     }
 
-    /// Whether another process may be appending. (The lock is ours for as long as the file is open, and no longer.)
-    fn is_live(&self, id: Ulid, file: &AppendFile) -> bool {
-        let state = self.index.borrow_mut().segments().ok().and_then(|all| all.into_iter().find(|one| one.id == id));
-        let finished = state.is_some_and(|known| known.row.state >= SegmentState::Final);
-        !finished && !self.held.contains_key(&id) && !file.try_lock().unwrap_or(false)
+    /// What is lost with an operation.
+    fn lost_version(&self, op: OpId, all: &Together) -> Lost {
+        let mut lost = Lost { op, at: None, root: None, when: None, size: None };
+        let Some(intent) = all.ops.get(&op).and_then(|at| decode::<Intent>(&self.body_at(*at)?.1)) else { return lost };
+        lost.when = Some(intent.at);
+        lost.at = intent.change.spots().first().map(|spot| (*spot).clone());
+        lost.size = intent.change.before().map(|image| image.meta.size);
+        let begun = all.runs.get(&op.run).and_then(|run| run.begun);
+        let header = begun.and_then(|at| decode::<RunHeader>(&self.body_at(at)?.1));
+        if let (Some(header), Some(spot)) = (header, &lost.at) {
+            lost.root = header.roots.iter().find(|root| root.grant == spot.grant).map(|root| root.path.clone());
+        }
+        lost
+    }
+
+    /// Puts contents together from their chunks and hashes them, holes as zeroes.
+    fn hash_again(&self, all: &Together, report: &mut VerifyReport) -> Result<(), JournalError> {
+        let mut done: HashMap<[u8; 32], bool> = HashMap::new();
+        for (op, at) in &all.ops {
+            let Some((Kind::Intent, body)) = self.body_at(*at) else { continue };
+            let Some(intent) = decode::<Intent>(&body) else { continue };
+            let needed = intent.change.before().cloned();
+            let mut wrong = Vec::new();
+            images(&intent.change, &mut |image| {
+                let Content::File(file) = &image.content else { return };
+                if !file.stored || file.chunks.iter().any(|chunk| !all.chunks.contains_key(&short(&chunk.id))) {
+                    return;
+                }
+                let right = *done.entry(file.digest.0).or_insert_with(|| {
+                    report.contents += 1;
+                    self.digest_of(file, image.meta.size, all) == Some(file.digest.0)
+                });
+                if !right {
+                    wrong.push(Some(image) == needed.as_ref());
+                }
+            });
+            if !wrong.is_empty() {
+                let costs = if wrong.contains(&true) {
+                    report.lost_ops.push(*op);
+                    format!("operation `{op}` cannot give back what was there")
+                } else {
+                    format!("what operation `{op}` put there cannot be shown again")
+                };
+                let what = "a stored content is not the one whose digest was recorded";
+                report.problem(at.segment, at.offset, 0, what, &costs);
+            }
+        }
+        Ok(())
+    }
+
+    fn digest_of(&self, file: &FileContent, size: u64, all: &Together) -> Option<[u8; 32]> {
+        static ZEROES: [u8; 65_536] = [0; 65_536];
+        let mut hasher = blake3::Hasher::new();
+        let mut at = 0_u64;
+        let skip = |hasher: &mut blake3::Hasher, mut gap: u64| {
+            while gap > 0 {
+                let part = gap.min(ZEROES.len() as u64);
+                hasher.update(ZEROES.get(..usize::try_from(part).unwrap_or(0)).unwrap_or_default());
+                gap -= part;
+            }
+        };
+        for chunk in &file.chunks {
+            skip(&mut hasher, chunk.offset.checked_sub(at)?);
+            let (_, bytes) = self.body_at(*all.chunks.get(&short(&chunk.id))?)?;
+            if bytes.len() as u64 != u64::from(chunk.len) {
+                return None;
+            }
+            hasher.update(&bytes);
+            at = chunk.offset + bytes.len() as u64;
+        }
+        skip(&mut hasher, size.checked_sub(at)?);
+        Some(*hasher.finalize().as_bytes())
+    }
+
+    /// The index is a cache: where it is wrong, nothing is lost, but what it says must not be relied on.
+    fn check_index(&self, all: &Together, report: &mut VerifyReport) -> Result<(), JournalError> {
+        let segment = Ulid::nil();
+        let mut wrong: Vec<String> = Vec::new();
+        let index = self.index.borrow();
+        if !index.is_sound() {
+            wrong.push("SQLite does not find it as it wrote it".to_owned());
+        }
+        let own = self.writer.as_ref().map(|writer| writer.id);
+        let checked = |at: &Loc| all.segments.get(&at.segment).is_some_and(|seen| !seen.live) && Some(at.segment) != own;
+        let mut places: HashSet<(Ulid, u64)> = HashSet::new();
+        for (id, seen) in &all.segments {
+            places.extend(seen.chunks.iter().map(|(_, offset)| (*id, *offset)));
+        }
+        let mut bad = 0_u64;
+        index.chunk_places(|at, id| {
+            let right = all.chunks.get(&short(&ChunkId(id))).is_some_and(|home| {
+                *home == at || (all.doubled.contains(&short(&ChunkId(id))) && places.contains(&(at.segment, at.offset)))
+            });
+            bad += u64::from(!right && (checked(&at) || !all.segments.contains_key(&at.segment)));
+        })?;
+        let damaged: HashSet<Ulid> = report.problems.iter().map(|problem| problem.segment).collect();
+        if bad > 0 && damaged.is_empty() {
+            wrong.push(format!("it has {bad} pieces of content where they are not"));
+        }
+        let mut ops = 0_u64;
+        index.op_places(|op, intent, outcome| {
+            let known = |places: &dyn Fn(&OpId, &Loc) -> bool, at: Option<Loc>| at.is_none_or(|at| !checked(&at) || places(&op, &at));
+            let right = known(&|op, at| all.intents.contains(&(*op, *at)), intent)
+                && known(&|op, at| all.outcomes.contains(&(*op, *at)), outcome);
+            ops += u64::from(!right);
+        })?;
+        if ops > 0 && damaged.is_empty() {
+            wrong.push(format!("it has {ops} operations where they are not"));
+        }
+        drop(index);
+        for known in self.index.borrow_mut().segments()? {
+            let hidden = matches!(known.row.state, SegmentState::Dropped | SegmentState::PutAway);
+            if hidden && !all.dropped.contains_key(&known.id) {
+                wrong.push(format!("it leaves segment {} out, which nobody dropped", known.id));
+            }
+        }
+        for what in wrong.into_iter().take(TOLD) {
+            report.problem(segment, 0, 0, &format!("the index: {what}"), "nothing: it is a cache, and `raincoat store repair` makes it anew");
+        }
+        Ok(())
+    }
+
+    fn check_memory(&self, apart: &PrivateDir, report: &mut VerifyReport) -> Result<(), JournalError> {
+        match self.hold_against(apart)? {
+            Remembered::Agrees => {}
+            Remembered::Nothing => report.notes.push(
+                "nothing is remembered of the journal outside it, so that an end that was cut off cannot show by itself"
+                    .to_owned(),
+            ),
+            Remembered::Unreadable => {
+                let what = "what is remembered of the journal outside it cannot be read";
+                report.problem(Ulid::nil(), 0, 0, what, "nothing by itself; a journal that was put back would not show");
+            }
+            Remembered::Behind(all) => {
+                for (segment, why) in all {
+                    let known = report.problems.iter().any(|one| one.segment == segment && one.what.contains("missing"));
+                    if !known {
+                        let costs = "what was recorded behind that; the log knows which operations those were";
+                        report.problem(segment, 0, 0, &why, costs);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 
-fn head_is_lost(from: Position) -> bool {
-    from.prev == [0; 16]
+/// Reads one segment to its end. What is wrong is in what it says.
+fn read_segment(keys: &JournalKeys, reading: &Reading) -> std::io::Result<Seen> {
+    let id = reading.id;
+    let mut seen = Seen { live: reading.live, ..Seen::default() };
+    let mut bytes = [0; HEAD_BYTES as usize];
+    reading.file.read_at(&mut bytes, 0)?;
+    let from = match read_head(keys, id, &bytes) {
+        Some((head, position)) => {
+            seen.head = Some(head);
+            position
+        }
+        None => {
+            seen.problem(id, 0, HEAD_BYTES, "its head is not what was written", "nothing: records name it");
+            Position { offset: HEAD_BYTES, seq: 0, prev: [0; 16] }
+        }
+    };
+    let walk = Walk::new(&*reading.file, keys, id, from, reading.durable)?;
+    let mut walk = if seen.head.is_none() { walk.loose() } else { walk };
+    if reading.live {
+        walk = walk.live();
+    }
+    loop {
+        match walk.step()? {
+            Step::Record { offset, header, body } => {
+                seen.records += 1;
+                seen.bytes += header.span();
+                seen.last = Some(walk.position.prev);
+                seen.end = walk.position.offset;
+                seen.is_final |= header.kind == Kind::Final;
+                if seen.take(keys, header.kind, &body, Loc { segment: id, offset }).is_none() {
+                    let what = "a record says nothing that this version understands";
+                    seen.problem(id, offset, header.span(), what, costs_of(Some(header.kind)));
+                }
+            }
+            Step::Damage { offset, bytes, kind, what } => seen.problem(id, offset, bytes, what, costs_of(kind)),
+            Step::End { torn } => {
+                seen.torn = torn;
+                return Ok(seen);
+            }
+        }
+    }
 }
 
 fn costs_of(kind: Option<Kind>) -> &'static str {
@@ -216,6 +453,7 @@ fn costs_of(kind: Option<Kind>) -> &'static str {
         Some(Kind::Outcome | Kind::Settle) => "how an operation came out",
         Some(Kind::Note) => "a note, a plan or a piece of a transcript",
         Some(Kind::End) => "how a run ended",
+        Some(Kind::Dropped) => "what was pruned, and when",
         Some(Kind::Mark | Kind::Final) => "nothing",
         None => "the records in these bytes; the operations that this touches are listed",
     }
@@ -233,74 +471,236 @@ impl VerifyReport {
 }
 
 impl Seen {
-    fn take(
-        &mut self,
-        kind: Kind,
-        body: &[u8],
-        place: (Ulid, u64),
-        journal: &Journal,
-        report: &mut VerifyReport,
-    ) -> Option<()> {
+    fn problem(&mut self, segment: Ulid, offset: u64, bytes: u64, what: &str, costs: &str) {
+        self.problems.push(Problem { segment, offset, bytes, what: what.to_owned(), costs: costs.to_owned() });
+    }
+
+    fn take(&mut self, keys: &JournalKeys, kind: Kind, body: &[u8], at: Loc) -> Option<()> {
         match kind {
-            Kind::Begin => self.run(decode::<raincoat_types::RunHeader>(body)?.run, place).begun = true,
-            Kind::Chunk => {
-                self.chunks.insert(short(&journal.keys.chunk_id(body)));
-                report.chunks += 1;
-            }
+            Kind::Begin => self.run(decode::<RunHeader>(body)?.run, at).begun = Some(at),
+            Kind::Chunk => self.chunks.push((keys.chunk_id(body), at.offset)),
             Kind::Intent => {
-                let op = decode::<Intent>(body)?.op;
-                self.run(op.run, place).ops.insert(op.seq);
+                let intent: Intent = decode(body)?;
+                self.run(intent.op.run, at);
+                let number = u32::try_from(self.ops.len()).unwrap_or(u32::MAX);
+                self.ops.push((intent.op, at.offset));
+                if let Some(Image { content: Content::File(file), .. }) = gives_back(&intent.change) {
+                    self.needs.extend(file.chunks.iter().map(|chunk| (number, chunk.id)));
+                }
             }
             Kind::Outcome | Kind::Settle => {
                 let outcome: Outcome = decode(body)?;
-                let run = self.run(outcome.op.run, place);
-                run.outcomes += 1;
-                if let OpResult::Done { .. } = outcome.result {
-                    run.place = place;
-                }
+                self.run(outcome.op.run, at);
+                self.outcomes.push((outcome.op, at.offset));
             }
-            Kind::Note => self.run(decode::<crate::format::Note>(body)?.run, place).place = place,
+            Kind::Note => drop(self.run(decode::<Note>(body)?.run, at)),
             Kind::End => {
                 let end: End = decode(body)?;
-                self.run(end.end.run, place).end = Some(end.ops);
+                self.run(end.end.run, at).end = Some(end.ops);
             }
+            Kind::Dropped => self.dropped.push(decode(body)?),
             Kind::Mark | Kind::Final => {}
         }
         Some(())
     }
 
-    fn run(&mut self, run: RunId, place: (Ulid, u64)) -> &mut RunSeen {
+    fn run(&mut self, run: RunId, at: Loc) -> &mut RunSeen {
         let seen = self.runs.entry(run).or_default();
-        seen.place = place;
+        seen.place = Some(at);
         seen
-    }
-
-    fn holds(&self, image: &Image) -> bool {
-        match &image.content {
-            Content::File(file) => file.chunks.iter().all(|chunk| self.chunks.contains(&short(&chunk.id))),
-            Content::Dir | Content::Symlink(_) | Content::Special => true,
-        }
     }
 }
 
-impl RunSeen {
-    fn check(&self, run: RunId, report: &mut VerifyReport) {
-        let (segment, offset) = self.place;
-        let last = self.ops.iter().copied().max().unwrap_or(0).max(self.end.unwrap_or(0));
-        let missing: Vec<OpId> =
-            (1..=last).filter(|seq| !self.ops.contains(seq)).map(|seq| OpId { run, seq }).collect();
-        if !self.begun {
-            report.problem(segment, offset, 0, "a run has no beginning", &format!("how run `{run}` began"));
+/// What taking a change back puts there.
+fn gives_back(change: &Change) -> Option<&Image> {
+    match change {
+        Change::Replace { before, .. } | Change::Remove { before, .. } => Some(before),
+        _ => None,
+    }
+}
+
+/// What all segments say together.
+pub(crate) struct Together {
+    segments: BTreeMap<Ulid, Seen>,
+    dropped: HashMap<Ulid, DroppedSegment>,
+    gone: HashSet<Ulid>,
+    pruned: HashSet<RunId>,
+    /// Lost before, as a repair wrote down.
+    accepted: BTreeSet<OpId>,
+    runs: BTreeMap<RunId, RunSeen>,
+    chunks: HashMap<u128, Loc>,
+    doubled: HashSet<u128>,
+    ops: BTreeMap<OpId, Loc>,
+    intents: HashSet<(OpId, Loc)>,
+    outcomes: HashSet<(OpId, Loc)>,
+}
+
+impl Together {
+    fn new(segments: BTreeMap<Ulid, Seen>) -> Together {
+        let mut all = Together {
+            segments: BTreeMap::new(),
+            dropped: HashMap::new(),
+            gone: HashSet::new(),
+            pruned: HashSet::new(),
+            accepted: BTreeSet::new(),
+            runs: BTreeMap::new(),
+            chunks: HashMap::new(),
+            doubled: HashSet::new(),
+            ops: BTreeMap::new(),
+            intents: HashSet::new(),
+            outcomes: HashSet::new(),
+        };
+        for dropped in segments.values().flat_map(|seen| &seen.dropped) {
+            all.dropped.extend(dropped.segments.iter().map(|segment| (segment.id, *segment)));
+            all.gone.extend(&dropped.gone);
+            all.pruned.extend(dropped.runs.iter().map(|run| run.run));
+            all.accepted.extend(&dropped.lost);
         }
-        if !missing.is_empty() {
-            let costs = format!("{} operations of run `{run}`", missing.len());
-            report.problem(segment, offset, 0, "operations are missing", &costs);
-            report.lost_ops.extend(missing);
+        for (id, seen) in segments.iter().filter(|(id, _)| !all.dropped.contains_key(*id)) {
+            for (chunk, offset) in &seen.chunks {
+                if all.chunks.insert(short(chunk), Loc { segment: *id, offset: *offset }).is_some() {
+                    all.doubled.insert(short(chunk));
+                }
+            }
+            for (op, offset) in &seen.ops {
+                let at = Loc { segment: *id, offset: *offset };
+                all.ops.insert(*op, at);
+                all.intents.insert((*op, at));
+            }
+            all.outcomes.extend(seen.outcomes.iter().map(|(op, offset)| (*op, Loc { segment: *id, offset: *offset })));
+            for (run, part) in &seen.runs {
+                let run = all.runs.entry(*run).or_default();
+                run.begun = run.begun.or(part.begun);
+                run.end = run.end.or(part.end);
+                run.place = part.place.or(run.place);
+            }
         }
-        // A run that ended had all of its operations settled.
-        if self.end.is_some_and(|ops| self.outcomes < ops) {
+        all.runs.retain(|run, _| !all.pruned.contains(run));
+        all.ops.retain(|op, _| !all.pruned.contains(&op.run));
+        all.segments = segments;
+        all
+    }
+
+    /// Segments that were there and are not, without a word.
+    fn missing(&self, known: impl Iterator<Item = Ulid>, report: &mut VerifyReport) {
+        let mut missing: BTreeSet<Ulid> = known.collect();
+        missing.extend(self.named_before());
+        for id in missing {
+            if !self.segments.contains_key(&id) && !self.dropped.contains_key(&id) {
+                report.problem(id, 0, 0, "the segment is missing", "everything in it");
+            }
+        }
+    }
+
+    /// Segments but for those that were dropped.
+    fn read(&self) -> impl Iterator<Item = (&Ulid, &Seen)> {
+        self.segments.iter().filter(|(id, _)| !self.dropped.contains_key(*id))
+    }
+
+    fn segments(&self, report: &mut VerifyReport) {
+        for (id, seen) in &self.segments {
+            if self.dropped.contains_key(id) {
+                if self.gone.contains(id) {
+                    let what = "a segment that was pruned is here again: somebody put it back";
+                    report.problem(*id, 0, 0, what, "nothing: it is not read");
+                } else {
+                    report.notes.push(format!("segment {id} is dropped, and the next command takes its file away"));
+                }
+                continue;
+            }
+            report.segments += 1;
+            report.records += seen.records;
+            report.bytes += seen.bytes;
+            report.chunks += seen.chunks.len() as u64;
+            report.torn += seen.torn;
+            report.problems.extend(seen.problems.iter().cloned());
+        }
+    }
+
+    fn chain(&self, report: &mut VerifyReport) {
+        for (id, seen) in self.read() {
+            let Some((before, tag)) = seen.head.as_ref().and_then(|head| head.after) else { continue };
+            let follows = match (self.dropped.get(&before), self.segments.get(&before)) {
+                (Some(dropped), _) => dropped.damaged || dropped.last == tag,
+                (None, Some(before)) => before.is_final && before.last == Some(tag),
+                (None, None) => true,
+            };
+            if !follows {
+                report.problem(*id, 0, 0, "it does not follow the segment before it", "nothing by itself");
+            }
+        }
+    }
+
+    fn runs(&self, report: &mut VerifyReport) {
+        for (run, seen) in &self.runs {
+            let (segment, offset) = seen.place.map_or((Ulid::nil(), 0), |at| (at.segment, at.offset));
+            let from = OpId { run: *run, seq: 0 };
+            let to = OpId { run: *run, seq: u32::MAX };
+            let last = self.ops.range(from..=to).next_back().map_or(0, |(op, _)| op.seq).max(seen.end.unwrap_or(0));
+            let missing: Vec<OpId> = (1..=last)
+                .map(|seq| OpId { run: *run, seq })
+                .filter(|op| !self.ops.contains_key(op) && !self.accepted.contains(op))
+                .collect();
+            if seen.begun.is_none() && !self.accepted.contains(&from) {
+                report.problem(segment, offset, 0, "a run has no beginning", &format!("how run `{run}` began"));
+            }
+            if !missing.is_empty() {
+                let costs = format!("{} operations of run `{run}`", missing.len());
+                report.problem(segment, offset, 0, "operations are missing", &costs);
+                report.lost_ops.extend(missing);
+            }
+        }
+        let open: BTreeSet<RunId> = self.unsettled().map(|op| op.run).collect();
+        for run in open {
+            let place = self.runs.get(&run).and_then(|seen| seen.place);
+            let (segment, offset) = place.map_or((Ulid::nil(), 0), |at| (at.segment, at.offset));
             let costs = format!("how operations of run `{run}` came out");
             report.problem(segment, offset, 0, "outcomes are missing", &costs);
+        }
+    }
+
+    /// Operations without an outcome, of runs that ended: those had all of theirs settled.
+    pub(crate) fn unsettled(&self) -> impl Iterator<Item = OpId> {
+        let settled: HashSet<OpId> = self.outcomes.iter().map(|(op, _)| *op).collect();
+        self.ops.keys().copied().filter(move |op| {
+            let ended = self.runs.get(&op.run).is_some_and(|run| run.end.is_some());
+            ended && !settled.contains(op) && !self.accepted.contains(op)
+        })
+    }
+
+    /// Runs of which there are records, and no beginning.
+    pub(crate) fn without_beginning(&self) -> Vec<RunId> {
+        let accepted = |run: RunId| self.accepted.contains(&OpId { run, seq: 0 });
+        self.runs.iter().filter(|(run, seen)| seen.begun.is_none() && !accepted(**run)).map(|(run, _)| *run).collect()
+    }
+
+    /// Where a run's intents are.
+    pub(crate) fn places_of(&self, run: RunId) -> BTreeMap<OpId, Loc> {
+        let (from, to) = (OpId { run, seq: 0 }, OpId { run, seq: u32::MAX });
+        self.ops.range(from..=to).map(|(op, at)| (*op, *at)).collect()
+    }
+
+    /// Segments that others name as the one before them, and that are missing without a word.
+    pub(crate) fn named_before(&self) -> impl Iterator<Item = Ulid> {
+        let after = self.read().filter_map(|(_, seen)| seen.head.as_ref()?.after);
+        let missing = |id: &Ulid| !self.segments.contains_key(id) && !self.dropped.contains_key(id);
+        after.map(|(before, _)| before).filter(missing)
+    }
+
+    /// Content may lie in another segment than the intent that names it.
+    fn content(&self, report: &mut VerifyReport) {
+        for (id, seen) in self.read() {
+            let mut told = None;
+            for (number, chunk) in &seen.needs {
+                let Some((op, offset)) = seen.ops.get(*number as usize) else { continue };
+                let known = told == Some(*number) || self.pruned.contains(&op.run) || self.accepted.contains(op);
+                if !known && !self.chunks.contains_key(&short(chunk)) {
+                    told = Some(*number);
+                    report.lost_ops.push(*op);
+                    let costs = format!("operation `{op}` cannot give back what was there");
+                    report.problem(*id, *offset, 0, "content that it names is not in the store", &costs);
+                }
+            }
         }
     }
 }

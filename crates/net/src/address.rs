@@ -45,13 +45,51 @@ pub(crate) async fn checked(
     resolve: &Arc<dyn Resolve>,
     remedy: &str,
 ) -> Result<Vec<SocketAddr>, NetError> {
+    let (name, found) = match find(host, port, resolve).await? {
+        Found::Given(addresses) => return Ok(addresses),
+        Found::Named(name, found) => (name, found),
+    };
+    if let Some(bad) = found.iter().find(|ip| !is_public(**ip)) {
+        return Err(NetError::new(
+            NetErrorKind::Refused,
+            format!("the name `{name}` leads to {bad}, which is not on the public internet; {remedy}"),
+        ));
+    }
+    Ok(sockets(found, port))
+}
+
+/// The same wherever a name leads, but to addresses that no service can have.
+pub(crate) async fn anywhere(
+    host: &Host<String>,
+    port: u16,
+    resolve: &Arc<dyn Resolve>,
+) -> Result<Vec<SocketAddr>, NetError> {
+    match find(host, port, resolve).await? {
+        Found::Given(addresses) => Ok(addresses),
+        Found::Named(_, found) => Ok(sockets(found.into_iter().filter(|ip| !is_nowhere(*ip)), port)),
+    }
+}
+
+/// What a host comes to.
+enum Found {
+    /// It stands there as an address, or is this machine by definition.
+    Given(Vec<SocketAddr>),
+    /// A name and what the resolver says of it; never empty.
+    Named(String, Vec<IpAddr>),
+}
+
+fn sockets(found: impl IntoIterator<Item = IpAddr>, port: u16) -> Vec<SocketAddr> {
+    found.into_iter().take(ADDRESSES).map(|ip| SocketAddr::new(ip, port)).collect()
+}
+
+async fn find(host: &Host<String>, port: u16, resolve: &Arc<dyn Resolve>) -> Result<Found, NetError> {
     let name = match host {
-        Host::Ipv4(ip) => return literal(IpAddr::V4(*ip), port),
-        Host::Ipv6(ip) => return literal(IpAddr::V6(*ip), port),
+        Host::Ipv4(ip) => return literal(IpAddr::V4(*ip), port).map(Found::Given),
+        Host::Ipv6(ip) => return literal(IpAddr::V6(*ip), port).map(Found::Given),
         // Never asked of anybody (RFC 6761 section 6.3): an answer could point anywhere.
         Host::Domain(name) if name == "localhost" => {
             let both = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-            return Ok(both.map(|ip| SocketAddr::new(ip, port)).to_vec());
+            return Ok(Found::Given(both.map(|ip| SocketAddr::new(ip, port)).to_vec()));
         }
         Host::Domain(name) => name.clone(),
     };
@@ -72,13 +110,7 @@ pub(crate) async fn checked(
     if found.is_empty() {
         return Err(unknown("the answer is empty"));
     }
-    if let Some(bad) = found.iter().find(|ip| !is_public(**ip)) {
-        return Err(NetError::new(
-            NetErrorKind::Refused,
-            format!("the name `{name}` leads to {bad}, which is not on the public internet; {remedy}"),
-        ));
-    }
-    Ok(found.into_iter().take(ADDRESSES).map(|ip| SocketAddr::new(ip, port)).collect())
+    Ok(Found::Named(name, found))
 }
 
 fn literal(ip: IpAddr, port: u16) -> Result<Vec<SocketAddr>, NetError> {

@@ -26,6 +26,7 @@ pub struct Broker {
     resolve: Arc<dyn Resolve>,
     tls: Tls,
     idle: Mutex<Option<Session>>,
+    names_anywhere: bool,
 }
 
 /// A request.
@@ -93,7 +94,14 @@ impl Broker {
 
     /// A broker that believes these roots and asks this resolver.
     pub fn with(rules: Rules, roots: Roots, resolve: Arc<dyn Resolve>) -> Broker {
-        Broker { rules, resolve, tls: Tls::new(roots), idle: Mutex::new(None) }
+        Broker { rules, resolve, tls: Tls::new(roots), idle: Mutex::new(None), names_anywhere: false }
+    }
+
+    /// The same for a person's own collector of logs, whose name may lead to any address: it is theirs, and who answers
+    /// there has to prove the name before a byte is sent.
+    #[must_use]
+    pub fn for_collector(self) -> Broker {
+        Broker { names_anywhere: true, ..self }
     }
 
     /// What it may do.
@@ -125,6 +133,7 @@ impl Broker {
             endpoint: &endpoint,
             resolve: &self.resolve,
             tls: &self.tls,
+            names_anywhere: self.names_anywhere,
             idle: Duration::from_secs(limits.0.into()),
             total: Duration::from_secs(limits.1.into()),
             max_reply: limits.2,
@@ -167,10 +176,10 @@ struct Session {
 }
 
 /// A runtime that never keeps its owner waiting, not even for a resolver that does not come back.
-struct Engine(Option<Runtime>);
+pub(crate) struct Engine(Option<Runtime>);
 
 impl Engine {
-    fn start() -> Result<Engine, NetError> {
+    pub(crate) fn start() -> Result<Engine, NetError> {
         match Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(1).build() {
             Ok(runtime) => Ok(Engine(Some(runtime))),
             Err(error) => Err(NetError::new(
@@ -180,7 +189,7 @@ impl Engine {
         }
     }
 
-    fn block_on<T>(&self, work: impl Future<Output = Result<T, NetError>>) -> Result<T, NetError> {
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = Result<T, NetError>>) -> Result<T, NetError> {
         match &self.0 {
             Some(runtime) => runtime.block_on(work),
             None => Err(NetError::new(NetErrorKind::System, "the connection has ended")),

@@ -26,19 +26,38 @@ const HEAD_START: Duration = Duration::from_millis(250);
 pub(crate) async fn open(endpoint: &Endpoint, resolve: &Arc<dyn Resolve>, tls: &Tls) -> Result<Wire, NetError> {
     let remedy = "if that is where your provider is, configure it by that address";
     let addresses = address::checked(endpoint.name(), endpoint.port(), resolve, remedy).await?;
-    let place = endpoint.to_string();
-    let tcp = dial(addresses, &place).await?;
-    if endpoint.scheme() == Scheme::Http {
-        return Ok(Wire::Plain(tcp));
-    }
+    let tls = (endpoint.scheme() == Scheme::Https).then_some(tls);
+    connected(endpoint, &endpoint.to_string(), addresses, tls).await
+}
+
+/// A connection to a person's own collector, wherever its name leads: with TLS the name is proved before anything is
+/// sent, and without it the person asked for that address.
+pub(crate) async fn to_collector(
+    endpoint: &Endpoint,
+    place: &str,
+    resolve: &Arc<dyn Resolve>,
+    tls: Option<&Tls>,
+) -> Result<Wire, NetError> {
+    let addresses = address::anywhere(endpoint.name(), endpoint.port(), resolve).await?;
+    connected(endpoint, place, addresses, tls).await
+}
+
+async fn connected(
+    endpoint: &Endpoint,
+    place: &str,
+    addresses: Vec<SocketAddr>,
+    tls: Option<&Tls>,
+) -> Result<Wire, NetError> {
+    let tcp = dial(addresses, place).await?;
+    let Some(tls) = tls else { return Ok(Wire::Plain(tcp)) };
     let host = endpoint.host();
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
         .map_err(|_| NetError::new(NetErrorKind::Tls, format!("`{host}` is not a name that a certificate can have")))?;
     let connector = TlsConnector::from(tls.config()?);
     match timeout(CONNECT_TIMEOUT, connector.connect(name, tcp)).await {
         Ok(Ok(stream)) => Ok(Wire::Tls(Box::new(stream))),
-        Ok(Err(error)) => Err(tls::explain(&place, &error)),
-        Err(_) => Err(tls::explain(&place, &io::ErrorKind::TimedOut.into())),
+        Ok(Err(error)) => Err(tls::explain(place, &error)),
+        Err(_) => Err(tls::explain(place, &io::ErrorKind::TimedOut.into())),
     }
 }
 

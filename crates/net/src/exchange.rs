@@ -57,6 +57,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) endpoint: &'a Endpoint,
     pub(crate) resolve: &'a Arc<dyn Resolve>,
     pub(crate) tls: &'a Tls,
+    /// Names may lead to addresses that are not public.
+    pub(crate) names_anywhere: bool,
     pub(crate) idle: Duration,
     pub(crate) total: Duration,
     pub(crate) max_reply: u64,
@@ -262,7 +264,12 @@ fn broken(plan: &Plan<'_>, error: &hyper::Error, when: &str) -> NetError {
 }
 
 async fn connect(plan: &Plan<'_>) -> Result<Link, NetError> {
-    let wire = connect::open(plan.endpoint, plan.resolve, plan.tls).await?;
+    let wire = if plan.names_anywhere {
+        let tls = (plan.endpoint.scheme() == Scheme::Https).then_some(plan.tls);
+        connect::to_collector(plan.endpoint, &plan.endpoint.to_string(), plan.resolve, tls).await?
+    } else {
+        connect::open(plan.endpoint, plan.resolve, plan.tls).await?
+    };
     let activity = Activity::new();
     let stream = TokioIo::new(Watched { wire, activity: activity.clone() });
     let (sender, connection) = http1::Builder::new()

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore, version::TLS13};
 
 use crate::error::{NetError, NetErrorKind};
@@ -17,17 +18,38 @@ pub enum Roots {
     Only(Vec<CertificateDer<'static>>),
 }
 
+impl Roots {
+    /// The certificates of a file in PEM, and no others.
+    ///
+    /// # Errors
+    /// `Tls` where there is none in it, or one that cannot be read.
+    pub fn from_pem(bytes: &[u8]) -> Result<Roots, NetError> {
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
+        match found {
+            Ok(found) if !found.is_empty() => Ok(Roots::Only(found)),
+            Ok(_) => Err(NetError::new(NetErrorKind::Tls, "there is no certificate in it (PEM, `-----BEGIN CERTIFICATE-----`)")),
+            Err(error) => Err(NetError::new(NetErrorKind::Tls, format!("it cannot be read as PEM: {error}"))),
+        }
+    }
+}
+
 /// The one configuration, read when it is first needed: the system's roots cost milliseconds that most commands
 /// have no use for.
 #[derive(Debug)]
 pub(crate) struct Tls {
     roots: Roots,
+    protocols: &'static [&'static [u8]],
     config: Mutex<Option<Arc<ClientConfig>>>,
 }
 
 impl Tls {
     pub(crate) fn new(roots: Roots) -> Tls {
-        Tls { roots, config: Mutex::new(None) }
+        Tls { roots, protocols: &[b"http/1.1"], config: Mutex::new(None) }
+    }
+
+    /// For a stream that is no HTTP: no application protocol is offered.
+    pub(crate) fn without_protocols(roots: Roots) -> Tls {
+        Tls { roots, protocols: &[], config: Mutex::new(None) }
     }
 
     pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, NetError> {
@@ -35,13 +57,13 @@ impl Tls {
         if let Some(config) = &*slot {
             return Ok(Arc::clone(config));
         }
-        let config = Arc::new(build(&self.roots)?);
+        let config = Arc::new(build(&self.roots, self.protocols)?);
         *slot = Some(Arc::clone(&config));
         Ok(config)
     }
 }
 
-fn build(roots: &Roots) -> Result<ClientConfig, NetError> {
+fn build(roots: &Roots, protocols: &[&[u8]]) -> Result<ClientConfig, NetError> {
     let mut store = RootCertStore::empty();
     match roots {
         Roots::System => {
@@ -67,7 +89,7 @@ fn build(roots: &Roots) -> Result<ClientConfig, NetError> {
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| NetError::new(NetErrorKind::Tls, format!("TLS 1.3 is not to be had: {error}")))?;
     let mut config = builder.with_root_certificates(store).with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
 }
 

@@ -279,6 +279,24 @@ impl PrivateDir {
         Ok(fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE)?)
     }
 
+    /// Renames a file; what has the new name already is replaced.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fault::point("renameat")?;
+        Ok(fs::renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    /// Bytes of the file system that this directory is on: in all, and free to this user.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn disk(&self) -> io::Result<(u64, u64)> {
+        let stat = fs::fstatvfs(&self.fd)?;
+        Ok((stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+
     /// Makes the directory's entries durable.
     ///
     /// # Errors
@@ -294,6 +312,15 @@ impl PrivateDir {
     /// The system's error.
     pub fn lock(&self, name: &str) -> io::Result<FileLock> {
         self.lock_with(name, FlockOperation::LockExclusive).map(|lock| FileLock { _fd: lock })
+    }
+
+    /// Waits for a lock on a file of this name (made where missing) that many may hold at once, but none beside an
+    /// exclusive one.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn lock_shared(&self, name: &str) -> io::Result<FileLock> {
+        self.lock_with(name, FlockOperation::LockShared).map(|lock| FileLock { _fd: lock })
     }
 
     /// An exclusive lock on a file of this name, if nobody holds it.

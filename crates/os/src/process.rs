@@ -183,6 +183,34 @@ pub fn machine_memory() -> u64 {
     info.totalram.saturating_mul(u64::from(info.mem_unit))
 }
 
+/// What this machine is called.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The system's name of who started this process; `uid N` where it has none.
+pub fn user_name() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let mut entry = std::mem::MaybeUninit::<libc::passwd>::uninit();
+    let mut found: *mut libc::passwd = std::ptr::null_mut();
+    let mut words = vec![0; NAME_BYTES];
+    // SAFETY: `entry` and `found` are ours to be written, and `words` has the length that is given; all outlive the call.
+    let answer = unsafe {
+        libc::getpwuid_r(uid, entry.as_mut_ptr(), words.as_mut_ptr(), words.len(), std::ptr::from_mut(&mut found))
+    };
+    if answer != 0 || found.is_null() {
+        return format!("uid {uid}");
+    }
+    // SAFETY: the call succeeded and found an entry, so `entry` is written.
+    let entry = unsafe { entry.assume_init() };
+    // SAFETY: its name is a string that ends in a zero byte, within `words`, which is still there.
+    let name = unsafe { std::ffi::CStr::from_ptr(entry.pw_name) };
+    display_bytes(name.to_bytes())
+}
+
+/// Room for one user's entry: names, directories, a shell.
+const NAME_BYTES: usize = 16 << 10;
+
 /// Stops this process, as Ctrl-Z would; returns when it was told to go on.
 ///
 /// # Errors

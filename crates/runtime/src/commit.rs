@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use raincoat_audit::{About, Event};
+use raincoat_audit::Event;
 use raincoat_effects::Effects;
 use raincoat_effects::commit::{Applied, Begin, Source};
 use raincoat_effects::thread::EffectsThread;
@@ -15,6 +15,7 @@ use raincoat_types::{
     RunKind, RunStatus, Seen, Take,
 };
 
+use crate::around::within;
 use crate::console::Console;
 use crate::drafts::drafts_error;
 use crate::folders::RunFolders;
@@ -117,7 +118,7 @@ impl Keeper {
         let mut policy = folders.compiled.policy.clone();
         policy.commit = Some(run);
         folders.compiled = Arc::new(folders.compiled.with_policy(policy));
-        let recorder = session.recorder.speaking_for(About::run(run, Actor::Person));
+        let recorder = session.recorder.speaking_for(within(run, Actor::Person, &ask.roots));
         let judge = Judge {
             compiled: folders.compiled.clone(),
             actor: Actor::Person,
@@ -202,9 +203,14 @@ impl Keeper {
         }
         let end = RunEnd { run, at: self.clock.now(), status: report.status, summary: report.summary.clone() };
         recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
-        recorder
-            .log(vec![Event::RunEnded { status: report.status, summary: report.summary.clone() }])
-            .map_err(Error::store)?;
+        let done = Event::CommitDone {
+            of: ask.of,
+            changes: u64::from(report.changes),
+            left_out: report.refused.len() as u64,
+            conflicts: report.conflicts.len() as u64,
+        };
+        let ended = Event::RunEnded { status: report.status, summary: report.summary.clone() };
+        recorder.log(vec![done, ended]).map_err(Error::store)?;
         Ok(report)
     }
 

@@ -2,6 +2,8 @@
 
 use raincoat_types::Limits;
 
+use crate::StoreRule;
+
 /// The configuration in force.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -13,12 +15,18 @@ pub struct Config {
     pub default_provider: Option<String>,
     /// No network but this machine's.
     pub offline: bool,
+    /// Audit mode: what is looked at, and what is said to models and by them, stands in the log too.
+    pub audit: bool,
+    /// What `config.toml` sets, by its full name, as it is written there: for the log to say what changed.
+    pub written: Vec<(String, String)>,
     /// How long after it was last asked a witness is asked again at a command's end, in seconds.
     pub witness_every_secs: u32,
     /// How long a command's end waits for a witness, in seconds.
     pub witness_wait_secs: u32,
     /// How old a witness's last word may be before it is told, in seconds.
     pub witness_late_secs: u32,
+    /// What the store keeps, and how much of the disk that may take.
+    pub store: StoreRule,
 }
 
 impl Default for Config {
@@ -28,9 +36,12 @@ impl Default for Config {
             unlock_idle_secs: 900,
             default_provider: None,
             offline: false,
+            audit: false,
+            written: Vec::new(),
             witness_every_secs: 600,
             witness_wait_secs: 3,
             witness_late_secs: 7 * 24 * 3600,
+            store: StoreRule::default(),
         }
     }
 }

@@ -18,8 +18,8 @@ use raincoat_journal::NoteKind;
 use raincoat_os::process::Worker;
 use raincoat_types::wire::{self, FromWorker, Job, PlanStep, ToWorker};
 use raincoat_types::{
-    Action, Failure, FailureKind, FileRead, GrantId, ModelRequest, Outcome, RawPath, ReadDone, RunStatus, Timestamp,
-    display_text,
+    Action, Digest, Failure, FailureKind, FileRead, GrantId, ModelRequest, Outcome, RawPath, ReadDone, RunStatus, Spot,
+    Timestamp, display_text,
 };
 
 use crate::console::Console;
@@ -129,6 +129,9 @@ impl<'a> Conversation<'a> {
             self.watch_grants();
             if self.stop.load(Ordering::Relaxed) {
                 if told_to_stop == 0 {
+                    let how = if self.revoked { REVOKED } else { "by a signal: Ctrl-C, or `raincoat stop`" };
+                    let asked = Event::StopAsked { run: self.judge.run, how: how.to_owned() };
+                    self.judge.recorder.log_lazily(vec![asked]);
                     let _ = self.send(&ToWorker::Stop);
                 }
                 told_to_stop += 1;
@@ -261,10 +264,24 @@ impl<'a> Conversation<'a> {
             FromWorker::Unproposed { tool, targets, why } => {
                 let said = targets.into_iter().take(UNPROPOSED_PATHS).map(|path| RawPath(path.into_bytes())).collect();
                 let refusal = raincoat_types::Refusal { rule: "not-proposed".to_owned(), message: why };
-                self.judge.log_refusal(&tool, said, None, raincoat_audit::Judgement::Fail, &refusal);
+                self.judge.log_verdict(&tool, said, None, raincoat_audit::Judgement::Fail, &refusal);
                 Ok(())
             }
             FromWorker::Transcript(bytes) => self.note(NoteKind::Transcript, bytes),
+            FromWorker::Used { input, output } => {
+                if let Some((provider, door)) = self.door {
+                    // The price is not known: providers do not say it.
+                    self.judge.recorder.log_lazily(vec![Event::ModelUsed {
+                        provider: provider.clone(),
+                        model: door.model().to_owned(),
+                        input,
+                        output,
+                        cost_micros: None,
+                        currency: None,
+                    }]);
+                }
+                Ok(())
+            }
             // The reply it means has ended already.
             FromWorker::GiveUp { .. } | FromWorker::Finished { .. } => Ok(()),
         }
@@ -278,6 +295,7 @@ impl<'a> Conversation<'a> {
 
     fn look(&mut self, action: FileRead) -> Result<Outcome, Gone> {
         let judge = self.judge.clone();
+        let audit = self.keeper.config.audit;
         self.thread
             .call(move |effects| {
                 let said: RawPath = action.place().path.clone();
@@ -289,19 +307,14 @@ impl<'a> Conversation<'a> {
                         return Outcome::Failed(failure);
                     }
                 };
+                let places = resolved.targets.iter().map(|target| target.spot.clone()).collect();
                 let permit = match judge.decide(action, &mut resolved, vec![said.clone()], None) {
                     Ok(permit) => permit,
                     Err(refusal) => return Outcome::Refused(refusal),
                 };
                 match effects.read(permit, resolved) {
                     Ok(done) => {
-                        let bytes = match &done {
-                            ReadDone::Bytes { bytes, .. } => bytes.len() as u64,
-                            ReadDone::List { entries, .. } => entries.len() as u64,
-                            ReadDone::Search { matches, .. } => matches.len() as u64,
-                            ReadDone::Stat(_) | ReadDone::Hash(_) => 0,
-                        };
-                        judge.recorder.log_lazily(vec![Event::ReadDone { verb: verb.to_owned(), target: said, bytes }]);
+                        judge.recorder.log_lazily(vec![looked(audit, verb, said, places, &done)]);
                         Outcome::Read(done)
                     }
                     Err(failure) => {
@@ -450,6 +463,32 @@ impl<'a> Conversation<'a> {
     }
 }
 
+/// A look that was allowed, for the log: in audit mode with where it led, and the digest of what came out.
+fn looked(audit: bool, verb: &str, target: RawPath, places: Vec<Spot>, done: &ReadDone) -> Event {
+    let (bytes, items) = match done {
+        ReadDone::Bytes { bytes, .. } => (bytes.len() as u64, 1),
+        ReadDone::List { entries, .. } => (0, entries.len() as u64),
+        ReadDone::Search { matches, .. } => {
+            (matches.iter().map(|found| found.text.len() as u64).sum(), matches.len() as u64)
+        }
+        ReadDone::Stat(_) | ReadDone::Hash(_) => (0, 1),
+    };
+    let verb = verb.to_owned();
+    if !audit {
+        let bytes = match done {
+            ReadDone::Bytes { .. } => bytes,
+            ReadDone::List { .. } | ReadDone::Search { .. } => items,
+            ReadDone::Stat(_) | ReadDone::Hash(_) => 0,
+        };
+        return Event::ReadDone { verb, target, bytes };
+    }
+    let digest = match done {
+        ReadDone::Bytes { bytes, .. } => *blake3::hash(bytes).as_bytes(),
+        other => *blake3::hash(&postcard::to_stdvec(other).unwrap_or_default()).as_bytes(),
+    };
+    Event::Looked { verb, target, places, bytes, items, digest: Digest(digest) }
+}
+
 type Told<'a> = dyn FnMut(&mut UnixStream, Vec<(u32, Outcome)>) -> std::io::Result<()> + 'a;
 
 /// What the worker said and nobody has read. It takes memory for what waits in it, and no more.
@@ -509,10 +548,10 @@ fn store(fault: impl Fault) -> Gone {
 }
 
 /// Ends a request under way when the person asks to stop.
-struct Watch(Arc<AtomicBool>);
+pub(crate) struct Watch(Arc<AtomicBool>);
 
 impl Watch {
-    fn start(stop: Arc<AtomicBool>, cancel: raincoat_effects::Cancel) -> Watch {
+    pub(crate) fn start(stop: Arc<AtomicBool>, cancel: raincoat_effects::Cancel) -> Watch {
         let over = Arc::new(AtomicBool::new(false));
         let seen = over.clone();
         std::thread::spawn(move || {

@@ -2,9 +2,14 @@
 
 use std::os::fd::AsFd;
 
+use raincoat_audit::Event;
 use raincoat_sandbox::{Layer, LayerState, probe};
 
+use crate::around::by_person;
 use crate::{Error, Keeper, WitnessLine, WitnessState, worker};
+
+/// The check of the log itself.
+const LOG_CHECK: &str = "audit-log";
 
 /// One layer of protection.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,7 +49,18 @@ impl Keeper {
         checks.push(self.memory_check());
         checks.push(self.log_check());
         checks.extend(self.witness_checks()?);
+        self.tell_missing(&checks)?;
         Ok(Report { checks })
+    }
+
+    /// What is missing here stands in the log, where that can be added to.
+    fn tell_missing(&self, checks: &[Check]) -> Result<(), Error> {
+        let missing: Vec<&Check> = checks.iter().filter(|check| check.state == LayerState::Missing).collect();
+        if missing.is_empty() || missing.iter().any(|check| check.name == LOG_CHECK) {
+            return Ok(());
+        }
+        let told = |check: &Check| Event::ProtectionMissing { layer: check.name.clone(), why: check.why.clone() };
+        self.log_about(&by_person(), missing.into_iter().map(told).collect())
     }
 
     fn passphrase_check(&self) -> Check {
@@ -102,7 +118,7 @@ impl Keeper {
     }
 
     fn log_check(&self) -> Check {
-        let name = "audit-log".to_owned();
+        let name = LOG_CHECK.to_owned();
         match self.open_audit() {
             Ok(_) => Check {
                 name,

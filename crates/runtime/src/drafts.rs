@@ -269,6 +269,7 @@ impl Keeper {
             stays: open.live || left > 0,
         };
         let committed = self.commit_in(&session, ask, stop, console);
+        session.tell_of_room(console);
         let done = committed.as_ref().is_ok_and(|report| report.status == RunStatus::Done);
         let whole = left == 0 && busy.is_empty() && committed.as_ref().is_ok_and(|report| report.refused.is_empty());
         if done && open.live {
@@ -310,9 +311,10 @@ impl Keeper {
             }
         };
         for run in &gone {
+            // Logged first; that it came to nothing stands in the command's end.
+            let why = "asked for by the person".to_owned();
+            self.log_about(&About::run(*run, Actor::Person), vec![Event::DraftDiscarded { of: *run, why }])?;
             drafts.wipe(*run).map_err(drafts_error)?;
-            let about = About::run(*run, Actor::Person);
-            self.log_about(&about, vec![Event::Notice { text: format!("the draft of run {run} was thrown away") }])?;
         }
         Ok(gone)
     }

@@ -8,14 +8,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use raincoat_audit::{About, Event as Logged};
+use raincoat_audit::Event as Logged;
 use raincoat_draft::{Draft, Drafts, NewDraft, Record, State};
 use raincoat_effects::Recorder;
 use raincoat_net::proxy::ProxyRules;
 use raincoat_os::new_ulid;
 use raincoat_sandbox::program::{ProgramLimits, Started, Streams, start};
-use raincoat_types::{Actor, RawPath, Root as RunRoot, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes};
+use raincoat_types::{
+    Actor, Digest, RawPath, Root as RunRoot, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
+};
 
+use crate::around::within;
 use crate::console::Console;
 use crate::drafts::{DraftChange, drafts_error, look_through};
 use crate::live::Live;
@@ -152,7 +155,9 @@ impl Keeper {
         let name = ask.profile.clone().unwrap_or_else(|| program_name(&ask.command));
         let actor = Actor::Program(name);
         let rules = if ask.hosts.is_empty() { None } else { Some(rules_of(&ask.hosts)?) };
-        let opened = self.exec_folders(ask, &actor)?;
+        let named = || ask.write.iter().chain(&ask.read).cloned().collect::<Vec<_>>();
+        let opened = self.exec_folders(ask, &actor);
+        let opened = opened.map_err(|error| self.not_begun(&actor, &named(), "never-granted", error))?;
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
         let _live = Live::begin(&self.state, run)?;
         let drafts = self.open_drafts()?;
@@ -164,9 +169,9 @@ impl Keeper {
         // The enclosure is built while the journal and the log are opened.
         let mut program = started.enclose(&plan).map_err(enclosing)?;
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
-        let recorder = session.recorder.speaking_for(About::run(run, actor.clone()));
+        let recorder = session.recorder.speaking_for(within(run, actor.clone(), &all_roots(&opened)));
         let begun = Begun { run, actor, goal: shown_command(&ask.command), roots: roots_of(&opened) };
-        self.begin(&recorder, &begun, &opened)?;
+        self.begin(&recorder, ask, &begun, &opened)?;
         let about = NewDraft { command: ask.command.clone(), profile: ask.profile.clone(), began: self.clock.now() };
         let draft = drafts.seal(prepared, about).map_err(drafts_error)?;
         unbegun.run = None;
@@ -177,6 +182,8 @@ impl Keeper {
         let watched = match watched {
             Ok(watched) => watched,
             Err(error) => {
+                let ended_by = Some(error.message.clone());
+                recorder.log_lazily(vec![Logged::ProgramEnded { code: NEVER_RAN, ended_by, changes: 0 }]);
                 self.end(&recorder, run, RunStatus::Failed, &error.message)?;
                 drop(recorder);
                 session.leave()?;
@@ -195,6 +202,7 @@ impl Keeper {
             () if report.code == 0 => RunStatus::Done,
             () => RunStatus::Failed,
         };
+        recorder.log_lazily(told_at_end(&report, stop.load(Ordering::SeqCst)));
         let why = report.ended_by.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
         let summary = format!("ended with {}{why}; {} changes in its draft", report.code, report.changes);
         self.end(&recorder, run, status, &summary)?;
@@ -238,7 +246,7 @@ impl Keeper {
         Ok((report, draft))
     }
 
-    fn begin(&self, recorder: &Recorder, begun: &Begun, opened: &[Opened]) -> Result<(), Error> {
+    fn begin(&self, recorder: &Recorder, ask: &ExecAsk, begun: &Begun, opened: &[Opened]) -> Result<(), Error> {
         let mut events = vec![Logged::RunBegan {
             goal: begun.goal.clone(),
             kind: RunKind::Program,
@@ -254,6 +262,7 @@ impl Keeper {
                 deny: Vec::new(),
             });
         }
+        events.push(program_started(ask));
         let header = RunHeader {
             run: begun.run,
             at: self.clock.now(),
@@ -273,6 +282,50 @@ impl Keeper {
         recorder.log_lazily(vec![Logged::RunEnded { status, summary: summary.to_owned() }]);
         recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)
     }
+}
+
+/// The exit code of a program that was never executed, as shells have it.
+const NEVER_RAN: i32 = 126;
+
+fn program_started(ask: &ExecAsk) -> Logged {
+    let mut hasher = blake3::Hasher::new();
+    for word in &ask.command {
+        hasher.update(word);
+        hasher.update(&[0]);
+    }
+    let limits = &ask.limits;
+    let secs = |secs: Option<u64>| secs.map_or_else(|| "no limit".to_owned(), |secs| format!("{secs} s"));
+    Logged::ProgramStarted {
+        program: RawPath(ask.command.first().cloned().unwrap_or_default()),
+        arguments: u32::try_from(ask.command.len().saturating_sub(1)).unwrap_or(u32::MAX),
+        digest: Digest(*hasher.finalize().as_bytes()),
+        profile: ask.profile.clone(),
+        hosts: ask.hosts.clone(),
+        limits: format!(
+            "{} bytes of memory, {} processes, {} bytes written, {} open files, processor time {}, time {}",
+            limits.memory,
+            limits.processes,
+            limits.disk,
+            limits.open_files,
+            secs(limits.cpu_secs),
+            secs(limits.wall_secs),
+        ),
+    }
+}
+
+/// What is only known at a program's end.
+fn told_at_end(report: &ExecReport, stopped: bool) -> Vec<Logged> {
+    let mut events = Vec::new();
+    if stopped {
+        events.push(Logged::StopAsked { run: report.run, how: "by a signal: Ctrl-C, or `raincoat stop`".to_owned() });
+    }
+    let (code, ended_by, changes) = (report.code, report.ended_by.clone(), report.changes);
+    events.push(Logged::ProgramEnded { code, ended_by, changes });
+    if report.open {
+        let (dangerous, conflicts) = (report.dangerous, report.conflicts);
+        events.push(Logged::DraftKept { of: report.run, changes, dangerous, conflicts });
+    }
+    events
 }
 
 /// A draft whose run may not come to begin: dropped before, it is taken away.
@@ -295,6 +348,11 @@ struct Begun {
     actor: Actor,
     goal: String,
     roots: Vec<RunRoot>,
+}
+
+/// All folders that a program sees.
+fn all_roots(opened: &[Opened]) -> Vec<RunRoot> {
+    opened.iter().map(|folder| folder.record.clone()).collect()
 }
 
 fn roots_of(opened: &[Opened]) -> Vec<RunRoot> {

@@ -33,6 +33,17 @@ pub(crate) struct RunFolders {
 }
 
 impl RunFolders {
+    /// The granted folders behind the run's own, for the log: where the run's own lies deeper, its grant's.
+    pub(crate) fn granted(&self) -> Vec<raincoat_audit::Folder> {
+        let folder = |(root, scoped): (&RunRoot, &Scoped)| {
+            let deeper = scoped.beneath.as_bytes().len();
+            let keep = if deeper == 0 { root.path.len() } else { root.path.len().saturating_sub(deeper + 1) };
+            let path = root.path.get(..keep).unwrap_or(&root.path).to_vec();
+            raincoat_audit::Folder { grant: root.grant, path }
+        };
+        self.roots.iter().zip(&self.names.scoped).map(folder).collect()
+    }
+
     /// What a run's thread begins with, and which of its folders it may change.
     pub(crate) fn into_start(
         self,

@@ -8,6 +8,7 @@ use raincoat_os::{Root, new_ulid};
 use raincoat_policy::GrantRecord;
 use raincoat_types::{GrantId, RawPath, Timestamp, display_bytes};
 
+use crate::around::by_person;
 use crate::{Class, Error, Keeper};
 
 const KIND: &str = "grant";
@@ -46,6 +47,17 @@ impl Keeper {
     /// # Errors
     /// Where there is no such folder, it is protected or ours, a glob does not parse, or its end lies in the past.
     pub fn grant(&self, ask: GrantAsk) -> Result<GrantRecord, Error> {
+        let (shown, who) = (display_bytes(ask.path.as_os_str().as_bytes()), ask.agent.clone());
+        self.hand_out(ask).map_err(|error| match error.class {
+            Class::Refused => {
+                let who = who.unwrap_or_else(|| "everyone".to_owned());
+                self.access_refused(&format!("folder {shown}"), &who, "never-granted", error)
+            }
+            _ => error,
+        })
+    }
+
+    fn hand_out(&self, ask: GrantAsk) -> Result<GrantRecord, Error> {
         let shown = display_bytes(ask.path.as_os_str().as_bytes());
         let root = Root::open(&ask.path).map_err(|e| {
             Error::new(Class::Usage, format!("`{shown}` cannot be granted: {e}")).hint("name a folder that exists")
@@ -86,14 +98,15 @@ impl Keeper {
         };
         record.check().map_err(|e| Error::new(Class::Refused, e.to_string()))?;
         // Logged first: a grant that stands nowhere in the log cannot be.
-        self.log_alone(vec![Event::GrantAdded {
+        let added = Event::GrantAdded {
             grant: id,
             path: RawPath(record.path.clone()),
             read_only: record.read_only,
             until: record.until,
             agent: record.agent.clone(),
             deny: record.deny.clone(),
-        }])?;
+        };
+        self.log_about(&by_person(), vec![added])?;
         let bytes = postcard::to_stdvec(&record).map_err(Error::store)?;
         self.store.put(KIND, &id.0.to_bytes(), &bytes).map_err(Error::store)?;
         Ok(record)
@@ -122,7 +135,8 @@ impl Keeper {
             )
             .hint("`raincoat grants` lists them"));
         };
-        self.log_alone(vec![Event::GrantRevoked { grant: grant.id }])?;
+        let (path, why) = (RawPath(grant.path.clone()), "revoked by the person".to_owned());
+        self.log_about(&by_person(), vec![Event::GrantTakenBack { grant: grant.id, path, why }])?;
         self.store.delete(KIND, &grant.id.0.to_bytes()).map_err(Error::store)?;
         Ok(grant)
     }

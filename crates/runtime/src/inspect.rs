@@ -100,6 +100,8 @@ pub struct AuditLine {
     pub run: Option<RunId>,
     /// Who acted.
     pub actor: Option<String>,
+    /// What sort of event, by its stable name.
+    pub kind: &'static str,
     /// In words.
     pub line: String,
 }
@@ -125,7 +127,7 @@ pub struct AuditReport {
 
 impl Keeper {
     /// The journal, to look at. What a crash left behind is settled first, `told` line by line.
-    fn look<R: Send + 'static>(
+    pub(crate) fn look<R: Send + 'static>(
         &self,
         told: &mut dyn FnMut(&str),
         look: impl FnOnce(&mut Journal) -> Result<R, Error> + Send + 'static,
@@ -258,6 +260,7 @@ impl Keeper {
                 at: entry.at,
                 run: entry.run,
                 actor: entry.actor.as_ref().map(raincoat_types::Actor::name),
+                kind: entry.event.kind(),
                 line: entry.event.one_line(),
             });
         }
@@ -285,17 +288,11 @@ impl Keeper {
         }
         let opened = Journal::open(self.journal_dir()?, self.journal_keys(), self.clock.as_ref());
         let (journal, _) = opened.map_err(Error::store)?;
-        let stored = journal.verify().map_err(Error::store)?;
+        let stored = self.checked(&journal, false)?;
         let mut problems: Vec<String> = log.problems.iter().map(|problem| problem.text.clone()).collect();
         let sound = log.is_ok() && against.is_empty() && stored.problems.is_empty();
         problems.extend(against);
-        let place = |problem: &raincoat_journal::Problem| {
-            format!(
-                "journal, segment {} at byte {}: {}; {}",
-                problem.segment, problem.offset, problem.what, problem.costs
-            )
-        };
-        problems.extend(stored.problems.iter().map(place));
+        problems.extend(stored.problems.iter().cloned());
         Ok(AuditReport {
             sound,
             log_key: reader.verifier().vkey(),

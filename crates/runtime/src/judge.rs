@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use raincoat_audit::{Event, Judgement};
 use raincoat_effects::{Names, Recorder, Resolved};
-use raincoat_gate::{Act, Approval, Facts, Permit, Protection, Verdict, decide};
+use raincoat_gate::{Act, Approval, Confirm, Facts, Permit, Protection, Verdict, decide};
 use raincoat_os::{Root, beneath};
 use raincoat_policy::Compiled;
 use raincoat_types::{
@@ -103,18 +103,40 @@ impl Judge {
         facts: &Facts,
         said: Vec<RawPath>,
     ) -> Result<Permit<A>, Refusal> {
-        let verb = action.verb();
+        let (verb, asks_model) = (action.verb(), action.asks_model());
         let proposal = Proposal { actor: self.actor.clone(), run: self.run, action };
         let (verdict, refusal) = match decide(&self.compiled.policy, facts, proposal) {
-            Verdict::Permit(permit) => return Ok(permit),
+            Verdict::Permit(permit) => {
+                // A look that was allowed stands in the log by what came of it.
+                if A::CHANGES || asks_model {
+                    self.log_allowed(verb, said, facts, asks_model);
+                }
+                return Ok(permit);
+            }
             Verdict::Ask { why, .. } => (
                 Judgement::Ask,
                 Refusal { rule: "not-approved".to_owned(), message: format!("{why}; nobody approved it") },
             ),
             Verdict::Deny { refusal } => (Judgement::Deny, refusal),
         };
-        self.log_refusal(verb, said, Some(facts.digest), verdict, &refusal);
+        self.log_verdict(verb, said, Some(facts.digest), verdict, &refusal);
         Err(refusal)
+    }
+
+    /// A yes, in the log, with what it was by.
+    pub(crate) fn log_allowed(&self, verb: &str, said: Vec<RawPath>, facts: &Facts, asks_model: bool) {
+        let policy = &self.compiled.policy;
+        let (rule, reason) = match &self.actor {
+            _ if asks_model => ("provider-chosen", "the provider was chosen for this run"),
+            Actor::Person if policy.commit == Some(self.run) => ("commit", "the person commits a draft"),
+            Actor::Person => ("person", "the person's own doing"),
+            _ if policy.confirm == Confirm::Plans => ("approved", "granted, and approved by the person"),
+            _ => ("granted", "granted, and no approval was asked for"),
+        };
+        let found = || facts.targets.iter().map(|target| RawPath(target.spot.path.as_bytes().to_vec())).collect();
+        let refusal = Refusal { rule: rule.to_owned(), message: reason.to_owned() };
+        let targets = if said.is_empty() { found() } else { said };
+        self.log_verdict(verb, targets, Some(facts.digest), Judgement::Allow, &refusal);
     }
 
     /// A failure, in the log: what was tried stands there whether the gate said no or the way led nowhere.
@@ -124,11 +146,11 @@ impl Judge {
             _ => Judgement::Fail,
         };
         let refusal = Refusal { rule: rule_of(failure.kind).to_owned(), message: failure.message.clone() };
-        self.log_refusal(verb, said, None, verdict, &refusal);
+        self.log_verdict(verb, said, None, verdict, &refusal);
     }
 
-    /// A refusal, in the log.
-    pub(crate) fn log_refusal(
+    /// A verdict, in the log.
+    pub(crate) fn log_verdict(
         &self,
         verb: &str,
         said: Vec<RawPath>,

@@ -10,6 +10,7 @@ use raincoat_os::{PrivateDir, keyring};
 use raincoat_seal::{Keys, KeysError, SlotInfo, SlotKind, Store, Unlock};
 use raincoat_types::{Clock, Secret};
 
+use crate::around::{Around, by_person};
 use crate::judge::Own;
 use crate::{Class, Config, Error, Home};
 
@@ -51,6 +52,9 @@ pub struct Keeper {
     /// Our own directories: denied by what they are, whatever leads there.
     pub(crate) own: Own,
     pub(crate) opened: Opened,
+    /// Files that may be changed without a copy, at the person's word for this one command.
+    pub(crate) waives: Option<Arc<raincoat_effects::Waives>>,
+    pub(crate) around: Around,
 }
 
 impl Keeper {
@@ -81,11 +85,7 @@ impl Keeper {
         let slot = if matches!(unlock, Unlock::KeyFile) { "key-file" } else { "passphrase" };
         let keys = Keys::create(&data, &unlock, clock.as_ref()).map_err(keys_error)?;
         let opened = Opened { created: true, slot, key_in_file: slot == "key-file" };
-        let keeper = Keeper::assemble(home, config, clock, data, keys, opened)?;
-        // The log is there from the first moment: later, a missing one is a lost one.
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        keeper.log_alone(vec![Event::Started { version, command: "make the store".to_owned() }])?;
-        Ok(keeper)
+        Keeper::assemble(home, config, clock, data, keys, opened, Around::default())
     }
 
     /// Opens the store, making it where there is none. Asks for the passphrase only where nothing else opens it.
@@ -107,9 +107,10 @@ impl Keeper {
         }
         let data = open_dir(&home.data)?;
         let slots = Keys::slots_in(&data).map_err(keys_error)?;
+        let around = Around::before_unlocking(&data);
         let key_in_file = slots.iter().any(|slot| slot.kind == SlotKind::KeyFile);
         let (keys, slot) = unlock(home, &config, clock.as_ref(), &data, &slots, unlocker)?;
-        Keeper::assemble(home, config, clock, data, keys, Opened { created: false, slot, key_in_file })
+        Keeper::assemble(home, config, clock, data, keys, Opened { created: false, slot, key_in_file }, around)
     }
 
     fn assemble(
@@ -119,11 +120,25 @@ impl Keeper {
         data: PrivateDir,
         keys: Keys,
         opened: Opened,
+        around: Around,
     ) -> Result<Keeper, Error> {
         let store = Store::open(&data, &keys).map_err(Error::store)?;
         let state = open_dir(&home.state)?;
         let own = Own::find([&home.config, &home.data, &home.state].map(PathBuf::as_path));
-        Ok(Keeper { home: home.clone(), config, clock, data, state, keys, store, own, opened })
+        let created = opened.created;
+        let keeper =
+            Keeper { home: home.clone(), config, clock, data, state, keys, store, own, opened, around, waives: None };
+        if created {
+            // The log is there from the first moment: later, a missing one is a lost one.
+            keeper.log_alone(Vec::new())?;
+        }
+        Ok(keeper)
+    }
+
+    /// From now on, files that `waives` says yes to are changed without a copy of what was there. It is the person's word
+    /// for this one command.
+    pub fn without_backup(&mut self, waives: Arc<raincoat_effects::Waives>) {
+        self.waives = Some(waives);
     }
 
     /// How it was opened.
@@ -143,6 +158,13 @@ impl Keeper {
     pub fn set_passphrase(&mut self, passphrase: &Secret<String>) -> Result<(), Error> {
         let has = |kind| self.keys.slots().iter().any(|slot| slot.kind == kind);
         let (had_passphrase, had_file) = (has(SlotKind::Passphrase), has(SlotKind::KeyFile));
+        // Logged first, as everything is; that it came to nothing stands in the command's end.
+        let slot = "passphrase".to_owned();
+        let mut events = vec![if had_passphrase { Event::PassphraseChanged } else { Event::KeySlotAdded { slot } }];
+        if had_file {
+            events.push(Event::KeySlotRemoved { slot: "key-file".to_owned() });
+        }
+        self.log_about(&by_person(), events)?;
         if had_passphrase {
             self.keys.change_passphrase(passphrase, self.clock.as_ref()).map_err(keys_error)?;
         } else {
@@ -156,11 +178,28 @@ impl Keeper {
         Ok(())
     }
 
-    /// Forgets the cached unlock: the next command asks.
+    /// Forgets the cached unlock: the next command asks. That it was forgotten is logged with the keys that go with it;
+    /// where that fails they go all the same, and `told` hears why.
     ///
     /// # Errors
     /// Where the kernel's keyring fails.
-    pub fn lock(home: &Home) -> Result<(), Error> {
+    pub fn lock(home: &Home, config: Config, clock: Arc<dyn Clock>, told: &mut dyn FnMut(&str)) -> Result<(), Error> {
+        if config.unlock_idle_secs > 0 && Keeper::exists(home)? {
+            let nobody =
+                &mut |_: Ask| -> Result<Secret<String>, Error> { Err(Error::new(Class::Locked, "locked already")) };
+            let logged = match Keeper::open(home, config, clock, nobody) {
+                Ok(mut keeper) if keeper.opened.slot == "cache" => {
+                    let why = "asked at a terminal".to_owned();
+                    keeper.works_for("lock").and_then(|()| keeper.log_about(&by_person(), vec![Event::Locked { why }]))
+                }
+                Err(error) if error.class != Class::Locked => Err(error),
+                // Nothing is unlocked, or a key in a file opens it at any time.
+                Ok(_) | Err(_) => Ok(()),
+            };
+            if let Err(error) = logged {
+                told(&format!("this does not stand in the log: {}", error.message));
+            }
+        }
         keyring::forget(&description(home)).map_err(|e| Error::new(Class::Environment, e.to_string()))
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! A command makes a [`Keeper`], asks it for what it needs, and gives it a [`Console`] to speak to the person by.
 
+mod around;
 mod commit;
 mod config;
 mod console;
@@ -12,6 +13,7 @@ mod doctor;
 mod drafts;
 mod error;
 mod exec;
+mod export;
 mod folders;
 mod grants;
 mod home;
@@ -19,6 +21,7 @@ mod inspect;
 mod judge;
 mod keeper;
 mod live;
+mod look;
 mod plan;
 mod proof;
 mod prove;
@@ -26,6 +29,7 @@ mod providers;
 mod recovery;
 mod run;
 mod session;
+mod store;
 mod undo;
 mod witness;
 mod witness_server;
@@ -38,6 +42,7 @@ pub use doctor::{Check, Report};
 pub use drafts::{DraftChange, DraftLine, DraftMark, DraftState, OpenDraft, Pick, Sides};
 pub use error::{Class, Error};
 pub use exec::{Commits, ExecAsk, ExecReport, Passage, Refused, Signals, start_enclosing};
+pub use export::{CollectorAsk, DeadLetter, ExportAsk, ExportReport};
 pub use folders::FolderAsk;
 pub use grants::GrantAsk;
 pub use home::Home;
@@ -45,10 +50,14 @@ pub use inspect::{AuditLine, AuditReport, FileDiff, OpLine, RunDetails, RunLine}
 pub use keeper::{Ask, Keeper, Opened, Unlocker};
 pub use live::{Stopped, stop};
 pub use proof::{EntryProof, Extra, ProofCheck, check_proof};
+pub use look::{EntryDetails, EntryFilter, TimelineStep};
 pub use prove::Proved;
 pub use providers::{KeyLine, ProviderTest};
 pub use recovery::Recovered;
 pub use run::{RunAsk, RunReport};
+pub use store::{
+    LastVerify, PruneAsk, RepairAsk, StorePruned, StoreRepaired, StoreReport, StoreRule, StoreStatus,
+};
 pub use undo::{UndoAsk, UndoReport, UndoStepView};
 pub use witness::{WitnessAsk, WitnessLine, WitnessPlace, WitnessState};
 pub use witness_server::{WitnessServer, serve_witness, witness_key_in};
@@ -56,7 +65,9 @@ pub use worker::{harden, probe_main, worker_main};
 
 pub use raincoat_agent::recipes::{OptionInfo, RECIPES, RecipeInfo, Values, check_options};
 pub use raincoat_audit::leaf_hash as leaf_of;
+pub use raincoat_audit::export::{Format, Value as FieldValue};
 pub use raincoat_draft::text;
+pub use raincoat_journal::{PruneReport, PrunedRun, Usage};
 pub use raincoat_model::{NativeTools, ProviderConfig};
 pub use raincoat_net::proxy::ProxyRules;
 pub use raincoat_os::process::{machine_memory, stop_here};

@@ -11,7 +11,7 @@ use raincoat_gate::{Approval, Confirm, Scope};
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{
     Digest, Failure, FailureKind, FileChange, FileKind, FileRead, Identity, Outcome, Place, RawPath, Refusal, RelPath,
-    Timestamp,
+    Timestamp, display_bytes,
 };
 
 use crate::console::{Answer, Console, PlanView, StepFact};
@@ -103,6 +103,9 @@ impl Keeper {
         let until = Timestamp { secs: now.secs.saturating_add(APPROVAL_SECS), nanos: now.nanos };
         let beforehand = judge.compiled.policy.confirm == Confirm::Never;
         if beforehand || standing.rest_of_run.is_some_and(|until| now < until) {
+            let scope = if beforehand { "yes to every plan within what was granted" } else { REST_OF_RUN };
+            let (title, steps) = (title.to_owned(), steps.len() as u64);
+            judge.recorder.log_lazily(vec![Event::ApprovalUsed { title, steps, scope: scope.to_owned() }]);
             return Ok(Reviewed::Accepted(Accepted { chosen: all(), shown: Vec::new(), reviewed: false, until }));
         }
         let (facts, looked) = self.look_ahead(thread, judge, steps)?;
@@ -123,6 +126,12 @@ impl Keeper {
             until,
             before: &before,
         };
+        judge.recorder.log_lazily(vec![Event::ApprovalAsked {
+            digest,
+            title: title.to_owned(),
+            shown: lines(roots, steps),
+            steps: steps.len() as u64,
+        }]);
         let answer = console.review(&view);
         let (chosen, scope) = match answer {
             Answer::Refuse(words) => {
@@ -133,21 +142,19 @@ impl Keeper {
                     .map_err(Error::store)?;
                 return Ok(Reviewed::Refused(words));
             }
-            Answer::Accept => (all(), "this plan, once"),
-            Answer::AcceptSome(chosen) => (chosen, "the chosen steps of this plan, once"),
+            Answer::Accept => (all(), "this plan, once".to_owned()),
+            Answer::AcceptSome(chosen) => {
+                let scope = format!("steps {} of this plan, once", ranges(&chosen));
+                (chosen, scope)
+            }
             Answer::AcceptRun => {
                 standing.rest_of_run = Some(until);
-                (all(), "this plan and every later change of this run within its folders")
+                (all(), REST_OF_RUN.to_owned())
             }
         };
         judge
             .recorder
-            .log(vec![Event::Approved {
-                digest,
-                shown: shown(title, steps.len()),
-                scope: scope.to_owned(),
-                until: Some(until),
-            }])
+            .log(vec![Event::Approved { digest, shown: shown(title, steps.len()), scope, until: Some(until) }])
             .map_err(Error::store)?;
         Ok(Reviewed::Accepted(Accepted { chosen, shown: looked, reviewed: true, until }))
     }
@@ -450,6 +457,55 @@ fn plain(path: &RawPath) -> Option<RelPath> {
     RelPath::new(&names.join(&b'/')).ok()
 }
 
+/// What a person allows who allows the rest of a run.
+const REST_OF_RUN: &str = "this plan and every later change of this run within its folders";
+/// Bytes of the steps of one plan in the log; an entry holds 65,535 with all else.
+const LINES_BYTES: usize = 48 << 10;
+
+/// The steps of a plan as they are shown, one a line, as many as go into an entry.
+fn lines(roots: &[(String, Vec<u8>)], steps: &[PlanStep]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut bytes = 0;
+    for step in steps {
+        let at = |place: &Place| {
+            let root = roots.get(usize::from(place.root)).map(|(label, _)| label.as_str()).unwrap_or_default();
+            format!("{root}/{}", display_bytes(&place.path.0))
+        };
+        let places: Vec<String> = places(&step.change).into_iter().map(at).collect();
+        let why = if step.why.is_empty() { String::new() } else { format!(" ({})", step.why) };
+        let line = format!("{} {}{why}", step.change.verb(), places.join(" -> "));
+        bytes += line.len() + 3;
+        if bytes > LINES_BYTES {
+            break;
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// Positions of steps, as people count them, in short: `1-3, 7`.
+fn ranges(chosen: &[u32]) -> String {
+    /// Runs of steps that are told one by one.
+    const MOST: usize = 100;
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for n in chosen.iter().map(|n| n.saturating_add(1)) {
+        match runs.last_mut() {
+            Some((_, last)) if last.saturating_add(1) == n => *last = n,
+            _ => runs.push((n, n)),
+        }
+    }
+    let more = runs.len().saturating_sub(MOST);
+    let mut words: Vec<String> = runs
+        .into_iter()
+        .take(MOST)
+        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") })
+        .collect();
+    if more > 0 {
+        words.push(format!("and {more} more such"));
+    }
+    words.join(", ")
+}
+
 fn shown(title: &str, steps: usize) -> String {
     format!("{title} ({steps} {})", if steps == 1 { "change" } else { "changes" })
 }
@@ -462,4 +518,37 @@ fn digest_of(title: &str, steps: &[PlanStep], facts: &[StepFact]) -> Digest {
         hasher.update(&fact.digest.unwrap_or_default().0);
     }
     Digest(*hasher.finalize().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_shown_is_told_step_by_step_as_far_as_an_entry_holds_it() {
+        let roots = [("music".to_owned(), b"/home/a/music".to_vec())];
+        let step = |n: usize| PlanStep {
+            change: FileChange::Move {
+                from: Place { root: 0, path: format!("{n}.mp3").as_str().into() },
+                to: Place { root: 0, path: format!("a/{n}.mp3").as_str().into() },
+                replace: false,
+            },
+            why: "by artist".to_owned(),
+        };
+        let few: Vec<PlanStep> = (0..2).map(step).collect();
+        assert_eq!(
+            lines(&roots, &few),
+            ["move music/0.mp3 -> music/a/0.mp3 (by artist)", "move music/1.mp3 -> music/a/1.mp3 (by artist)"]
+        );
+        let many: Vec<PlanStep> = (0..20_000).map(step).collect();
+        assert!(lines(&roots, &many).iter().map(String::len).sum::<usize>() < LINES_BYTES);
+    }
+
+    #[test]
+    fn chosen_steps_are_told_in_short() {
+        assert_eq!(ranges(&[0, 1, 2, 6]), "1-3, 7");
+        assert_eq!(ranges(&[]), "");
+        let every_other: Vec<u32> = (0..1000).map(|n| n * 2).collect();
+        assert!(ranges(&every_other).ends_with("199, and 900 more such"));
+    }
 }

@@ -12,6 +12,7 @@ use raincoat_types::wire::{JobModel, Task};
 use raincoat_types::{Actor, ModelRequest, RunId, Secret, Timestamp, Ulid, display_bytes};
 use raincoat_vault::{Use, Vault};
 
+use crate::around::by_person;
 use crate::judge::Judge;
 use crate::run::RunAsk;
 use crate::{Class, Error, Keeper};
@@ -64,11 +65,19 @@ impl Keeper {
     pub fn add_provider(&self, provider: &ProviderConfig) -> Result<(), Error> {
         provider.check().map_err(|e| Error::new(Class::Usage, e.to_string()))?;
         let host = host_of(&provider.base_url)?;
-        self.log_alone(vec![Event::ProviderAdded {
+        let mut events = vec![Event::ProviderAdded {
             name: provider.name.clone(),
             url: provider.base_url.clone(),
             model: provider.model.clone(),
-        }])?;
+        }];
+        if let Some(before) = self.providers()?.into_iter().find(|known| known.name == provider.name) {
+            events.push(Event::SettingChanged {
+                setting: format!("provider {}", provider.name),
+                from: Some(terms(&before)),
+                to: Some(terms(provider)),
+            });
+        }
+        self.log_about(&by_person(), events)?;
         let bytes = postcard::to_stdvec(provider).map_err(Error::store)?;
         self.store.put(KIND, provider.name.as_bytes(), &bytes).map_err(Error::store)?;
         if let Some(key) = &provider.key {
@@ -82,13 +91,17 @@ impl Keeper {
     /// # Errors
     /// Where there is none of that name.
     pub fn remove_provider(&self, name: &str) -> Result<(), Error> {
+        let known = self.provider(name)?;
+        let removed = Event::SettingChanged {
+            setting: format!("provider {}", display_bytes(name.as_bytes())),
+            from: Some(terms(&known)),
+            to: None,
+        };
+        self.log_about(&by_person(), vec![removed])?;
         if !self.store.delete(KIND, name.as_bytes()).map_err(Error::store)? {
             return Err(no_provider(name));
         }
-        self.log_alone(vec![Event::ConfigChanged {
-            setting: format!("provider {}", display_bytes(name.as_bytes())),
-            what: "removed".to_owned(),
-        }])
+        Ok(())
     }
 
     /// Asks a provider for its models.
@@ -98,7 +111,7 @@ impl Keeper {
     pub fn test_provider(&self, name: &str) -> Result<ProviderTest, Error> {
         let config = self.provider(name)?;
         let session = self.session(&mut |_| {})?;
-        let recorder = session.recorder.speaking_for(About { run: None, actor: Some(Actor::Person) });
+        let recorder = session.recorder.speaking_for(About::by(Actor::Person));
         let result = self.ask_for_models(&config, recorder);
         session.close()?;
         result
@@ -110,6 +123,7 @@ impl Keeper {
         recorder: raincoat_effects::Recorder,
     ) -> Result<ProviderTest, Error> {
         let endpoint = Endpoint { base_url: config.base_url.clone(), model: String::new(), key: self.key_of(config)? };
+        recorder.log_lazily(key_used(config).into_iter().collect());
         let peer = |words: String| Error::new(Class::Peer, words);
         let door = Door::new(endpoint, self.config.offline, self.config.limits.clone(), recorder.clone())
             .map_err(|f| peer(f.message))?;
@@ -150,7 +164,9 @@ impl Keeper {
                 usage.hosts.push(host_of(&provider.base_url)?);
             }
         }
-        self.log_alone(vec![Event::KeyAdded { name: name.to_owned() }])?;
+        let version = self.version_of(name)? + 1;
+        let hosts = usage.hosts.clone();
+        self.log_about(&by_person(), vec![Event::CredentialAdded { name: name.to_owned(), version, hosts }])?;
         self.vault()
             .add(Environment::default(), name, &usage, secret, self.clock.as_ref())
             .map_err(|e| Error::new(Class::Usage, e.to_string()))
@@ -181,8 +197,16 @@ impl Keeper {
     /// # Errors
     /// Where there is none of that name.
     pub fn remove_key(&self, name: &str) -> Result<(), Error> {
-        self.vault().remove(Environment::default(), name).map_err(|e| Error::new(Class::Usage, e.to_string()))?;
-        self.log_alone(vec![Event::KeyRemoved { name: name.to_owned() }])
+        // What cannot be removed fails as it did; what can is logged before it is gone.
+        if self.version_of(name)? > 0 {
+            self.log_about(&by_person(), vec![Event::KeyRemoved { name: name.to_owned() }])?;
+        }
+        self.vault().remove(Environment::default(), name).map_err(|e| Error::new(Class::Usage, e.to_string()))
+    }
+
+    /// The current version of a key; 0 where there is none.
+    fn version_of(&self, name: &str) -> Result<u32, Error> {
+        Ok(self.keys()?.iter().find(|key| key.name == name).map_or(0, |key| key.version))
     }
 
     /// The provider of a task, with its key. `None` for a recipe.
@@ -233,9 +257,10 @@ impl Keeper {
         })?;
         let host = host_of(&config.base_url)?;
         if !credential.usage.hosts.contains(&host) {
-            return Err(Error::new(Class::Refused, format!("the key `{name}` may not be sent to `{host}`")).hint(
+            let refused = Error::new(Class::Refused, format!("the key `{name}` may not be sent to `{host}`")).hint(
                 format!("`raincoat provider add {} --url {} --key {name}` allows it", config.name, config.base_url),
-            ));
+            );
+            return Err(self.access_refused(&format!("key {name}"), &host, "key-not-for-host", refused));
         }
         Ok(Some(credential.secret))
     }
@@ -247,11 +272,14 @@ impl Keeper {
             return Ok(());
         }
         let mut usage = credential.usage;
+        let before = usage.hosts.join(", ");
         usage.hosts.push(host.to_owned());
-        self.log_alone(vec![Event::ConfigChanged {
-            setting: format!("key {key}"),
-            what: format!("may be sent to {host} (provider {provider})"),
-        }])?;
+        let changed = Event::SettingChanged {
+            setting: format!("key {key}: hosts that it may be sent to"),
+            from: Some(before),
+            to: Some(format!("{} (for provider {provider})", usage.hosts.join(", "))),
+        };
+        self.log_about(&by_person(), vec![changed])?;
         self.vault()
             .add(Environment::default(), key, &usage, &credential.secret, self.clock.as_ref())
             .map_err(Error::store)?;
@@ -261,6 +289,25 @@ impl Keeper {
     fn vault(&self) -> Vault<'_> {
         Vault::new(&self.store, &self.keys)
     }
+}
+
+/// The key that a provider is sent, for the log.
+pub(crate) fn key_used(config: &ProviderConfig) -> Option<Event> {
+    let what = format!("key {}", config.key.as_ref()?);
+    Some(Event::AccessGranted { what, to: format!("provider {}", config.name) })
+}
+
+/// A provider's terms in words, without the key.
+fn terms(config: &ProviderConfig) -> String {
+    let part = |name: &str, value: Option<&str>| value.map(|value| format!(", {name} {value}")).unwrap_or_default();
+    let window = config.window.map(|window| window.to_string());
+    format!(
+        "{}{}{}{}",
+        config.base_url,
+        part("model", config.model.as_deref()),
+        part("key", config.key.as_deref()),
+        part("window", window.as_deref())
+    )
 }
 
 fn no_provider(name: &str) -> Error {

@@ -1,6 +1,7 @@
 //! After a crash: every run whose keeper died is looked at, its pending operations finished or rolled back, and the
 //! person told.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
@@ -10,11 +11,13 @@ use std::sync::atomic::AtomicBool;
 
 use raincoat_audit::Event;
 use raincoat_effects::commit::{Begin, CarriedThrough, Lying, Point, Source};
+use raincoat_effects::outcome;
 use raincoat_effects::thread::EffectsThread;
 use raincoat_journal::{Interrupted, NoteKind, Order};
 use raincoat_os::Root;
-use raincoat_types::{OpRecord, OpResult, RunEnd, RunId, RunKind, RunStatus};
+use raincoat_types::{Change, OpId, OpRecord, OpResult, RunEnd, RunHeader, RunId, RunKind, RunStatus};
 
+use crate::around::within;
 use crate::drafts::drafts_error;
 use crate::session::Session;
 use crate::{Class, Error, Keeper};
@@ -45,6 +48,11 @@ impl Keeper {
         if !interrupted.pending.is_empty() || !interrupted.header.roots.is_empty() {
             match self.look_again(session, &interrupted) {
                 Ok(results) => {
+                    let changes: Vec<_> = interrupted.pending.iter().map(|record| &record.intent).collect();
+                    let change_of = |op| changes.iter().find(|intent| intent.op == op).map(|intent| &intent.change);
+                    let about = within(run, interrupted.header.actor.clone(), &interrupted.header.roots);
+                    let events = results.iter().map(|(op, result)| outcome(*op, change_of(*op), result)).collect();
+                    session.recorder.speaking_for(about).log_lazily(events);
                     for (op, result) in results {
                         match &result {
                             OpResult::Done { .. } => finished += 1,
@@ -73,7 +81,7 @@ impl Keeper {
             if interrupted.pending.len() == 1 { "change was" } else { "changes were" },
         );
         let end = RunEnd { run, at: self.clock.now(), status: RunStatus::Interrupted, summary: words.clone() };
-        session.recorder.log(vec![Event::Recovered { run, what: words.clone() }]).map_err(Error::store)?;
+        self.tell_recovered(session, &interrupted.header, (finished, rolled_back), &words)?;
         session.recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
         Ok(Recovered { run, goal: interrupted.header.goal, finished, rolled_back, words })
     }
@@ -82,8 +90,10 @@ impl Keeper {
     fn recover_commit(&self, session: &Session, interrupted: Interrupted, of: RunId) -> Result<Recovered, Error> {
         let (run, goal) = (interrupted.header.run, interrupted.header.goal.clone());
         let (words, status, finished, rolled_back) = match self.carry_through(session, &interrupted) {
-            Ok((through, stays)) => {
+            Ok((through, stays, events)) => {
                 let count = u32::try_from(through.results.len()).unwrap_or(u32::MAX);
+                let about = within(run, interrupted.header.actor.clone(), &interrupted.header.roots);
+                session.recorder.speaking_for(about).log_lazily(events);
                 let results = through.results;
                 session
                     .recorder
@@ -122,15 +132,35 @@ impl Keeper {
             }
         };
         let end = RunEnd { run, at: self.clock.now(), status, summary: words.clone() };
-        session.recorder.log(vec![Event::Recovered { run, what: words.clone() }]).map_err(Error::store)?;
+        self.tell_recovered(session, &interrupted.header, (finished, rolled_back), &words)?;
         session.recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
         // A draft that was closed is wiped.
         self.open_drafts()?;
         Ok(Recovered { run, goal, finished, rolled_back, words })
     }
 
-    /// What was made of it, and whether its draft goes on.
-    fn carry_through(&self, session: &Session, interrupted: &Interrupted) -> Result<(CarriedThrough, bool), Error> {
+    fn tell_recovered(
+        &self,
+        session: &Session,
+        header: &RunHeader,
+        (finished, rolled_back): (u32, u32),
+        words: &str,
+    ) -> Result<(), Error> {
+        let run = header.run;
+        let events = vec![
+            Event::Recovered { run, what: words.to_owned() },
+            Event::RecoveryDone { run, finished: u64::from(finished), rolled_back: u64::from(rolled_back) },
+        ];
+        let recorder = session.recorder.speaking_for(within(run, header.actor.clone(), &header.roots));
+        recorder.log(events).map_err(Error::store)
+    }
+
+    /// What was made of it, whether its draft goes on, and what the log says of each operation.
+    fn carry_through(
+        &self,
+        session: &Session,
+        interrupted: &Interrupted,
+    ) -> Result<(CarriedThrough, bool, Vec<Event>), Error> {
         let run = interrupted.header.run;
         let (point, records) = session
             .recorder
@@ -162,11 +192,15 @@ impl Keeper {
         let (start, writable) =
             folders.into_start(self, run, session.recorder.clone(), Arc::new(AtomicBool::new(false)));
         let thread = EffectsThread::for_commit(start, &writable, Begin { sources, stays }).map_err(Error::store)?;
-        let through = thread
-            .call(move |effects| effects.recover_commit(point.as_ref(), &records))
-            .map_err(Error::store)?
-            .map_err(|failure| Error::new(Class::Conflict, failure.message))?;
-        Ok((through, stays))
+        let (through, records) = thread
+            .call(move |effects| (effects.recover_commit(point.as_ref(), &records), records))
+            .map_err(Error::store)?;
+        let through = through.map_err(|failure| Error::new(Class::Conflict, failure.message))?;
+        let changes: HashMap<OpId, &Change> =
+            records.iter().map(|record| (record.intent.op, &record.intent.change)).collect();
+        let told = |(op, result): &(OpId, OpResult)| outcome(*op, changes.get(op).copied(), result);
+        let events = through.results.iter().map(told).collect();
+        Ok((through, stays, events))
     }
 
     /// On a confined thread, as when the run itself worked.

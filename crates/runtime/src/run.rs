@@ -21,6 +21,7 @@ use crate::folders::{FolderAsk, RunFolders, with_provider};
 use crate::judge::Judge;
 use crate::live::Live;
 use crate::plan::Hands;
+use crate::providers::key_used;
 use crate::session::Session;
 use crate::{Class, Error, Keeper, worker};
 
@@ -79,7 +80,7 @@ impl Keeper {
         let asks: Vec<FolderAsk> = ask.dirs.iter().map(|path| FolderAsk { path: path.clone() }).collect();
         let confirm = if ask.confirm { Confirm::Plans } else { Confirm::Never };
         let folders = self.task_folders(&asks, &actor, confirm);
-        let mut folders = folders.map_err(|error| self.not_begun(&actor, &ask.dirs, error))?;
+        let mut folders = folders.map_err(|error| self.not_begun(&actor, &ask.dirs, "no-grant", error))?;
         let provider = self.provider_for(&ask)?;
         let name = provider.as_ref().map(|(config, _)| config.name.clone());
         let policy = with_provider(&folders.compiled.policy, name, ask.offline || self.config.offline);
@@ -87,7 +88,7 @@ impl Keeper {
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
         let _live = Live::begin(&self.state, run)?;
-        let recorder = session.recorder.speaking_for(About::run(run, actor.clone()));
+        let recorder = session.recorder.speaking_for(About::run(run, actor.clone()).within(folders.granted()));
         let door = match &provider {
             Some((config, key)) => {
                 let endpoint = raincoat_effects::Endpoint {
@@ -101,7 +102,9 @@ impl Keeper {
                     self.config.limits.clone(),
                     recorder.clone(),
                 );
-                Some((config.name.clone(), door.map_err(|f| Error::new(Class::Usage, f.message))?))
+                let door = door.map_err(|f| Error::new(Class::Usage, f.message))?;
+                recorder.log_lazily(key_used(config).into_iter().collect());
+                Some((config.name.clone(), door.keeping_transcripts(self.config.audit)))
             }
             None => None,
         };
@@ -163,6 +166,7 @@ impl Keeper {
         recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
         recorder.log(vec![Event::RunEnded { status, summary: summary.clone() }]).map_err(Error::store)?;
         drop((judge, recorder, door));
+        session.tell_of_room(console);
         session.close()?;
         Ok(RunReport {
             run,
@@ -176,7 +180,7 @@ impl Keeper {
     }
 
     /// A task that may not even begin stands in the log all the same.
-    fn not_begun(&self, actor: &Actor, dirs: &[PathBuf], error: Error) -> Error {
+    pub(crate) fn not_begun(&self, actor: &Actor, dirs: &[PathBuf], rule: &str, error: Error) -> Error {
         if error.class != Class::Refused {
             return error;
         }
@@ -185,7 +189,7 @@ impl Keeper {
             targets: dirs.iter().map(|dir| RawPath(dir.as_os_str().as_bytes().to_vec())).collect(),
             digest: None,
             verdict: Judgement::Deny,
-            rule: "no-grant".to_owned(),
+            rule: rule.to_owned(),
             reason: error.message.clone(),
         };
         self.log_alone(vec![event]).err().unwrap_or(error)

@@ -1,9 +1,12 @@
 //! The store opened for work: journal and log on their threads, what a crash left behind settled first.
 
-use raincoat_audit::{About, Audit, AuditKeys, Event};
+use std::sync::Arc;
+
+use raincoat_audit::{About, Audit, AuditKeys, Event, Options};
 use raincoat_effects::{Recorder, Remembering};
 use raincoat_journal::{Journal, JournalKeys};
 use raincoat_os::PrivateDir;
+use raincoat_os::process::user_name;
 use raincoat_seal::SealKey;
 use raincoat_types::Secret;
 
@@ -45,13 +48,17 @@ impl Keeper {
     pub(crate) fn open_audit(&self) -> Result<Audit, Error> {
         self.held_by_witnesses()?;
         let (dir, head) = self.audit_dirs()?;
-        Audit::open(dir, head, self.audit_keys(), &self.origin(), self.clock.clone()).map_err(|e| {
+        let options = Options { person: Some(user_name()), ..Options::default() };
+        let opened = Audit::open_with(dir, head, self.audit_keys(), &self.origin(), self.clock.clone(), options);
+        let mut audit = opened.map_err(|e| {
             if e.is_of_the_system() {
                 return Error::store(e);
             }
             Error::new(Class::Damaged, format!("the log cannot be added to: {e}"))
                 .hint("`raincoat audit verify` says what is wrong; nothing is done while the log is unsound")
-        })
+        })?;
+        self.tell_beginning(&mut audit)?;
+        Ok(audit)
     }
 
     pub(crate) fn audit_reader(&self) -> Result<raincoat_audit::AuditReader, Error> {
@@ -75,10 +82,17 @@ impl Keeper {
     /// Opens the store for work and settles interrupted runs; `told` hears of each.
     pub(crate) fn session(&self, told: &mut dyn FnMut(crate::Recovered)) -> Result<Session, Error> {
         let audit = self.open_audit()?;
-        let (journal, interrupted) =
+        let (mut journal, interrupted) =
             Journal::open(self.journal_dir()?, self.journal_keys(), self.clock.as_ref()).map_err(Error::store)?;
+        let missing = self.held_against_memory(&mut journal)?;
+        let used = journal.size().map_err(Error::store)?;
         let (recorder, remembering) = Recorder::start(journal, audit);
-        recorder.log_lazily(vec![Event::Unlocked { slot: self.opened.slot.to_owned() }]);
+        let recorder = recorder.with_room(self.room_rule()?, used, self.clock.clone());
+        let recorder = match &self.waives {
+            Some(waives) => recorder.without_backup(Arc::clone(waives)),
+            None => recorder,
+        };
+        recorder.log_lazily(missing);
         let session = Session { recorder, remembering };
         for run in interrupted {
             told(self.recover(&session, run)?);
@@ -88,6 +102,11 @@ impl Keeper {
 }
 
 impl Session {
+    /// Tells the person what was pruned to make room, and what of somebody's was kept beside, if anything was.
+    pub(crate) fn tell_of_room(&self, console: &mut dyn crate::Console) {
+        self.recorder.said().iter().for_each(|words| console.notice(words));
+    }
+
     /// Ends the work: everything is durable and the log published when this returns.
     pub(crate) fn close(self) -> Result<(), Error> {
         drop(self.recorder);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use raincoat_audit::{About, Event};
+use raincoat_audit::Event;
 use raincoat_effects::thread::EffectsThread;
 use raincoat_effects::{Resolved, undo};
 use raincoat_gate::Permit;
@@ -13,6 +13,7 @@ use raincoat_types::{
     Actor, Change, Failure, FailureKind, FileChange, OpId, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
 };
 
+use crate::around::within;
 use crate::console::Console;
 use crate::error::Fault;
 use crate::judge::Judge;
@@ -77,6 +78,7 @@ impl Keeper {
     pub fn undo(&self, ask: UndoAsk, stop: Arc<AtomicBool>, console: &mut dyn Console) -> Result<UndoReport, Error> {
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let report = self.undo_in(&session, &ask, stop, console);
+        session.tell_of_room(console);
         session.close()?;
         report
     }
@@ -137,7 +139,7 @@ impl Keeper {
             other => other?,
         };
         let _live = Live::begin(&self.state, run)?;
-        let recorder = session.recorder.speaking_for(About::run(run, Actor::Person));
+        let recorder = session.recorder.speaking_for(within(run, Actor::Person, &header.roots));
         let (kind, dirs) = match &selection {
             Selection::Run(of) => (RunKind::Undo { of: *of, ops: Vec::new() }, plan.dirs),
             // The folder's other changes stand, so its times of before are not its times of now.
@@ -206,7 +208,8 @@ impl Keeper {
         };
         let end = RunEnd { run, at: self.clock.now(), status, summary: summary.clone() };
         recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
-        recorder.log(vec![Event::RunEnded { status, summary }]).map_err(Error::store)?;
+        let done = Event::UndoDone { of: report.of, undone: u64::from(report.undone), left: u64::from(report.left) };
+        recorder.log(vec![done, Event::RunEnded { status, summary }]).map_err(Error::store)?;
         Ok(report)
     }
 }

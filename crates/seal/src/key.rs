@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
 use raincoat_os::{LockedBytes, fill_random};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::SealError;
 
@@ -56,13 +56,75 @@ impl SealKey {
     /// The key that belongs to `label` under this one (HKDF-SHA256 with the label as its info). Labels are free, but
     /// must differ where keys are to differ.
     pub fn derive(&self, label: &str) -> SealKey {
-        SealKey::of(hkdf(&self.0.bytes, &[b"key:", label.as_bytes()]))
+        SealKey::of(hkdf(self.0.bytes.expose(), &[b"key:", label.as_bytes()]))
+    }
+
+    /// The key that belongs to `label`, to this key and to some `secret` bytes together: whoever lacks either has
+    /// nothing. HKDF-SHA256 as in [`SealKey::derive`], of this key's bytes and the secret's one after the other, with
+    /// `join:` and the label as its info. The secret should have at least 32 random bytes.
+    pub fn join(&self, label: &str, secret: &[u8]) -> SealKey {
+        // All at once: a vector that grew would leave a copy behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(32 + secret.len()));
+        bytes.extend_from_slice(self.0.bytes.expose());
+        bytes.extend_from_slice(secret);
+        SealKey::of(hkdf(&bytes, &[b"join:", label.as_bytes()]))
+    }
+
+    /// Seals `plain` under a nonce that the caller keeps beside it, and appends ciphertext and tag (16 bytes) to `out`.
+    /// The nonce must be random, and must not be used twice under one key.
+    ///
+    /// # Errors
+    /// [`SealError::Seal`] for more than 64 GiB; `out` is as it was then.
+    pub fn seal_under(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        context: &[u8],
+        plain: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
+        let start = out.len();
+        out.reserve(plain.len() + TAG_LEN);
+        out.extend_from_slice(plain);
+        let body = out.get_mut(start..).unwrap_or_default();
+        match self.0.cipher.seal_in_place_separate_tag(Nonce::assume_unique_for_key(*nonce), Aad::from(context), body) {
+            Ok(tag) => {
+                out.extend_from_slice(tag.as_ref());
+                Ok(())
+            }
+            Err(_) => {
+                body.zeroize();
+                out.truncate(start);
+                Err(SealError::Seal)
+            }
+        }
+    }
+
+    /// Opens what [`SealKey::seal_under`] made, into `out` in the place of what is there.
+    ///
+    /// # Errors
+    /// [`SealError::Open`], whatever the reason; `out` is empty then.
+    pub fn open_under(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        context: &[u8],
+        sealed: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
+        out.clear();
+        let (body, tag) = sealed.split_last_chunk::<TAG_LEN>().ok_or(SealError::Open)?;
+        out.resize(body.len(), 0);
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened = self.0.cipher.open_separate_gather(nonce, Aad::from(context), body, tag, out);
+        opened.map_err(|_| {
+            out.zeroize();
+            SealError::Open
+        })
     }
 
     /// A key of bytes that are in locked memory already.
     pub(crate) fn of(bytes: LockedBytes<32>) -> SealKey {
-        let mac = hkdf(&bytes, &[b"mac"]);
-        let cipher = hkdf(&bytes, &[b"cipher"]);
+        let mac = hkdf(bytes.expose(), &[b"mac"]);
+        let cipher = hkdf(bytes.expose(), &[b"cipher"]);
         #[expect(clippy::expect_used, reason = "fails only for another length than 32, which the type rules out")]
         let cipher = UnboundKey::new(&AES_256_GCM_SIV, cipher.expose()).expect("a key of 32 bytes");
         SealKey(Arc::new(Inner { bytes, mac, cipher: LessSafeKey::new(cipher) }))
@@ -171,8 +233,8 @@ impl fmt::Debug for SealKey {
 
 /// HKDF-SHA256 with one block of output. By way of HMAC, which cannot fail, where the crate's own HKDF returns a
 /// result for lengths that do not occur here.
-fn hkdf(key: &LockedBytes<32>, info: &[&[u8]]) -> LockedBytes<32> {
-    let prk = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SALT), key.expose());
+fn hkdf(key: &[u8], info: &[&[u8]]) -> LockedBytes<32> {
+    let prk = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SALT), key);
     let mut expand = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, prk.as_ref()));
     for part in info {
         expand.update(part);
@@ -250,6 +312,32 @@ mod tests {
             .chunks(2)
             .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
             .collect()
+    }
+
+    #[test]
+    fn a_joined_key_needs_both() {
+        let [a, b] = [SealKey::from_bytes([1; 32]), SealKey::from_bytes([2; 32])];
+        let want = a.join("x", &[3; 64]).mac(b"x");
+        assert_eq!(want, a.join("x", &[3; 64]).mac(b"x"));
+        let others = [a.join("y", &[3; 64]), a.join("x", &[3; 32]), a.join("x", &[]), b.join("x", &[3; 64]), a.clone()];
+        assert!(others.iter().all(|other| other.mac(b"x") != want));
+        assert_ne!(a.join("x", &[]).mac(b"x"), a.derive("x").mac(b"x"));
+    }
+
+    #[test]
+    fn what_was_sealed_under_a_nonce_opens_under_it_only() {
+        let key = SealKey::from_bytes([5; 32]);
+        let (mut sealed, mut plain) = (b"before".to_vec(), b"old".to_vec());
+        key.seal_under(&[1; 12], b"here", b"some text", &mut sealed).unwrap();
+        let body = &sealed[6..];
+        key.open_under(&[1; 12], b"here", body, &mut plain).unwrap();
+        assert_eq!(plain, b"some text");
+        assert!(key.open_under(&[2; 12], b"here", body, &mut plain).is_err());
+        assert!(plain.is_empty());
+        assert!(key.open_under(&[1; 12], b"there", body, &mut plain).is_err());
+        assert!(key.open_under(&[1; 12], b"here", &[], &mut plain).is_err());
+        // The same as what carries its nonce in front.
+        assert_eq!(key.open(b"here", &[&[1; 12], body].concat()).unwrap(), b"some text");
     }
 
     #[test]

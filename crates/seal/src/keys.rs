@@ -25,7 +25,7 @@ use std::fmt;
 use std::io;
 
 use raincoat_os::{LockedBytes, PrivateDir, fill_random};
-use raincoat_types::{Clock, Secret};
+use raincoat_types::{Clock, Secret, Timestamp};
 
 pub use error::KeysError;
 pub use file::KeysFile;
@@ -147,6 +147,11 @@ impl Keys {
     /// [`KeysError::Missing`], [`KeysError::Damaged`], [`KeysError::Newer`] or [`KeysError::Io`].
     pub fn slots_in(dir: &PrivateDir) -> Result<Vec<SlotInfo>, KeysError> {
         Ok(infos(&read(dir)?))
+    }
+
+    /// Tries at the passphrase that have failed in a row, and when the last was; `None` where nothing says.
+    pub fn failed_tries(dir: &PrivateDir) -> Option<(u32, Timestamp)> {
+        delay::failures(dir)
     }
 
     /// Makes keys that open with `unlock`, durably, and unlocks them.

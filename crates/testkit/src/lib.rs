@@ -7,4 +7,5 @@
 )]
 pub mod hostile;
 pub mod llama;
+pub mod measure;
 pub mod model_server;

@@ -1,9 +1,14 @@
-//! What is measured, and what each may cost. The limits are issue 2's, for drafts issue 3's.
+//! What is measured, and what each may cost. The limits are issue 2's, for drafts issue 3's, for what is remembered
+//! issue 4's.
 
 mod drafts;
 mod folder;
+mod ground;
 mod home;
+mod records;
 mod single;
+mod store;
+mod tree;
 
 use super::{Contest, Limit, Row, Unit};
 
@@ -15,6 +20,7 @@ const NO_LIMIT: Limit = Limit { ratio: None, most: None };
 pub(super) fn all() -> Vec<Contest> {
     let mut all = vec![
         single_changes(),
+        large_changes(),
         changes_in_a_row(),
         records(),
         decisions(),
@@ -24,7 +30,24 @@ pub(super) fn all() -> Vec<Contest> {
         hundred_thousand(),
     ];
     all.extend(drafts::all());
+    all.extend(records::all());
+    all.extend(tree::all());
+    all.extend(store::all());
     all
+}
+
+const fn times(ratio: f64) -> Limit {
+    Limit { ratio: Some(ratio), most: None }
+}
+
+fn row(
+    (name, meaning): (&'static str, &'static str),
+    unit: Unit,
+    (ours, peer): (usize, usize),
+    peer_name: &'static str,
+    limit: Limit,
+) -> Row {
+    Row { name, meaning, unit, ours, peer, peer_name, limit }
 }
 
 fn single_changes() -> Contest {
@@ -45,7 +68,7 @@ fn single_changes() -> Contest {
                 ours: 0,
                 peer: 1,
                 peer_name: PLAIN_WRITE,
-                limit: Limit { ratio: Some(2.0), most: None },
+                limit: times(1.6),
             },
             Row {
                 name: "the same file written again",
@@ -66,16 +89,38 @@ fn single_changes() -> Contest {
                 peer_name: PLAIN_WRITE,
                 limit: NO_LIMIT,
             },
-            Row {
-                name: "protected write of 1 MiB over a file",
-                meaning: "As the first, with 1 MiB before and after: the old and the new content both go into the \
-                          journal, sealed, so three times the bytes are written.",
-                unit: SECONDS,
-                ours: 6,
-                peer: 7,
-                peer_name: PLAIN_WRITE,
-                limit: NO_LIMIT,
-            },
+        ],
+    }
+}
+
+fn large_changes() -> Contest {
+    let change = |name, meaning, ours, limit| row((name, meaning), SECONDS, (ours, ours + 1), PLAIN_WRITE, limit);
+    Contest {
+        name: "changes-large",
+        rounds: 40,
+        warm: 4,
+        prepare: single::large_changes,
+        rows: vec![
+            change(
+                "protected write of 1 MiB over a file",
+                "As that of 4 KiB, with 1 MiB of noise before and after.",
+                0,
+                times(2.2),
+            ),
+            change("protected write of 16 MiB over a file", "As above.", 2, times(2.2)),
+            change(
+                "protected write of 1 MiB, known content",
+                "Over a file whose content the store has, new content that it has as well: two contents take turns.",
+                4,
+                times(1.2),
+            ),
+            change("protected write of 16 MiB, known content", "As above.", 6, times(1.2)),
+            change(
+                "protected write of 1 MiB over known content",
+                "New noise each time, over what the round before wrote.",
+                8,
+                NO_LIMIT,
+            ),
         ],
     }
 }

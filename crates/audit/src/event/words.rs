@@ -3,6 +3,7 @@
 use raincoat_types::{ChangeKind, Digest, RawPath, RunKind, RunStatus, Spot, display_text};
 
 use super::{Event, Judgement};
+use crate::Erasure;
 
 /// Characters of a line.
 pub(super) const LINE: usize = 400;
@@ -23,7 +24,7 @@ impl Event {
     fn words(&self) -> String {
         match self {
             Event::Newer { bytes } => format!("an event of a newer version ({bytes} bytes)"),
-            Event::Oversized { line, bytes, digest } => format!("{line} (too long: {bytes} bytes, blake3 {digest})"),
+            Event::Oversized { line, bytes, digest } => format!("{line} (too long: {bytes} bytes, digest {digest})"),
             Event::Started { version, command } => format!("started raincoat {version}: {command}"),
             Event::Stopped { why } => format!("stopped: {why}"),
             Event::Unlocked { slot } => format!("unlocked by {slot}"),
@@ -128,7 +129,7 @@ impl Event {
                 format!("sending {bytes} bytes to {model} at {provider} ({host}){out}, blake3 {digest}")
             }
             Event::ModelAnswered { provider, status, bytes, why, .. } => {
-                format!("{provider} answered {status} with {bytes} bytes{}", because(why))
+                format!("model answered {status} with {bytes} bytes, from {provider}{}", because(why))
             }
             Event::ModelUsed { provider, model, input, output, cost_micros, currency } => {
                 let cost = match (cost_micros, currency) {
@@ -154,19 +155,19 @@ impl Event {
                 format!("program ended with {code}{why}; {changes} changes in its draft")
             }
             Event::ProgramRefused { call, detail, times, .. } => {
-                format!("refused to the program: {call} ({detail}), {times} times")
+                format!("denied: {call} (sandbox: {detail}){}", often(*times))
             }
             Event::NetworkOpened { host, port, address } => format!("connected to {host}:{port} at {address}"),
             Event::NetworkClosed { host, port, sent, received } => {
                 format!("connection to {host}:{port} closed, {sent} bytes sent, {received} received")
             }
             Event::NetworkRefused { host, port, why, times } => {
-                format!("connection to {host}:{port} refused: {why} ({times} times)")
+                format!("denied: connect {host}:{port} (sandbox: {why}){}", often(*times))
             }
             Event::DraftKept { of, changes, dangerous, conflicts } => format!(
                 "draft of run {of} kept: {changes} changes, {dangerous} under protected names, {conflicts} conflicts"
             ),
-            Event::DraftDiscarded { of, why } => format!("draft of run {of} thrown away{}", because(why)),
+            Event::DraftDiscarded { of, why } => format!("the draft of run {of} was thrown away{}", because(why)),
             Event::CommitDone { of, changes, left_out, conflicts } => {
                 format!("commit of {of}: {changes} changes, {left_out} left out, {conflicts} conflicts")
             }
@@ -192,13 +193,6 @@ impl Event {
             Event::RecoveryDone { run, finished, rolled_back } => {
                 format!("run {run} settled: {finished} operations stand, {rolled_back} taken back")
             }
-            Event::ErasureDone { sort, subject } => format!("erased {sort} {subject}"),
-            Event::RetentionChanged { class, from, to } => format!("retention of {class}: {from} -> {to}"),
-            Event::HoldPlaced { subject, why } => format!("hold placed on {subject}{}", because(why)),
-            Event::HoldReleased { subject, why } => format!("hold on {subject} released{}", because(why)),
-            Event::LogPruned { rule, first_kept, entries } => {
-                format!("log pruned by {rule}: {entries} entries; the first one kept is {first_kept}")
-            }
             Event::WitnessAdded { name, address, .. } => format!("witness {name} added at {address}"),
             Event::WitnessRemoved { name } => format!("witness {name} removed"),
             Event::WitnessCosigned { name, size, .. } => format!("witness {name} cosigned the log at {size}"),
@@ -206,9 +200,6 @@ impl Event {
                 format!("witness {name} disagrees; it saw {size} entries: {why}")
             }
             Event::WitnessFailed { name, why } => format!("witness {name} could not be asked: {why}"),
-            Event::HeadAccepted { size, known, why } => {
-                format!("a log of {size} entries was accepted where {known} were known{}", because(why))
-            }
             Event::LogVerified { entries, deep, problems, unchecked } => {
                 let not = if unchecked.is_empty() { String::new() } else { format!("; not: {}", unchecked.join(", ")) };
                 let deep = if *deep { " deeply" } else { "" };
@@ -222,6 +213,9 @@ impl Event {
             }
             Event::ExportDeadLettered { to, entry, why } => format!("entry {entry} not taken by {to}: {why}"),
             Event::AccessGranted { what, to } => format!("handed out: {what}, to {to}"),
+            Event::Care(care) => care.words(),
+            Event::Erased { by: Erasure::Asked, .. } => "erased, as a person asked".to_owned(),
+            Event::Erased { by: Erasure::Retention, .. } => "erased, when its time was over".to_owned(),
             Event::AccessRefused { what, to, rule, reason } => {
                 format!("not handed out: {what}, to {to} ({rule}: {reason})")
             }
@@ -231,6 +225,10 @@ impl Event {
 
 fn because(why: &str) -> String {
     if why.is_empty() { String::new() } else { format!(" ({why})") }
+}
+
+fn often(times: u64) -> String {
+    if times > 1 { format!(", {times} times") } else { String::new() }
 }
 
 fn or_nobody(hosts: &[String]) -> String {

@@ -1,34 +1,26 @@
-//! `audit tail`, `audit verify`.
+//! `audit verify`, and the way to the others.
 
 use crate::app::App;
 use crate::args::Audit;
-use crate::commands::{proof, witness};
+use crate::commands::{audit_export, audit_look, proof, witness};
 use crate::error::Result;
 use crate::exit::Exit;
+use crate::json;
 use crate::view::{size, visible};
-use crate::{json, time};
 
 /// `raincoat audit`.
 pub(crate) fn audit(app: &mut App, what: Audit) -> Result<Exit> {
     match what {
-        Audit::Tail { limit } => tail(app, limit),
+        Audit::Tail { limit, follow } => audit_look::tail(app, limit, follow),
+        Audit::Search(args) => audit_look::search(app, &args),
+        Audit::Show { entry } => audit_look::show(app, entry),
+        Audit::Timeline { run } => audit_look::timeline(app, &run),
+        Audit::Export(args) => audit_export::export(app, &args),
         Audit::Verify => verify(app),
         Audit::Prove(args) => proof::prove(app, args),
         Audit::Key => proof::key(app),
         Audit::Witness(what) => witness::witness(app, what),
     }
-}
-
-fn tail(app: &mut App, limit: u64) -> Result<Exit> {
-    for line in app.keeper()?.audit_tail(limit)? {
-        if app.out.json {
-            app.out.value(&json::entry(&line));
-        } else {
-            let who = line.actor.as_deref().map(|actor| format!("{}  ", visible::single(actor))).unwrap_or_default();
-            app.out.line(&format!("{:>8}  {}  {who}{}", line.index, time::local(line.at), visible::single(&line.line)));
-        }
-    }
-    Ok(Exit::Ok)
 }
 
 fn verify(app: &mut App) -> Result<Exit> {

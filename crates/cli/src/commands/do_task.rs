@@ -16,6 +16,8 @@ use crate::{json, time};
 
 /// `raincoat do`.
 pub(crate) fn run(app: &mut App, args: Do, recipe: Option<Recipe>) -> Result<Exit> {
+    let mut without_backup = args.without_backup.clone();
+    without_backup.extend(recipe.iter().flat_map(|recipe| recipe.without_backup.iter().cloned()));
     let dry_run = args.dry_run || recipe.as_ref().is_some_and(|recipe| recipe.dry_run);
     let (task, dirs) = match recipe {
         Some(recipe) => {
@@ -26,7 +28,7 @@ pub(crate) fn run(app: &mut App, args: Do, recipe: Option<Recipe>) -> Result<Exi
         None => in_words(&args)?,
     };
     let dirs: Vec<PathBuf> = dirs.iter().map(|dir| absolute_path(dir)).collect::<Result<_>>()?;
-    let keeper = app.keeper()?;
+    let keeper = app.keeper_without_backup(&without_backup)?;
     let (mut console, stop) = TerminalConsole::start(&app.out, app.may_ask(), dry_run)?;
     let ask = RunAsk {
         task,

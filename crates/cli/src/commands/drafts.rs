@@ -59,6 +59,7 @@ fn row(line: &DraftLine) -> Vec<String> {
 pub(crate) fn review(app: &mut App, run: Option<&str>, plain: bool) -> Result<Exit> {
     let keeper = app.keeper()?;
     let mut draft = keeper.open_draft(run)?;
+    app.hand_out(&keeper, &format!("what the draft of run {} would change", draft.run()));
     draft.compare();
     let mut reviewed = Reviewed::new(draft);
     if app.out.json {
@@ -96,7 +97,7 @@ fn pick_of(choice: Choice) -> Pick {
 
 /// `raincoat commit`.
 pub(crate) fn commit(app: &mut App, args: &Commit) -> Result<Exit> {
-    let keeper = app.keeper()?;
+    let keeper = app.keeper_without_backup(&args.without_backup)?;
     let draft = keeper.open_draft(args.run.as_deref())?;
     let picks = picks(&draft, args)?;
     if args.dry_run {
@@ -115,6 +116,7 @@ pub(crate) fn commit_all(app: &mut App, keeper: &Keeper, run: &str) -> Result<Ex
         dangerous: Vec::new(),
         conflict: OnConflict::Refuse,
         dry_run: false,
+        without_backup: Vec::new(),
     };
     let picks = picks(&draft, &args)?;
     make(app, keeper, draft, &picks)

@@ -21,6 +21,10 @@ fn tell(words: &str) {
     stderr_line(&visible::text(words));
 }
 
+fn named(run: Option<&str>) -> String {
+    run.map_or_else(|| "the last run".to_owned(), |run| format!("run {}", visible::single(run)))
+}
+
 /// `raincoat runs`.
 pub(crate) fn runs(app: &mut App, limit: usize) -> Result<Exit> {
     let lines = app.keeper()?.runs(limit, &mut tell)?;
@@ -56,6 +60,7 @@ pub(crate) fn runs(app: &mut App, limit: usize) -> Result<Exit> {
 /// `raincoat show`.
 pub(crate) fn show(app: &mut App, run: Option<&str>, limit: Option<usize>, path: Option<&str>) -> Result<Exit> {
     let keeper = app.keeper()?;
+    app.hand_out(&keeper, &format!("the operations of {}", named(run)));
     let wanted = |op: &OpLine| {
         path.is_none_or(|text| op.path.contains(text) || op.to.as_ref().is_some_and(|to| to.contains(text)))
     };
@@ -150,6 +155,7 @@ fn op_lines(op: &OpLine, style: Style) -> Vec<String> {
 /// `raincoat diff`.
 pub(crate) fn diff(app: &mut App, run: Option<&str>) -> Result<Exit> {
     let keeper = app.keeper()?;
+    app.hand_out(&keeper, &format!("what {} changed, before and after", named(run)));
     let mut files = 0_u64;
     keeper.diff(
         run,

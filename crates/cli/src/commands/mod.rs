@@ -1,6 +1,8 @@
 //! The commands, each in words what the keeper does.
 
 mod audit;
+pub(crate) mod audit_export;
+pub(crate) mod audit_look;
 mod do_task;
 mod docs;
 mod drafts;
@@ -13,6 +15,7 @@ mod proof;
 mod provider;
 mod setup;
 mod stop;
+mod store;
 mod undo;
 mod witness;
 
@@ -21,6 +24,39 @@ use crate::args::{Command, Parsed};
 use crate::demo;
 use crate::error::Result;
 use crate::exit::Exit;
+
+/// What a command is called in the log.
+pub(crate) fn verb(command: &Command) -> &'static str {
+    match command {
+        Command::Init => "init",
+        Command::Doctor { .. } => "doctor",
+        Command::Exec(_) => "exec",
+        Command::Shell(_) => "shell",
+        Command::Drafts => "drafts",
+        Command::Review { .. } => "review",
+        Command::Commit(_) => "commit",
+        Command::Discard { .. } => "discard",
+        Command::Stop { .. } => "stop",
+        Command::Passphrase => "passphrase",
+        Command::Lock => "lock",
+        Command::Grant(_) => "grant",
+        Command::Grants => "grants",
+        Command::Revoke { .. } => "revoke",
+        Command::Do(_) => "do",
+        Command::Undo(_) => "undo",
+        Command::Runs { .. } => "runs",
+        Command::Show { .. } => "show",
+        Command::Diff { .. } => "diff",
+        Command::Audit(_) => "audit",
+        Command::Witness(_) => "witness",
+        Command::Provider(_) => "provider",
+        Command::Key(_) => "key",
+        Command::Profiles { .. } => "profiles",
+        Command::Demo(_) => "demo",
+        Command::Completions { .. } => "completions",
+        Command::Man { .. } => "man",
+    }
+}
 
 /// Does what was asked.
 pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
@@ -46,6 +82,7 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Diff { run } => inspect::diff(app, run.as_deref()),
         Command::Audit(what) => audit::audit(app, what),
         Command::Witness(what) => witness::serving(app, what),
+        Command::Store(what) => store::store(app, &what),
         Command::Provider(what) => provider::provider(app, what),
         Command::Key(what) => keys::key(app, what),
         Command::Profiles { name } => profiles::profiles(app, name.as_deref()),

@@ -18,7 +18,9 @@ pub(crate) fn init(app: &mut App) -> Result<Exit> {
     let created = !Keeper::exists(&home)?;
     let keeper = if created {
         let passphrase = first_passphrase(app)?.filter(|secret| !secret.expose().is_empty());
-        AtWork::over(Keeper::create(&home, settings, clock(), passphrase)?)
+        let mut keeper = Keeper::create(&home, settings, clock(), passphrase)?;
+        keeper.works_for(app.verb)?;
+        app.keep(AtWork::over(keeper))
     } else {
         app.keeper()?
     };
@@ -118,7 +120,7 @@ fn show_checks(app: &mut App, checks: &[Check]) {
 
 /// `raincoat passphrase`.
 pub(crate) fn passphrase(app: &mut App) -> Result<Exit> {
-    let mut keeper = app.keeper()?;
+    let mut keeper = app.fresh_keeper()?;
     // The file has the passphrase that is in force: a new one comes from a person.
     let none = || {
         error(Class::Usage, "a new passphrase is asked for at a terminal, and there is none", "run it at a terminal")
@@ -128,15 +130,17 @@ pub(crate) fn passphrase(app: &mut App) -> Result<Exit> {
     if secret.expose().is_empty() {
         return Err(usage("an empty passphrase protects nothing; nothing was changed", "type one"));
     }
-    keeper.set_passphrase(&secret)?;
+    let done = keeper.set_passphrase(&secret);
+    app.keep(keeper);
+    done?;
     said(app, "passphrase", "the passphrase is set; no key lies in a file any more. nobody can recover it for you");
     Ok(Exit::Ok)
 }
 
 /// `raincoat lock`.
 pub(crate) fn lock(app: &mut App) -> Result<Exit> {
-    let home = app.home()?;
-    Keeper::lock(&home)?;
+    let (home, config) = (app.home()?, app.config()?);
+    Keeper::lock(&home, config, clock(), &mut |words| app.out.aside(words))?;
     said(app, "lock", "forgotten; the next command asks for the passphrase, if one is set");
     Ok(Exit::Ok)
 }

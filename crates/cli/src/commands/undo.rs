@@ -12,7 +12,7 @@ use crate::view::{size, visible};
 
 /// `raincoat undo`.
 pub(crate) fn undo(app: &mut App, args: args::Undo) -> Result<Exit> {
-    let keeper = app.keeper()?;
+    let keeper = app.keeper_without_backup(&args.without_backup)?;
     let (mut console, stop) = TerminalConsole::start(&app.out, app.may_ask(), false)?;
     let ask = UndoAsk { what: args.what, dry_run: args.dry_run, overwrite: args.overwrite };
     let report = keeper.undo(ask, stop, &mut console);

@@ -20,7 +20,7 @@ use raincoat_types::{
 };
 
 use crate::protected::{PolicyNames, store};
-use crate::{Result, random, said, settle, unknown};
+use raincoat_testkit::measure::{Result, random, said, settle, unknown};
 
 /// Bytes of each file.
 const SIZE: usize = 4096;

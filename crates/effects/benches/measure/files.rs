@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::{Result, random, said, settle};
+use raincoat_testkit::measure::{Result, random, said, settle};
 
 /// Small files of the small-file work.
 const SMALL: usize = 3000;

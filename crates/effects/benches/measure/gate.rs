@@ -9,7 +9,7 @@ use raincoat_types::{
     Actor, Digest, FileChange, FileKind, GrantId, Identity, Place, Proposal, RelPath, RunId, Spot, Timestamp, Ulid,
 };
 
-use crate::{Result, median, said, unknown};
+use raincoat_testkit::measure::{Result, median, said, unknown};
 
 /// Grants in the policy.
 const GRANTS: u32 = 50;

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::{Result, random, said, settle, unknown};
+use raincoat_testkit::measure::{Result, random, said, settle, unknown};
 
 /// The plain side of the single changes.
 pub(crate) struct Bench {

@@ -1,6 +1,7 @@
 //! Single changes as the keeper makes them: resolved, decided with fifty grants, intended, made and concluded on the
 //! confined thread, with journal and log on the same file system as the files.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +20,9 @@ use raincoat_types::{
     Secret, Spot, Timestamp,
 };
 
+use crate::gate;
 use crate::plain::existing;
-use crate::{Result, gate, random, said, settle, unknown};
+use raincoat_testkit::measure::{Result, random, said, settle, unknown};
 
 /// A run under way.
 pub(crate) struct Bench {
@@ -35,6 +37,8 @@ pub(crate) struct Bench {
     thread: EffectsThread,
     files: u32,
     intents: u32,
+    /// Of each size the two contents of a file: what is there, and what was before and is next.
+    known: HashMap<usize, [Vec<u8>; 2]>,
 }
 
 pub(crate) struct PolicyNames(pub(crate) Arc<Compiled>);
@@ -91,7 +95,19 @@ impl Bench {
             stop: Arc::default(),
         };
         let thread = EffectsThread::start(start, &[true])?;
-        Ok(Bench { tree, grant, run, bare, compiled, recorder, remembering, thread, files: 0, intents: 0 })
+        Ok(Bench {
+            tree,
+            grant,
+            run,
+            bare,
+            compiled,
+            recorder,
+            remembering,
+            thread,
+            files: 0,
+            intents: 0,
+            known: HashMap::new(),
+        })
     }
 
     pub(crate) fn measure(&mut self, what: &[&str]) -> Result<Duration> {
@@ -107,6 +123,7 @@ impl Bench {
                 settle(&self.tree)?;
                 self.write(&format!("again-{size}"), size.parse().map_err(said)?)
             }
+            ["known", size] => self.write_known(size.parse().map_err(said)?),
             ["new", size] => {
                 let name = self.next_name();
                 settle(&self.tree)?;
@@ -143,9 +160,30 @@ impl Bench {
         format!("file-{}", self.files)
     }
 
-    /// One proposal to write a file, from the keeper's thread and back to it.
+    /// Writes the one of two contents that is not there now. The store has both: each was replaced before.
+    fn write_known(&mut self, size: usize) -> Result<Duration> {
+        let name = format!("known-{size}");
+        if !self.known.contains_key(&size) {
+            let both = [random(size)?, random(size)?];
+            self.known.insert(size, both.clone());
+            let [one, other] = both;
+            self.write_content(&name, one.clone())?;
+            self.write_content(&name, other)?;
+            self.write_content(&name, one)?;
+        }
+        let both = self.known.get_mut(&size).ok_or("they were put there just now")?;
+        both.reverse();
+        let content = both[0].clone();
+        settle(&self.tree)?;
+        self.write_content(&name, content)
+    }
+
     fn write(&self, name: &str, size: usize) -> Result<Duration> {
-        let content = random(size)?;
+        self.write_content(name, random(size)?)
+    }
+
+    /// One proposal to write a file, from the keeper's thread and back to it.
+    fn write_content(&self, name: &str, content: Vec<u8>) -> Result<Duration> {
         let at = Place { root: 0, path: name.into() };
         let action = FileChange::Write { at, content, expect: Expect::Anything };
         let (compiled, run) = (self.compiled.clone(), self.run);

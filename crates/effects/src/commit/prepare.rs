@@ -18,6 +18,7 @@ use super::look::{Looked, New};
 use super::point::{Deed, Lies};
 use super::reader::{self, Job, Reader, Reading, xattrs_of_open};
 use super::stage::{Hold, Original, Pipeline, Which, copy, held_name, hold_name, is_layering};
+use crate::capture::digest_of;
 use crate::engine::Engine;
 use crate::failure::at_path;
 use crate::resolve::Resolver;
@@ -523,17 +524,24 @@ impl Taking<'_> {
             FileKind::File => {
                 let fd = beneath::open_file_for_reading(folder.as_fd(), &name, stat).map_err(fail)?;
                 let op = self.prepared.ops.len();
-                let pipeline = &mut self.prepared.pipeline;
-                let digest = pipeline
-                    .take(&self.engine.recorder, fd.as_fd(), stat.size, op, Which::Before)
-                    .map_err(|e| e.at_path(&path))?;
+                let recorder = &self.engine.recorder;
+                let waived = stat.nlink == 1 && recorder.waives(&path);
+                let digest = if waived {
+                    digest_of(fd.as_fd()).map_err(fail)?
+                } else {
+                    recorder.make_room(&path, stat.size, &|| digest_of(fd.as_fd()).ok())?;
+                    let pipeline = &mut self.prepared.pipeline;
+                    pipeline
+                        .take(recorder, fd.as_fd(), stat.size, op, Which::Before)
+                        .map_err(|e| e.at_path(&path))?
+                };
                 let xattrs = xattrs_of_open(fd.as_fd()).map_err(fail)?;
                 let later = state::stat_fd(fd.as_fd()).map_err(fail)?;
                 if !stat.untouched(&later) || self.old.is_some_and(|old| old != digest) {
                     let words = format!("`{}` has been changed by somebody else meanwhile", path.display());
                     return Err(Failure::new(FailureKind::Changed, words));
                 }
-                (Content::File(FileContent { digest, chunks: Vec::new(), stored: true }), xattrs)
+                (Content::File(FileContent { digest, chunks: Vec::new(), stored: !waived }), xattrs)
             }
             kind => {
                 let held = mutate::hold(folder.as_fd(), &name).map_err(fail)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use raincoat_audit::{Event as Logged, Judgement};
+use raincoat_audit::Event as Logged;
 use raincoat_effects::Recorder;
 use raincoat_net::proxy::{Proxy, ProxyEvent, ProxyRules, serve};
 use raincoat_sandbox::program::{Event, Program, ProgramSignals, Ready};
@@ -143,7 +143,7 @@ impl Keeper {
             match event {
                 Event::Refused { call, detail, times } => {
                     if refusals.add(&call, &detail, times) {
-                        recorder.log_lazily(vec![refusal(&call, &detail)]);
+                        recorder.log_lazily(vec![refusal(&call, &detail, times)]);
                     }
                 }
                 Event::Stopped(_) => {
@@ -152,7 +152,7 @@ impl Keeper {
                 }
                 Event::Continued => {}
                 Event::Limit { words, .. } => {
-                    recorder.log_lazily(vec![refusal("limit", &words)]);
+                    recorder.log_lazily(vec![refusal("limit", &words, 1)]);
                     ended_by = Some(words);
                 }
                 Event::NotStarted(why, code) => {
@@ -168,6 +168,9 @@ impl Keeper {
                 }
             }
         };
+        // Each kind was logged when it was first refused; how often it was in all is known now.
+        let often = refusals.seen.iter().filter(|(_, times)| **times > 1);
+        recorder.log_lazily(often.map(|((call, detail), times)| refusal(call, detail, *times)).collect());
         Ok(Watched { code, ended_by, refused: refusals.told() })
     }
 
@@ -221,21 +224,20 @@ fn proxy(listener: TcpListener, rules: ProxyRules, recorder: &Recorder) -> Resul
     let (told, recorder) = (refused.clone(), recorder.clone());
     let proxy = serve(listener, rules, move |event| match event {
         ProxyEvent::Opened { host, port, address } => {
-            let text = format!("connected to {host}:{port} at {address}");
-            recorder.log_lazily(vec![Logged::Notice { text }]);
+            let address = address.to_string();
+            recorder.log_lazily(vec![Logged::NetworkOpened { host, port, address }]);
         }
         ProxyEvent::Closed { host, port, sent, received } => {
-            let text = format!("connection to {host}:{port} closed, {sent} bytes sent, {received} received");
-            recorder.log_lazily(vec![Logged::Notice { text }]);
+            recorder.log_lazily(vec![Logged::NetworkClosed { host, port, sent, received }]);
         }
         ProxyEvent::Refused { host, port, why } => {
-            let what = if host.is_empty() { why } else { format!("the network: {host}:{port} ({why})") };
+            let what = if host.is_empty() { why.clone() } else { format!("the network: {host}:{port} ({why})") };
             let Ok(mut all) = told.lock() else { return };
             if let Some(refused) = all.iter_mut().find(|refused| refused.what == what) {
                 refused.times += 1;
             } else if all.len() < HOSTS_TOLD {
                 // Each once: a program that tries again and again does not fill the log.
-                recorder.log_lazily(vec![refusal("connect", &what)]);
+                recorder.log_lazily(vec![Logged::NetworkRefused { host, port, why, times: 1 }]);
                 all.push(Refused { what, times: 1, fix: fix_for("connect") });
             }
         }
@@ -244,13 +246,6 @@ fn proxy(listener: TcpListener, rules: ProxyRules, recorder: &Recorder) -> Resul
 }
 
 /// Something that was refused to the program, for the log.
-fn refusal(call: &str, detail: &str) -> Logged {
-    Logged::Proposed {
-        action: call.to_owned(),
-        targets: Vec::new(),
-        digest: None,
-        verdict: Judgement::Deny,
-        rule: "sandbox".to_owned(),
-        reason: detail.to_owned(),
-    }
+fn refusal(call: &str, detail: &str, times: u64) -> Logged {
+    Logged::ProgramRefused { call: call.to_owned(), detail: detail.to_owned(), times, fix: fix_for(call).to_owned() }
 }

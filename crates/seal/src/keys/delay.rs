@@ -67,6 +67,14 @@ pub(super) fn begin(dir: &PrivateDir, clock: &dyn Clock) -> Result<Try, KeysErro
     Ok(Try { file, wait_secs: delay(failures) })
 }
 
+/// The failures so far, and when the last was; `None` where nothing says. Needs no lock: a torn read does not decode.
+pub(super) fn failures(dir: &PrivateDir) -> Option<(u32, Timestamp)> {
+    let file = dir.open_file(NAME).ok()??;
+    let mut bytes = [0; LEN];
+    let got = file.read_at(&mut bytes, 0).ok()?;
+    decode(bytes.get(..got)?)
+}
+
 impl Try {
     /// It was the right passphrase: nothing is held against anyone any more.
     pub(super) fn succeeded(self) -> io::Result<()> {

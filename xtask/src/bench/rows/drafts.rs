@@ -1,14 +1,13 @@
 //! Programs in drafts: what is measured, and what it may cost. The limits are issue 3's.
 
 mod commit;
-mod ground;
 mod job;
 mod protect;
 mod small;
 mod start;
 
-use super::super::{Bench, Contest, Limit, Row, Side, Unit};
-use super::{BYTES, NO_LIMIT, SECONDS};
+use super::super::{Bench, Contest, Limit, Side};
+use super::{BYTES, NO_LIMIT, SECONDS, row, times};
 use crate::Result;
 
 const BARE: &str = "the same program, bare";
@@ -24,20 +23,6 @@ pub(super) fn all() -> Vec<Contest> {
         commit_of_ten_thousand(),
         jobs(),
     ]
-}
-
-const fn times(ratio: f64) -> Limit {
-    Limit { ratio: Some(ratio), most: None }
-}
-
-fn row(
-    (name, meaning): (&'static str, &'static str),
-    unit: Unit,
-    (ours, peer): (usize, usize),
-    peer_name: &'static str,
-    limit: Limit,
-) -> Row {
-    Row { name, meaning, unit, ours, peer, peer_name, limit }
 }
 
 fn start() -> Contest {

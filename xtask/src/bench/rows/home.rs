@@ -16,7 +16,12 @@ pub(super) struct Home {
 
 impl Home {
     pub(super) fn new(bench: &Bench<'_>) -> Result<Home> {
-        let home = Home { raincoat: bench.raincoat.to_owned(), dir: bench.scratch.to_owned() };
+        Home::at(bench.raincoat, bench.scratch)
+    }
+
+    /// The same at a directory of its own.
+    pub(super) fn at(raincoat: &Path, dir: &Path) -> Result<Home> {
+        let home = Home { raincoat: raincoat.to_owned(), dir: dir.to_owned() };
         timed(&mut home.raincoat(&["init", "--no-input"]))?;
         Ok(home)
     }

@@ -1,4 +1,4 @@
-//! Single changes and decisions, made by the program with the work.
+//! Single changes, decisions and records, made by the programs with the work.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,8 +15,22 @@ pub(super) fn changes(bench: &Bench<'_>) -> Result<Vec<Side>> {
         "plain again 4096",
         "protected new 4096",
         "plain new 4096",
+    ];
+    sides(bench, &asked)
+}
+
+pub(super) fn large_changes(bench: &Bench<'_>) -> Result<Vec<Side>> {
+    let asked = [
         "protected replace 1048576",
         "plain replace 1048576",
+        "protected replace 16777216",
+        "plain replace 16777216",
+        "protected known 1048576",
+        "plain again 1048576",
+        "protected known 16777216",
+        "plain again 16777216",
+        "protected again 1048576",
+        "plain again 1048576",
     ];
     sides(bench, &asked)
 }
@@ -34,10 +48,15 @@ pub(super) fn decisions(bench: &Bench<'_>) -> Result<Vec<Side>> {
 }
 
 fn sides(bench: &Bench<'_>, asked: &[&'static str]) -> Result<Vec<Side>> {
-    let served = Rc::new(RefCell::new(Served::start(bench.measure, bench.scratch)?));
+    Ok(sides_of(Served::start(bench.measure, bench.scratch)?, asked))
+}
+
+/// A side for each line that a program is asked.
+pub(super) fn sides_of(served: Served, asked: &[&'static str]) -> Vec<Side> {
+    let served = Rc::new(RefCell::new(served));
     let side = |what: &'static str| -> Side {
         let served = served.clone();
         Side::here(move || served.borrow_mut().ask(what))
     };
-    Ok(asked.iter().copied().map(side).collect())
+    asked.iter().copied().map(side).collect()
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::super::super::{Bench, Side};
+use super::super::ground::Ground;
 use super::super::home::timed;
-use super::ground::Ground;
 use crate::Result;
 
 /// What the program does to the files.

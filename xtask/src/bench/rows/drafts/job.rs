@@ -6,8 +6,8 @@ use std::process::Command;
 use std::rc::Rc;
 
 use super::super::super::{Bench, Side};
+use super::super::ground::{Ground, bare};
 use super::super::home::timed;
-use super::ground::{Ground, bare};
 use crate::Result;
 
 /// Sources of the C program.

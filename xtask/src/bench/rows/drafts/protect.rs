@@ -5,8 +5,8 @@ use std::process::Command;
 use std::rc::Rc;
 
 use super::super::super::{Bench, Side};
+use super::super::ground::{Ground, kept, make, several, stored};
 use super::super::home::timed;
-use super::ground::{Ground, kept, make, several};
 use crate::Result;
 
 const FILES: &str = "100000";
@@ -82,16 +82,4 @@ fn measured(ground: &Ground, folder: &Path, store: &Path, run: impl FnOnce() -> 
 
 fn change(folder: &Path) -> [&str; 5] {
     ["change", folder.to_str().unwrap_or_default(), FILES, FOLDERS, CHANGED]
-}
-
-/// Bytes of all files below a folder.
-fn stored(dir: &Path) -> Result<u64> {
-    let fail = |error: std::io::Error| format!("cannot look into `{}`: {error}", dir.display());
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(dir).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        let meta = entry.metadata().map_err(fail)?;
-        bytes += if meta.is_dir() { stored(&entry.path())? } else { meta.len() };
-    }
-    Ok(bytes)
 }

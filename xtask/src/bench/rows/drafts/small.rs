@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use super::super::super::peers;
 use super::super::super::{Bench, Side};
+use super::super::ground::{Ground, bare, os, own_times, several};
 use super::super::home::timed;
-use super::ground::{Ground, bare, os, own_times, several};
 use crate::Result;
 
 /// Kinds of work that the program times.

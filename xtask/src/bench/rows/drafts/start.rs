@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use super::super::super::peers::{self, Found};
 use super::super::super::{Bench, Side};
+use super::super::ground::{Ground, kept};
 use super::super::home::timed;
-use super::ground::{Ground, kept};
 use crate::Result;
 
 const MANY: &str = "1000000";

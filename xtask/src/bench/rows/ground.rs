@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
-use super::super::super::peers::Place;
-use super::super::super::{Bench, Side};
-use super::super::home::{Home, answered, settle, timed};
+use super::super::peers::Place;
+use super::super::{Bench, Side};
+use super::home::{Home, answered, settle, timed};
 use crate::Result;
 
 /// Kept alive by every side of a contest.
@@ -91,6 +91,15 @@ impl Ground {
         timed(&mut self.home.raincoat(&["discard", "--all", "--yes"])).map(drop)
     }
 
+    /// The id of the newest run.
+    pub(super) fn newest_run(&self) -> Result<String> {
+        let mut command = self.home.raincoat(&["runs", "--json", "-n", "1"]);
+        let (_, out) = answered(command.stdout(Stdio::piped()))?;
+        let text = String::from_utf8_lossy(&out.stdout);
+        let id = text.split_once("\"run\":\"").and_then(|(_, rest)| rest.split('"').next());
+        id.map(str::to_owned).ok_or_else(|| format!("{command:?} named no run but `{text}`"))
+    }
+
     pub(super) fn settle(&self) -> Result<()> {
         settle(&self.scratch)
     }
@@ -161,4 +170,16 @@ pub(super) fn kept(bench: &Bench<'_>, name: &str, fill: impl FnOnce(&Path) -> Re
 
 pub(super) fn make(dir: &Path) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(|error| format!("cannot make `{}`: {error}", dir.display()))
+}
+
+/// Bytes of all files below a folder.
+pub(super) fn stored(dir: &Path) -> Result<u64> {
+    let fail = |error: std::io::Error| format!("cannot look into `{}`: {error}", dir.display());
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        let meta = entry.metadata().map_err(fail)?;
+        bytes += if meta.is_dir() { stored(&entry.path())? } else { meta.len() };
+    }
+    Ok(bytes)
 }
