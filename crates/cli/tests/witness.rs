@@ -87,8 +87,8 @@ impl Home {
     }
 
     /// A copy of all that raincoat keeps, as someone takes who can read every file.
-    fn stolen(&self) -> [PathBuf; 2] {
-        let copies = [self.path("stolen-data"), self.path("stolen-state")];
+    fn stolen(&self, name: &str) -> [PathBuf; 2] {
+        let copies = ["data", "state"].map(|what| self.path(&format!("{name}-{what}")));
         for (from, to) in self.kept().iter().zip(&copies) {
             copy_tree(from, to);
         }
@@ -139,10 +139,11 @@ fn serve(home: &Home, logs: &[&str], fault: Option<&str>) -> Serving {
     Serving { child, url: text("url"), key: text("key") }
 }
 
-fn peer(program: &str) -> Command {
+/// The peers' own Python. A venv that was moved has no other programs that start.
+fn python() -> Command {
     let peers = std::env::var_os("RAINCOAT_TEST_PEERS")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/test-peers"), PathBuf::from);
-    let program = peers.join("venv/bin").join(program);
+    let program = peers.join("venv/bin/python");
     assert!(program.exists(), "the peers are missing: run `scripts/setup-test-peers.sh` first");
     Command::new(program)
 }
@@ -160,8 +161,8 @@ fn serve_theirs(home: &Home) -> Serving {
     fs::create_dir_all(&dir).unwrap();
     let config = dir.join("witness.json");
     let theirs = |args: &[&str]| {
-        let mut command = peer("aics-witness");
-        command.args(args).arg("--config").arg(&config).current_dir(&dir);
+        let mut command = python();
+        command.args(["-m", "aics_witness"]).args(args).arg("--config").arg(&config).current_dir(&dir);
         command
     };
     let key = done(&mut theirs(&["init", "--name", "witness.example/theirs"]));
@@ -185,7 +186,7 @@ fn serve_theirs(home: &Home) -> Serving {
 /// What must be so with any witness: it cosigns, proofs bear its word, and it tells of a log rolled back with all of its
 /// keys, at verification, at the next command and when it is asked.
 fn tells_of_a_rollback(home: &Home, add: &[&str]) {
-    let early = home.stolen();
+    let early = home.stolen("early");
     home.more();
     let line = home.json(&[&["audit", "witness", "add"], add].concat(), 0);
     assert_eq!(line["state"], "agrees", "{line}");
@@ -196,7 +197,7 @@ fn tells_of_a_rollback(home: &Home, add: &[&str]) {
     assert_eq!(verified["log_key"], home.log_key().as_str());
 
     // The witness is still added in what is rolled back to below.
-    let late = home.stolen();
+    let late = home.stolen("late");
     home.more();
     let line = home.json(&["audit", "witness", "sync"], 0);
     let now = line["cosigned"].as_u64().unwrap();
@@ -249,7 +250,7 @@ fn a_stick_that_is_plugged_in_again_tells_at_the_next_command() {
     let home = Home::with_log();
     fs::create_dir(home.path("stick")).unwrap();
     home.ok(&["audit", "witness", "add", "stick", "--folder", "stick"]);
-    let early = home.stolen();
+    let early = home.stolen("early");
     home.more();
     home.ok(&["audit", "witness", "sync"]);
     fs::rename(home.path("stick"), home.path("drawer")).unwrap();
@@ -290,9 +291,11 @@ fn a_proof_is_checked_elsewhere_with_the_word_of_two_witnesses() {
         ["audit", "prove", "--check", "entry.tlog-proof", "--log", log, "--witness", &ours.key, "--witness", other_key];
     assert_eq!(third.run(&args).code, 8);
     assert_eq!(third.run(&[&args[..], &["--need", "1"]].concat()).code, 0);
-    // Any bit of it.
+    // A bit of the entry, and one of the checkpoint.
     let good = fs::read(&proof).unwrap();
-    for at in [30, good.len() / 2, good.len() - 20] {
+    let origin = log.split('+').next().unwrap().as_bytes();
+    let checkpoint = good.windows(origin.len()).position(|part| part == origin).unwrap();
+    for at in [60, checkpoint + 3] {
         let mut bad = good.clone();
         bad[at] ^= 1;
         fs::write(&proof, bad).unwrap();
@@ -301,7 +304,7 @@ fn a_proof_is_checked_elsewhere_with_the_word_of_two_witnesses() {
     fs::write(&proof, &good).unwrap();
     let published = fs::read_to_string(home.path(".local/share/raincoat/audit/checkpoint")).unwrap();
     assert!(published.lines().count() >= 6, "it is published with both cosignatures: {published}");
-    assert_eq!(home.json(&["audit", "prove", "999999"], 2)["type"], Value::Null);
+    assert_eq!(home.run(&["audit", "prove", "999999"]).code, 2);
 }
 
 /// Their client against our witness.
@@ -311,14 +314,14 @@ fn a_client_written_by_others_is_served_by_our_witness() {
     let witness = serve(&other, &[&home.log_key()], None);
     let feed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/feed.py");
     let audit = home.path(".local/share/raincoat/audit");
-    let mut feeding = || {
-        let mut command = peer("python");
+    let feeding = || {
+        let mut command = python();
         command.arg(&feed).arg(&witness.url).arg(&witness.key).arg(&audit).arg(home.path("state.json"));
         command.output().unwrap()
     };
     let first = feeding();
     assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
-    let early = home.stolen();
+    let early = home.stolen("early");
     home.more();
     let second = feeding();
     assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));

@@ -337,8 +337,14 @@ impl Keeper {
     }
 
     fn made_in(&self, path: &Path) -> Result<Witness, Error> {
-        let fail = |why: String| Error::new(Class::Environment, why);
-        let dir = PrivateDir::open(path).map_err(|why| fail(format!("could not open `{}`: {why}", path.display())))?;
+        let dir = PrivateDir::open(path).map_err(|why| match why.kind() {
+            std::io::ErrorKind::NotFound => {
+                Error::new(Class::Usage, format!("there is no folder `{}`", path.display()))
+                    .hint("make it first (`mkdir`), on the stick that is to be the witness")
+            }
+            _ => Error::new(Class::Environment, format!("could not open `{}`: {why}", path.display()))
+                .hint("it must be yours, and nobody else may write in it"),
+        })?;
         let witness = Witness::open_or_create(dir, None).map_err(witness_error)?;
         witness.trust(self.audit_reader()?.verifier()).map_err(witness_error)?;
         Ok(witness)

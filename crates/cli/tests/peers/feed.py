@@ -6,7 +6,8 @@ Proofs are made of the log's tiles. Prints the cosignature, or the error's name,
 
 import sys
 
-from aics_tlog import checkpoint_from_note, parse_note
+from aics_tlog import parse_note
+from aics_tlog.checkpoint import checkpoint_from_note
 from aics_tlog.tiles import FileSystemTileReader, consistency_proof_from_tiles
 from aics_tlog.verified import VerifiedTileReader
 from aics_witness.feeder import WitnessClient
