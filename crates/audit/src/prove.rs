@@ -65,7 +65,11 @@ impl AuditReader {
                 let foreign = |why| AuditError::Damaged(format!("a cosigned checkpoint cannot be believed: {why}"));
                 let head = self.verifier().open(note.as_bytes()).map_err(foreign)?;
                 if head.size > newest.size {
-                    return Err(AuditError::RolledBack { log: newest.size, head: head.size });
+                    return Err(AuditError::RolledBack {
+                        log: newest.size,
+                        head: head.size,
+                        memory: "a witness".to_owned(),
+                    });
                 }
                 (head, note)
             }
@@ -74,7 +78,7 @@ impl AuditReader {
             return Err(AuditError::NotFound(index));
         }
         if snapshot.root_at(head.size)? != head.root {
-            return Err(AuditError::Forked { size: head.size });
+            return Err(AuditError::Forked { size: head.size, memory: "a witness".to_owned() });
         }
         let path = proof::inclusion(&snapshot, index, head.size)?;
         let leaf = leaf_hash(&self.sealed(index)?);
