@@ -324,11 +324,10 @@ impl Audit {
             }
             missing.extend(remembered.unreadable.iter().map(|(layer, what)| protection(layer, why(what))));
         }
-        if missing.is_empty() {
-            audit.keep_heads(Heads::All)?;
-        } else {
+        if !missing.is_empty() {
             audit.append(&About::NOTHING, &missing)?;
-            audit.keep_heads(Heads::All)?;
+        } else if remembered.state_missing {
+            audit.keep_heads(Heads::Near)?;
         }
         Ok(audit)
     }

@@ -10,9 +10,9 @@ use common::{Home, ORIGIN, copy_tree, files, fill, notice};
 use raincoat_audit::live::{Kind, Live, Preamble, push_frame};
 use raincoat_audit::note::Signer;
 use raincoat_audit::tile::{decode_entries, push_entry};
-use raincoat_audit::{About, AuditError, Checkpoint, ProblemKind, forget_head};
+use raincoat_audit::{About, AuditError, Checkpoint, KnownHead, ProblemKind, Subject, forget_head};
 use raincoat_os::PrivateDir;
-use raincoat_types::Secret;
+use raincoat_types::{Actor, RunId, Secret, Ulid};
 
 /// Entries of the log that is attacked: two full tiles, and 188 entries in the live file.
 const ENTRIES: u64 = 700;
@@ -461,4 +461,199 @@ fn replace_log(home: &Home, with: &Path) {
         std::fs::remove_file(path).unwrap();
     }
     copy_tree(with, &home.log());
+}
+
+fn edit_subjects(home: &Home, edit: impl FnOnce(&mut Vec<u8>)) {
+    let path = home.log().join("subjects");
+    let mut bytes = std::fs::read(&path).unwrap();
+    edit(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Where a slot's bytes are.
+fn slot(number: usize) -> std::ops::Range<usize> {
+    512 + number * 128..512 + (number + 1) * 128
+}
+
+/// A log about three runs, each with a key in a slot of its own.
+fn with_runs() -> Home {
+    let home = Home::new();
+    let mut log = home.open();
+    for n in 0..3 {
+        let about = About::run(RunId(Ulid::from_parts(5, n)), Actor::Person);
+        log.append(&about, &[notice(format!("run {n}"))]).unwrap();
+    }
+    log.close().unwrap();
+    home
+}
+
+#[test]
+fn a_subjects_key_overwritten_to_make_entries_unreadable() {
+    let home = with_runs();
+    edit_subjects(&home, |bytes| bytes[slot(2)].fill(7));
+    found(&home, ProblemKind::Changed, None);
+    let read: Vec<_> = home.reader().entries(..).unwrap().collect();
+    assert!(read.iter().any(|entry| matches!(entry, Err(AuditError::KeyLost { slot: 2, .. }))), "it is not `erased`");
+}
+
+#[test]
+fn two_subjects_keys_swapped() {
+    let home = with_runs();
+    edit_subjects(&home, |bytes| {
+        let (a, b) = (bytes[slot(1)].to_vec(), bytes[slot(2)].to_vec());
+        bytes[slot(1)].copy_from_slice(&b);
+        bytes[slot(2)].copy_from_slice(&a);
+    });
+    found(&home, ProblemKind::Changed, None);
+}
+
+#[test]
+fn a_subjects_key_taken_away() {
+    let home = with_runs();
+    edit_subjects(&home, |bytes| bytes[slot(3)].fill(0));
+    found(&home, ProblemKind::Dropped, None);
+    assert!(matches!(refused(&home), AuditError::Damaged(_)));
+}
+
+#[test]
+fn the_file_of_subjects_keys_removed_or_cut() {
+    let home = with_runs();
+    let path = home.log().join("subjects");
+    let good = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    found(&home, ProblemKind::Dropped, None);
+    assert!(matches!(refused(&home), AuditError::Damaged(_)));
+    std::fs::write(&path, &good[..100]).unwrap();
+    found(&home, ProblemKind::Changed, None);
+    refused(&home);
+    std::fs::write(&path, &good[..512 + 128]).unwrap();
+    found(&home, ProblemKind::Dropped, None);
+    refused(&home);
+}
+
+#[test]
+fn an_erased_key_put_back_from_an_older_copy() {
+    let home = with_runs();
+    let old = std::fs::read(home.log().join("subjects")).unwrap();
+    let mut log = home.open();
+    log.erase(&Subject::Run(RunId(Ulid::from_parts(5, 1)))).unwrap();
+    log.close().unwrap();
+    assert!(home.verify().is_ok());
+    std::fs::write(home.log().join("subjects"), old).unwrap();
+    found(&home, ProblemKind::Rewritten, None);
+}
+
+#[test]
+fn a_whole_log_with_its_subjects_keys_of_another_store() {
+    let home = with_runs();
+    let mut other = with_runs();
+    other.seed = 9;
+    std::fs::remove_dir_all(other.log()).unwrap();
+    std::fs::remove_dir_all(other.apart()).unwrap();
+    other.open().append(&About::NOTHING, &[notice("x")]).unwrap();
+    std::fs::copy(other.log().join("subjects"), home.log().join("subjects")).unwrap();
+    found(&home, ProblemKind::Changed, None);
+}
+
+#[test]
+fn a_minimum_index_forged_to_hide_a_theft() {
+    let home = Home::with(ENTRIES);
+    std::fs::remove_file(home.log().join("tile/entries/000")).unwrap();
+    std::fs::write(home.log().join("minimum"), [5; 45]).unwrap();
+    found(&home, ProblemKind::Changed, None);
+    found(&home, ProblemKind::Dropped, None);
+    refused(&home);
+}
+
+#[test]
+fn an_unsigned_entry_with_the_outside_of_another() {
+    let home = Home::with(3);
+    let mut log = home.open();
+    log.append_lazy(&About::NOTHING, &[notice("late")]).unwrap();
+    drop(log);
+    // All that comes after the outer part of the entry, which is the last.
+    edit_live(&home, |frames| {
+        let body = &mut frames.last_mut().unwrap().1;
+        let last = body.len() - 1;
+        body[last] ^= 1;
+    });
+    found(&home, ProblemKind::Changed, Some(3));
+    assert!(matches!(refused(&home), AuditError::Damaged(_)));
+}
+
+/// With the signing key, but not the payload key: everything can be signed anew, but no entry moves.
+#[test]
+fn a_session_removed_and_all_signed_anew_by_someone_with_the_signing_key() {
+    let home = Home::new();
+    for _ in 0..3 {
+        let mut log = home.open();
+        fill(&mut log, 10);
+    }
+    forget_head(&PrivateDir::open(&home.apart()).unwrap()).unwrap();
+    resign(&home, |entries| {
+        entries.drain(10..20);
+    });
+    found(&home, ProblemKind::Dropped, Some(10));
+}
+
+#[test]
+fn the_last_session_removed_and_all_signed_anew_shows_in_any_memory() {
+    let home = Home::new();
+    for _ in 0..3 {
+        let mut log = home.open();
+        fill(&mut log, 10);
+    }
+    let known = home.reader().head().unwrap();
+    forget_head(&PrivateDir::open(&home.apart()).unwrap()).unwrap();
+    resign(&home, |entries| entries.truncate(20));
+    assert!(home.verify().is_ok(), "from the log alone it does not show");
+    let witnessed = KnownHead { who: "the witness `w1`".into(), size: known.size, root: known.root };
+    let report = home.reader_with(witnessed).verify();
+    assert!(report.problems.iter().any(|problem| problem.kind == ProblemKind::Truncated), "{report:?}");
+}
+
+#[test]
+fn a_log_and_its_head_built_anew_with_all_keys_shows_to_a_witness() {
+    let home = Home::with(ENTRIES);
+    let known = home.reader().head().unwrap();
+    let forged = Home::with(ENTRIES + 10);
+    replace_log(&home, &forged.log());
+    std::fs::copy(forged.apart().join("audit.head"), home.apart().join("audit.head")).unwrap();
+    assert!(home.verify().is_ok(), "from what lies here it does not show");
+    let witnessed = KnownHead { who: "the witness `w1`".into(), size: known.size, root: known.root };
+    let report = home.reader_with(witnessed).verify();
+    assert!(report.problems.iter().any(|problem| problem.kind == ProblemKind::Rewritten), "{report:?}");
+}
+
+#[test]
+fn a_log_and_its_head_rolled_back_together_show_to_a_witness() {
+    let home = Home::with(600);
+    let copy = tempfile::tempdir().unwrap();
+    copy_tree(home.folder.path(), copy.path());
+    let mut log = home.open();
+    fill(&mut log, 100);
+    log.close().unwrap();
+    let known = home.reader().head().unwrap();
+    replace_log(&home, &copy.path().join("log"));
+    std::fs::copy(copy.path().join("apart/audit.head"), home.apart().join("audit.head")).unwrap();
+    assert!(home.verify().is_ok(), "from what lies here it does not show");
+    let witnessed = KnownHead { who: "the witness `w1`".into(), size: known.size, root: known.root };
+    assert!(!home.reader_with(witnessed).verify().is_ok());
+}
+
+/// Edits the entries of a log that is all in its live file, and signs a head of what is left.
+fn resign(home: &Home, edit: impl FnOnce(&mut Vec<Vec<u8>>)) {
+    let signer = Signer::new(ORIGIN, &Secret::new([home.seed; 32])).unwrap();
+    edit_live(home, |frames| {
+        let mut entries: Vec<Vec<u8>> =
+            frames.iter().filter(|(kind, _)| *kind == Kind::Entry).map(|(_, body)| body.clone()).collect();
+        edit(&mut entries);
+        let leaves: Vec<_> = entries.iter().map(|entry| raincoat_audit::leaf_hash(entry)).collect();
+        let root = raincoat_audit::root_of(&leaves);
+        let head = Checkpoint { origin: ORIGIN.into(), size: entries.len() as u64, root };
+        *frames = entries.into_iter().map(|entry| (Kind::Entry, entry)).collect();
+        frames.push((Kind::Head, signer.sign(&head.text()).into_bytes()));
+    });
+    let empty = Checkpoint { origin: ORIGIN.into(), size: 0, root: raincoat_audit::empty_root() };
+    std::fs::write(home.log().join("checkpoint"), signer.sign(&empty.text())).unwrap();
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use raincoat_audit::{About, Audit, AuditError, AuditKeys, AuditReader, Entry, Event, VerifyReport};
+use raincoat_audit::{
+    About, Audit, AuditError, AuditKeys, AuditReader, Entry, Event, KnownHead, Memories, VerifyReport,
+};
 use raincoat_os::PrivateDir;
 use raincoat_seal::SealKey;
 use raincoat_types::{Clock, Secret, Timestamp};
@@ -53,6 +55,14 @@ impl Home {
         let dir = PrivateDir::open_or_create(&self.log()).unwrap();
         let apart = PrivateDir::open_or_create(&self.apart()).unwrap();
         AuditReader::open(dir, apart, keys(self.seed), ORIGIN).unwrap()
+    }
+
+    /// A reader that also asks somebody who knows a head.
+    pub fn reader_with(&self, known: KnownHead) -> AuditReader {
+        let dir = PrivateDir::open_or_create(&self.log()).unwrap();
+        let apart = PrivateDir::open_or_create(&self.apart()).unwrap();
+        let memories = Memories { known: vec![known], ..Memories::default() };
+        AuditReader::open_with(dir, apart, keys(self.seed), ORIGIN, memories).unwrap()
     }
 
     pub fn verify(&self) -> VerifyReport {
