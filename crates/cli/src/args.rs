@@ -370,10 +370,12 @@ pub(crate) enum Store {
         deep: bool,
     },
     /// Let the oldest runs go: as many as the budget calls for, and none that config.toml keeps still
-    #[command(after_long_help = "What a pruned run changed can no longer be undone. [store] in config.toml has the rule: keep, \
+    #[command(
+        after_long_help = "What a pruned run changed can no longer be undone. [store] in config.toml has the rule: keep, \
         the span for which every run stays, and budget, the most that the store may take. Removal is as secure as the disk \
         is: what was freed may stay on it until it is written over.\n\nExamples:\n  raincoat store prune --dry-run\n  \
-        raincoat store prune --older-than 90d")]
+        raincoat store prune --older-than 90d"
+    )]
     Prune {
         /// All that ended so long ago, whatever the budget: a span such as 90d
         #[arg(long, value_name = "AGE")]
@@ -647,7 +649,10 @@ mod tests {
         let pair = |k: &str, v: &str| (k.to_owned(), v.to_owned());
         let options = vec![pair("by", "date"), pair("recursive", "true"), pair("in-project", "true")];
         let dirs = vec![PathBuf::from("/a"), PathBuf::from("/b")];
-        assert_eq!(parsed.recipe, Some(Recipe { name: "tidy".into(), dirs, options, dry_run: false, without_backup: vec![] }));
+        assert_eq!(
+            parsed.recipe,
+            Some(Recipe { name: "tidy".into(), dirs, options, dry_run: false, without_backup: vec![] })
+        );
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use raincoat_runtime::{
     AuditLine, AuditReport, Check, CommitReport, DraftLine, DraftState, FileDiff, GrantRecord, KeyLine, LayerState,
-    NativeTools, OpLine, PlanView, ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, StorePruned, StoreRepaired, StoreReport, StoreStatus, UndoReport,
+    NativeTools, OpLine, PlanView, ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, StorePruned,
+    StoreRepaired, StoreReport, StoreStatus, UndoReport,
 };
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{Digest, RunId, RunStatus, Timestamp, display_bytes};
@@ -314,9 +315,7 @@ pub(crate) fn store_report(report: &StoreReport, deep: bool) -> Value {
 /// What was pruned, or would be.
 pub(crate) fn store_pruned(pruned: &StorePruned, dry_run: bool) -> Value {
     let report = &pruned.report;
-    let run = |run: &raincoat_runtime::PrunedRun| {
-        json!({ "run": run.run.to_string(), "began": rfc3339(run.began), "goal": run.goal, "operations": run.ops })
-    };
+    let run = |run: &raincoat_runtime::PrunedRun| json!({ "run": run.run.to_string(), "began": rfc3339(run.began), "goal": run.goal, "operations": run.ops });
     json!({
         "type": "pruned",
         "dry_run": dry_run,

@@ -50,7 +50,8 @@ struct Ground {
 fn duplicates(dir: &Path, round: u32) {
     for n in 0..3 {
         for copy in ["a", "b"] {
-            fs::write(dir.join(format!("{copy}{round}{n}.txt")), format!("round {round} file {n}\n").repeat(60)).unwrap();
+            fs::write(dir.join(format!("{copy}{round}{n}.txt")), format!("round {round} file {n}\n").repeat(60))
+                .unwrap();
         }
     }
 }

@@ -37,9 +37,9 @@ use raincoat_types::{
 
 pub use model::{Door, Endpoint};
 pub use raincoat_net::Cancel;
-pub use room::{RoomRule, Waives};
 pub use recorder::{Recorder, Remembering, outcome};
 pub use resolve::{Folder, Names, Resolved};
+pub use room::{RoomRule, Waives};
 
 use engine::Engine;
 use resolve::Resolver;

@@ -13,8 +13,8 @@ use std::thread;
 use raincoat_audit::{About, Audit, Event};
 use raincoat_journal::{Journal, JournalError, Order};
 use raincoat_types::{
-    Change, ChunkId, Clock, Digest, FileKind, Identity, Image, Intent, OpId, OpRecord, OpResult, RunHeader, RunId, RunKind,
-    RawPath, RelPath, Spot,
+    Change, ChunkId, Clock, Digest, FileKind, Identity, Image, Intent, OpId, OpRecord, OpResult, RawPath, RelPath,
+    RunHeader, RunId, RunKind, Spot,
 };
 
 use crate::room::{Room, RoomRule, Waives};
@@ -63,7 +63,14 @@ impl Recorder {
     pub fn start(journal: Journal, audit: Audit) -> (Recorder, Remembering) {
         let (to_journal, journal) = serve(journal);
         let (to_audit, log) = serve_log(audit);
-        let recorder = Recorder { journal: to_journal, audit: to_audit, about: About::NOTHING, room: None, waives: None, said: Arc::default() };
+        let recorder = Recorder {
+            journal: to_journal,
+            audit: to_audit,
+            about: About::NOTHING,
+            room: None,
+            waives: None,
+            said: Arc::default(),
+        };
         (recorder, Remembering { journal, log })
     }
 

@@ -2,8 +2,8 @@
 //! the person's word that a file may be changed without a copy.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use raincoat_audit::Event;
 use raincoat_journal::{JournalError, PruneRule};

@@ -7,8 +7,8 @@
 //!
 //! The segments are the truth (`docs/formats/journal.md` gives every byte); the index beside them is a cache.
 
-mod error;
 mod dropped;
+mod error;
 mod facts;
 mod format;
 mod index;

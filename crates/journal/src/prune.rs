@@ -242,7 +242,8 @@ impl Journal {
         let mut found = Vec::new();
         for (id, file, end) in self.whole_segments()? {
             let Some(segment) = survey.segments.get(&id) else { continue };
-            let open = segment.runs.keys().any(|run| survey.runs.get(*run as usize).is_none_or(|run| run.ended.is_none()));
+            let open =
+                segment.runs.keys().any(|run| survey.runs.get(*run as usize).is_none_or(|run| run.ended.is_none()));
             if open || unflushed.contains(&id) || self.held.contains_key(&id) {
                 continue;
             }
@@ -280,10 +281,11 @@ impl Journal {
         let mut last = Tag::default();
         while let Some((offset, header)) = skim.next().map_err(fail)? {
             let what = "a record is not what was written";
-            let (body, tag) = skim
-                .body(offset, &header)
-                .map_err(fail)?
-                .ok_or(JournalError::Corrupt { segment: victim.id, offset, what })?;
+            let (body, tag) = skim.body(offset, &header).map_err(fail)?.ok_or(JournalError::Corrupt {
+                segment: victim.id,
+                offset,
+                what,
+            })?;
             last = tag;
             let keep = match header.kind {
                 Kind::Mark | Kind::Final => false,

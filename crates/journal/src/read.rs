@@ -314,7 +314,11 @@ impl Journal {
         }
     }
 
-    pub(crate) fn read_as<T: for<'a> serde::Deserialize<'a>>(&self, at: Loc, kinds: &[Kind]) -> Result<T, JournalError> {
+    pub(crate) fn read_as<T: for<'a> serde::Deserialize<'a>>(
+        &self,
+        at: Loc,
+        kinds: &[Kind],
+    ) -> Result<T, JournalError> {
         let what = "a record says nothing that this version understands";
         let Loc { segment, offset } = at;
         decode(&self.read_body(at, kinds)?).ok_or(JournalError::Corrupt { segment, offset, what })

@@ -98,7 +98,11 @@ impl Journal {
         for header in begins {
             mover.put(self, Kind::Begin, &encode(&header)?)?;
         }
-        segments.extend(report.missing.iter().map(|id| DroppedSegment { id: *id, last: Tag::default(), damaged: true }));
+        segments.extend(report.missing.iter().map(|id| DroppedSegment {
+            id: *id,
+            last: Tag::default(),
+            damaged: true,
+        }));
         lost.sort();
         lost.dedup();
         let dropped = Dropped {

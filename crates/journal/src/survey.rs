@@ -304,12 +304,7 @@ impl Journal {
         let mut places: Vec<(Ulid, u64, u64)> = Vec::new();
         let pruned: std::collections::HashSet<RunId> = self.index.borrow().all_pruned()?.into_iter().collect();
         for (id, file, end) in self.whole_segments()? {
-            let mut segment = SegmentUse {
-                runs: HashMap::new(),
-                chunks: Vec::new(),
-                other: 0,
-                doubled: 0,
-            };
+            let mut segment = SegmentUse { runs: HashMap::new(), chunks: Vec::new(), other: 0, doubled: 0 };
             let fail = |error: std::io::Error| unread(id, error);
             let mut skim = Skim::new(&file, &self.keys, id, end);
             while let Some((offset, header)) = skim.next().map_err(fail)? {
@@ -318,10 +313,11 @@ impl Journal {
                     continue;
                 }
                 let what = "a record is not what was written";
-                let (body, _) = skim
-                    .body(offset, &header)
-                    .map_err(fail)?
-                    .ok_or(JournalError::Corrupt { segment: id, offset, what })?;
+                let (body, _) = skim.body(offset, &header).map_err(fail)?.ok_or(JournalError::Corrupt {
+                    segment: id,
+                    offset,
+                    what,
+                })?;
                 match run_of(header.kind, &body).filter(|run| !pruned.contains(run)) {
                     Some(_) => {
                         if let Some(run) = survey.take(header.kind, &body) {

@@ -8,11 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use raincoat_os::{AppendFile, PrivateDir};
-use raincoat_types::{Change, ChunkId, Content, FileContent, Image, Intent, OpId, RunHeader, RunId, Spot, Timestamp, Ulid};
+use raincoat_types::{
+    Change, ChunkId, Content, FileContent, Image, Intent, OpId, RunHeader, RunId, Spot, Timestamp, Ulid,
+};
 
 use crate::dropped::{Dropped, DroppedSegment};
 use crate::facts::{Loc, SegmentState};
-use crate::format::{End, HEAD_BYTES, Head, Header, Kind, Note, Outcome, Position, Tag, decode, open_record, read_head};
+use crate::format::{
+    End, HEAD_BYTES, Head, Header, Kind, Note, Outcome, Position, Tag, decode, open_record, read_head,
+};
 use crate::memory::Remembered;
 use crate::survey::images;
 use crate::walk::{Step, Walk};
@@ -199,7 +203,8 @@ impl Journal {
         report.lost_ops.retain(|op| !accepted.contains(op));
         report.lost = report.lost_ops.iter().map(|op| self.lost_version(*op, &all)).collect();
         if !accepted.is_empty() {
-            let words = format!("{} operations were lost before, and a repair found nothing more of them", accepted.len());
+            let words =
+                format!("{} operations were lost before, and a repair found nothing more of them", accepted.len());
             report.notes.push(words);
         }
         report.known.ops = all.ops.keys().copied().chain(accepted).collect();
@@ -338,7 +343,8 @@ impl Journal {
             wrong.push("SQLite does not find it as it wrote it".to_owned());
         }
         let own = self.writer.as_ref().map(|writer| writer.id);
-        let checked = |at: &Loc| all.segments.get(&at.segment).is_some_and(|seen| !seen.live) && Some(at.segment) != own;
+        let checked =
+            |at: &Loc| all.segments.get(&at.segment).is_some_and(|seen| !seen.live) && Some(at.segment) != own;
         let mut places: HashSet<(Ulid, u64)> = HashSet::new();
         for (id, seen) in &all.segments {
             places.extend(seen.chunks.iter().map(|(_, offset)| (*id, *offset)));
@@ -356,7 +362,9 @@ impl Journal {
         }
         let mut ops = 0_u64;
         index.op_places(|op, intent, outcome| {
-            let known = |places: &dyn Fn(&OpId, &Loc) -> bool, at: Option<Loc>| at.is_none_or(|at| !checked(&at) || places(&op, &at));
+            let known = |places: &dyn Fn(&OpId, &Loc) -> bool, at: Option<Loc>| {
+                at.is_none_or(|at| !checked(&at) || places(&op, &at))
+            };
             let right = known(&|op, at| all.intents.contains(&(*op, *at)), intent)
                 && known(&|op, at| all.outcomes.contains(&(*op, *at)), outcome);
             ops += u64::from(!right);
@@ -372,7 +380,13 @@ impl Journal {
             }
         }
         for what in wrong.into_iter().take(TOLD) {
-            report.problem(segment, 0, 0, &format!("the index: {what}"), "nothing: it is a cache, and `raincoat store repair` makes it anew");
+            report.problem(
+                segment,
+                0,
+                0,
+                &format!("the index: {what}"),
+                "nothing: it is a cache, and `raincoat store repair` makes it anew",
+            );
         }
         Ok(())
     }

@@ -66,7 +66,10 @@ fn the_rest_of_a_damaged_segment_is_saved_and_the_loss_is_known() {
     assert_eq!(before.lost_ops, [op_id(1, 2), op_id(2, 1)]);
     // Of the one whose intent is whole it is said which file that is.
     let lost = &before.lost[0];
-    assert_eq!((lost.at.clone(), lost.root.clone()), (Some(spot("papers/2.txt")), Some(b"/home/mira/zebrafish".to_vec())));
+    assert_eq!(
+        (lost.at.clone(), lost.root.clone()),
+        (Some(spot("papers/2.txt")), Some(b"/home/mira/zebrafish".to_vec()))
+    );
     assert_eq!((lost.when, lost.size), (Some(stamp(500)), Some(12 * 90)));
     let report = repair(&store);
     assert_eq!((report.segments.len(), report.lost.len()), (1, 2));
@@ -78,7 +81,10 @@ fn the_rest_of_a_damaged_segment_is_saved_and_the_loss_is_known() {
         let after = journal.verify().unwrap();
         assert!(after.is_whole(), "{after:?}");
         assert!(after.notes.iter().any(|note| note.contains("kept aside")), "{after:?}");
-        assert_eq!((usable(&journal, 1), usable(&journal, 2), usable(&journal, 3)), (vec![1, 3], vec![3], vec![1, 2, 3]));
+        assert_eq!(
+            (usable(&journal, 1), usable(&journal, 2), usable(&journal, 3)),
+            (vec![1, 3], vec![3], vec![1, 2, 3])
+        );
         assert_eq!(journal.damage().unwrap(), []);
         // Work goes on.
         whole_run(&mut journal, if index { 4 } else { 5 }, &[b"more"]);

@@ -21,6 +21,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Config { limits: Limits::default(), unlock_idle_secs: 900, default_provider: None, offline: false, store: StoreRule::default() }
+        Config {
+            limits: Limits::default(),
+            unlock_idle_secs: 900,
+            default_provider: None,
+            offline: false,
+            store: StoreRule::default(),
+        }
     }
 }

@@ -46,9 +46,7 @@ pub use prove::Proved;
 pub use providers::{KeyLine, ProviderTest};
 pub use recovery::Recovered;
 pub use run::{RunAsk, RunReport};
-pub use store::{
-    LastVerify, PruneAsk, RepairAsk, StorePruned, StoreRepaired, StoreReport, StoreRule, StoreStatus,
-};
+pub use store::{LastVerify, PruneAsk, RepairAsk, StorePruned, StoreRepaired, StoreReport, StoreRule, StoreStatus};
 pub use undo::{UndoAsk, UndoReport, UndoStepView};
 pub use worker::{harden, probe_main, worker_main};
 

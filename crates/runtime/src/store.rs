@@ -155,12 +155,8 @@ impl Keeper {
     pub fn store_verify(&self, deep: bool) -> Result<StoreReport, Error> {
         let journal = self.open_journal()?;
         let report = self.checked(&journal, deep)?;
-        let last = LastVerify {
-            at: self.clock.now(),
-            deep,
-            records: report.records,
-            problems: report.problems.len() as u64,
-        };
+        let last =
+            LastVerify { at: self.clock.now(), deep, records: report.records, problems: report.problems.len() as u64 };
         let bytes = postcard::to_allocvec(&last).map_err(Error::store)?;
         self.store.put("care", b"verify", &bytes).map_err(Error::store)?;
         drop(journal);
@@ -249,17 +245,22 @@ impl Keeper {
             }
         }
         let told = |all: &[(OpId, String)]| {
-            let mut words: Vec<String> =
-                all.iter().take(TOLD).map(|(op, path)| format!("`{}` ({op})", display_bytes(path.as_bytes()))).collect();
+            let mut words: Vec<String> = all
+                .iter()
+                .take(TOLD)
+                .map(|(op, path)| format!("`{}` ({op})", display_bytes(path.as_bytes())))
+                .collect();
             if all.len() > TOLD {
                 words.push(format!("and {} more", all.len() - TOLD));
             }
             words.join(", ")
         };
         if !stolen.is_empty() {
-            report.lost.extend(stolen.iter().map(|(op, path)| {
-                format!("`{}` as it was before operation {op}", display_bytes(path.as_bytes()))
-            }));
+            report.lost.extend(
+                stolen
+                    .iter()
+                    .map(|(op, path)| format!("`{}` as it was before operation {op}", display_bytes(path.as_bytes()))),
+            );
             report.problems.push(format!(
                 "the journal has no record of {} operations that the log says were made: {}; a part of the journal was \
                  taken away",

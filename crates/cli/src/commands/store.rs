@@ -50,7 +50,12 @@ fn status(app: &mut App) -> Result<Exit> {
     }
     let usage = &status.usage;
     let mut lines = vec![
-        format!("{}  of a budget of {} ({} free on the disk)", size::bytes(usage.bytes), size::bytes(status.budget), size::bytes(status.free)),
+        format!(
+            "{}  of a budget of {} ({} free on the disk)",
+            size::bytes(usage.bytes),
+            size::bytes(status.budget),
+            size::bytes(status.free)
+        ),
         format!("  needed    {}", size::bytes(usage.live)),
         format!("  not       {}  (a prune gives it back)", size::bytes(usage.dead)),
         format!("  reserve   {}  (so that a full disk can be got out of)", size::bytes(usage.reserve)),
@@ -135,10 +140,8 @@ fn prune(app: &mut App, ask: PruneAsk) -> Result<Exit> {
         let runs = plan.report.runs.len() as u64;
         if runs > 0 {
             show_runs(app, &plan);
-            let question = format!(
-                "raincoat: prune {}? what they changed can no longer be undone",
-                size::of(runs, "run", "runs")
-            );
+            let question =
+                format!("raincoat: prune {}? what they changed can no longer be undone", size::of(runs, "run", "runs"));
             if !app.confirm(&question)? {
                 app.out.aside("nothing was pruned");
                 return Ok(Exit::Refused);

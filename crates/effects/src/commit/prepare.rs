@@ -531,9 +531,7 @@ impl Taking<'_> {
                 } else {
                     recorder.make_room(&path, stat.size, &|| digest_of(fd.as_fd()).ok())?;
                     let pipeline = &mut self.prepared.pipeline;
-                    pipeline
-                        .take(recorder, fd.as_fd(), stat.size, op, Which::Before)
-                        .map_err(|e| e.at_path(&path))?
+                    pipeline.take(recorder, fd.as_fd(), stat.size, op, Which::Before).map_err(|e| e.at_path(&path))?
                 };
                 let xattrs = xattrs_of_open(fd.as_fd()).map_err(fail)?;
                 let later = state::stat_fd(fd.as_fd()).map_err(fail)?;
