@@ -145,9 +145,10 @@ impl Index {
         let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
-    /// Whether it was there before and made with the same keys: then these are the store's.
+    /// Whether it was there before, made with the same keys, and knows of segments: then these are the store's.
     pub(crate) fn is_ours(&self) -> bool {
-        self.ours
+        let knows = "SELECT EXISTS (SELECT 1 FROM segments WHERE known > 0)";
+        self.ours && self.db.query_row(knows, [], |row| row.get(0)).unwrap_or(false)
     }
 
     /// Whether SQLite finds the file as it wrote it.
