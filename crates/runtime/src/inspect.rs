@@ -104,10 +104,8 @@ pub struct AuditLine {
     pub kind: &'static str,
     /// In words.
     pub line: String,
-    /// What sort of event, by its stable name, such as `op.made`.
-    pub kind: &'static str,
     /// The class that says how long it is kept.
-    pub class: &'static str,
+    pub class: String,
 }
 
 /// What a check of the log found.
@@ -266,8 +264,7 @@ impl Keeper {
                 actor: entry.actor.as_ref().map(raincoat_types::Actor::name),
                 kind: entry.event.kind(),
                 line: entry.event.one_line(),
-                kind: entry.event.kind(),
-                class: entry.event.class().name(),
+                class: entry.event.class().name().to_owned(),
             });
         }
         Ok(lines)

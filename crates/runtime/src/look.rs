@@ -275,11 +275,12 @@ fn each_item(reader: &AuditReader, range: std::ops::Range<u64>, each: &mut dyn F
 }
 
 fn line_of(item: &Item) -> AuditLine {
-    let (kind, line) = match &item.what {
-        What::Event(event) => (event.kind(), event.one_line()),
-        What::Erased { class } => ("erased", format!("erased ({class})")),
+    let (kind, line, class) = match &item.what {
+        What::Event(event) => (event.kind(), event.one_line(), event.class().name().to_owned()),
+        What::Erased { class } => ("erased", format!("erased ({class})"), class.clone()),
     };
-    AuditLine { index: item.index, at: item.at, run: item.run, actor: item.actor.as_ref().map(Actor::name), kind, line }
+    let actor = item.actor.as_ref().map(Actor::name);
+    AuditLine { index: item.index, at: item.at, run: item.run, actor, kind, line, class }
 }
 
 /// Runs that an event names and that are not the one it happened in.

@@ -208,7 +208,7 @@ impl Keeper {
         &self,
         session: &Session,
         interrupted: &Interrupted,
-    ) -> Result<Vec<(raincoat_types::OpId, OpResult)>, Error> {
+    ) -> Result<Vec<(OpId, OpResult)>, Error> {
         let run = interrupted.header.run;
         let folders = self.recorded_folders(&interrupted.header.roots)?;
         let (start, writable) =
