@@ -47,6 +47,7 @@ pub(crate) fn verb(command: &Command) -> &'static str {
         Command::Runs { .. } => "runs",
         Command::Show { .. } => "show",
         Command::Diff { .. } => "diff",
+        Command::Store(_) => "store",
         Command::Audit(_) => "audit",
         Command::Witness(_) => "witness",
         Command::Provider(_) => "provider",
