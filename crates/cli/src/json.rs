@@ -2,7 +2,10 @@
 //! them, and a test holds the two together.
 
 use raincoat_runtime::{
-    AuditLine, AuditReport, Check, CommitReport, DeadLetter, DraftLine, DraftState, EntryDetails, EntryProof, ExportReport, FieldValue, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, StorePruned, StoreRepaired, StoreReport, StoreStatus, TimelineStep, UndoReport, WitnessLine, WitnessServer, WitnessState,
+    AuditLine, AuditReport, Check, CommitReport, DeadLetter, DraftLine, DraftState, EntryDetails, EntryProof,
+    ExportReport, FieldValue, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView, ProofCheck,
+    ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, StorePruned, StoreRepaired, StoreReport,
+    StoreStatus, TimelineStep, UndoReport, WitnessLine, WitnessServer, WitnessState,
 };
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{Digest, RunId, RunStatus, Timestamp, display_bytes};
