@@ -10,12 +10,15 @@
 mod error;
 mod facts;
 mod format;
+mod history;
 mod index;
 mod inspect;
 mod journal;
 mod keys;
+mod paths;
 mod read;
 mod recover;
+mod rewind;
 mod undo;
 mod verify;
 mod walk;
@@ -24,11 +27,14 @@ mod writer;
 pub use error::JournalError;
 pub use facts::Damage;
 pub use format::{CHUNK_BYTES, NoteKind};
+pub use history::{Episode, Moment, Past};
 pub use inspect::{Inspection, inspect, is_body};
 pub use journal::Journal;
 pub use keys::JournalKeys;
+pub use paths::{below, parent};
 pub use read::{Order, RunSummary, RunView};
 pub use recover::Interrupted;
+pub use rewind::{Node, Rewind, Standing};
 pub use undo::{
     DirRestore, History, LinkHint, Planner, Selection, Skipped, Times, UndoPlan, UndoStep, effective_undoer, inverse,
 };

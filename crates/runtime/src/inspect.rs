@@ -122,7 +122,7 @@ pub struct AuditReport {
 
 impl Keeper {
     /// The journal, to look at. What a crash left behind is settled first, `told` line by line.
-    fn look<R: Send + 'static>(
+    pub(crate) fn look<R: Send + 'static>(
         &self,
         told: &mut dyn FnMut(&str),
         look: impl FnOnce(&mut Journal) -> Result<R, Error> + Send + 'static,
@@ -299,7 +299,7 @@ fn line_of(journal: &Journal, run: RunSummary) -> Result<RunLine, Error> {
     let (changes, undone) = counts(journal, id)?;
     let undo_of = match run.header.kind {
         RunKind::Undo { of, .. } => Some(of),
-        RunKind::Task | RunKind::Program | RunKind::Commit { .. } => None,
+        RunKind::Task | RunKind::Program | RunKind::Commit { .. } | RunKind::Restore => None,
     };
     let (status, summary) = run.end.map_or((RunStatus::Open, String::new()), |end| (end.status, end.summary));
     Ok(RunLine {

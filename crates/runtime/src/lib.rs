@@ -4,6 +4,7 @@
 //!
 //! A command makes a [`Keeper`], asks it for what it needs, and gives it a [`Console`] to speak to the person by.
 
+mod can_undo;
 mod commit;
 mod config;
 mod console;
@@ -14,6 +15,7 @@ mod error;
 mod exec;
 mod folders;
 mod grants;
+mod history;
 mod home;
 mod inspect;
 mod judge;
@@ -23,11 +25,13 @@ mod plan;
 mod prove;
 mod providers;
 mod recovery;
+mod restore;
 mod run;
 mod session;
 mod undo;
 mod worker;
 
+pub use can_undo::{CanUndo, Verdict};
 pub use commit::{Adoption, CommitAsk, CommitReport, DraftSource};
 pub use config::Config;
 pub use console::{Answer, Console, PlanView, StepFact};
@@ -37,6 +41,7 @@ pub use error::{Class, Error};
 pub use exec::{Commits, ExecAsk, ExecReport, Passage, Refused, Signals, start_enclosing};
 pub use folders::FolderAsk;
 pub use grants::GrantAsk;
+pub use history::{History, Kept, VersionView};
 pub use home::Home;
 pub use inspect::{AuditLine, AuditReport, FileDiff, OpLine, RunDetails, RunLine};
 pub use keeper::{Ask, Keeper, Opened, Unlocker};
@@ -44,12 +49,14 @@ pub use live::{Stopped, stop};
 pub use prove::Proved;
 pub use providers::{KeyLine, ProviderTest};
 pub use recovery::Recovered;
+pub use restore::{RestoreAsk, RestoreReport, When};
 pub use run::{RunAsk, RunReport};
-pub use undo::{UndoAsk, UndoReport, UndoStepView};
+pub use undo::{Conflict, UndoAsk, UndoReport, UndoStepView};
 pub use worker::{harden, probe_main, worker_main};
 
 pub use raincoat_agent::recipes::{OptionInfo, RECIPES, RecipeInfo, Values, check_options};
 pub use raincoat_draft::text;
+pub use raincoat_effects::restore::{Item as RestoreItem, What as RestoreWhat};
 pub use raincoat_model::{NativeTools, ProviderConfig};
 pub use raincoat_net::proxy::ProxyRules;
 pub use raincoat_os::process::{machine_memory, stop_here};
