@@ -13,7 +13,7 @@ use raincoat_types::{
 use crate::facts::{Facts, Loc, SegmentRow, SegmentState};
 use crate::format::{CHUNK_BYTES, End, Head, Kind, Note, NoteKind, Outcome, encode};
 use crate::index::Index;
-use crate::paths::Roots;
+use crate::paths::{Paths, Roots};
 use crate::read::Readers;
 use crate::writer::Writer;
 use crate::{JournalError, JournalKeys};
@@ -45,6 +45,8 @@ pub struct Journal {
     pub(crate) readers: RefCell<Readers>,
     /// The folders of runs that were asked for lately.
     pub(crate) roots: RefCell<HashMap<RunId, Roots>>,
+    /// The names of the places among the facts.
+    pub(crate) late: RefCell<Paths>,
     /// The latest time that anybody told: it names segments.
     pub(crate) latest: Timestamp,
     /// Chunks in the writer's buffer.
@@ -433,10 +435,13 @@ impl Journal {
             }
             self.facts.segments.insert(writer.id, SegmentRow { position: writer.written, state });
         }
-        let paths = self.paths();
-        match self.index.borrow_mut().write(&self.keys, &self.facts, &paths) {
+        let late = self.late();
+        let written = self.index.borrow_mut().write(&self.keys, &self.facts, &late);
+        drop(late);
+        match written {
             Ok(()) => {
                 self.facts = Facts::default();
+                self.late = RefCell::default();
                 self.next_flush = BATCH;
             }
             Err(_) => self.next_flush = self.facts.count + BATCH,
@@ -532,6 +537,7 @@ impl Journal {
             runs: HashMap::new(),
             readers: RefCell::default(),
             roots: RefCell::default(),
+            late: RefCell::default(),
             latest,
             fresh: Vec::new(),
             next_flush: BATCH,

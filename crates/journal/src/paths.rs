@@ -2,7 +2,8 @@
 //! name them absolutely, and one folder may have been granted several times. The index holds keyed hashes only; what
 //! it leads to is read and compared.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cell::Ref;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use raincoat_types::{Identity, OpId, RelPath, Root, RunId, Spot};
@@ -22,6 +23,10 @@ pub(crate) struct Paths {
     pub(crate) places: Vec<(i64, OpId, bool)>,
     /// A folder's blind name, and a run that changed something below it.
     pub(crate) trails: BTreeSet<(i64, RunId)>,
+    /// Folders whose names are in it.
+    folders: HashSet<(RunId, Vec<u8>)>,
+    /// How many of the facts' places are in it.
+    done: usize,
 }
 
 impl Journal {
@@ -32,7 +37,7 @@ impl Journal {
     pub fn ops_at(&self, path: &[u8]) -> Result<Vec<OpId>, JournalError> {
         let name = self.keys.path_name(path);
         let mut ops: BTreeSet<OpId> = self.index.borrow().places(name)?.into_iter().collect();
-        ops.extend(self.paths().places.iter().filter(|(of, ..)| *of == name).map(|(_, op, _)| *op));
+        ops.extend(self.late().places.iter().filter(|(of, ..)| *of == name).map(|(_, op, _)| *op));
         Ok(ops.into_iter().collect())
     }
 
@@ -43,7 +48,7 @@ impl Journal {
     pub fn moves_at(&self, path: &[u8]) -> Result<Vec<OpId>, JournalError> {
         let name = self.keys.path_name(path);
         let mut ops: BTreeSet<OpId> = self.index.borrow().moves(name)?.into_iter().collect();
-        ops.extend(self.paths().places.iter().filter(|(of, _, moves)| *of == name && *moves).map(|(_, op, _)| *op));
+        ops.extend(self.late().places.iter().filter(|(of, _, moves)| *of == name && *moves).map(|(_, op, _)| *op));
         Ok(ops.into_iter().collect())
     }
 
@@ -54,7 +59,7 @@ impl Journal {
     pub fn runs_below(&self, folder: &[u8]) -> Result<Vec<RunId>, JournalError> {
         let name = self.keys.path_name(folder);
         let mut runs: BTreeSet<RunId> = self.index.borrow().trails(name)?.into_iter().collect();
-        runs.extend(self.paths().trails.iter().filter(|(of, _)| *of == name).map(|(_, run)| *run));
+        runs.extend(self.late().trails.iter().filter(|(of, _)| *of == name).map(|(_, run)| *run));
         Ok(runs.into_iter().collect())
     }
 
@@ -91,24 +96,24 @@ impl Journal {
         Some(roots)
     }
 
-    /// The names of what the index does not have yet.
-    pub(crate) fn paths(&self) -> Paths {
-        let mut paths = Paths::default();
-        // Neighbours lie in the same folder: its names are worked out once.
-        let mut folders: HashMap<(RunId, Vec<u8>), ()> = HashMap::new();
-        for (op, spot, moves) in &self.facts.places {
-            let Some(path) = self.absolute(op.run, spot) else { continue };
-            paths.places.push((self.keys.path_name(&path), *op, *moves));
-            let mut folder = parent(&path);
-            while let Some(at) = folder {
-                if folders.insert((op.run, at.to_vec()), ()).is_some() {
-                    break;
+    /// The names of what the index does not have yet, each worked out once.
+    pub(crate) fn late(&self) -> Ref<'_, Paths> {
+        let done = self.late.borrow().done;
+        if done < self.facts.places.len() {
+            let mut paths = self.late.borrow_mut();
+            for (op, spot, moves) in self.facts.places.iter().skip(done) {
+                let Some(path) = self.absolute(op.run, spot) else { continue };
+                paths.places.push((self.keys.path_name(&path), *op, *moves));
+                let mut folder = parent(&path);
+                // Neighbours lie in the same folder: its names are worked out once.
+                while let Some(at) = folder.filter(|at| paths.folders.insert((op.run, at.to_vec()))) {
+                    paths.trails.insert((self.keys.path_name(at), op.run));
+                    folder = parent(at);
                 }
-                paths.trails.insert((self.keys.path_name(at), op.run));
-                folder = parent(at);
             }
+            paths.done = self.facts.places.len();
         }
-        paths
+        self.late.borrow()
     }
 }
 
