@@ -15,7 +15,7 @@ use crate::capture::{CHUNK, Captured, Keep, capture, read_content};
 use crate::engine::{Engine, Payload, Step};
 use crate::failure::{at_path, fault};
 use crate::resolve::{Below, Resolved};
-use crate::{revert, times};
+use crate::{restore, revert, times};
 
 /// Makes a permitted change ready. Its steps are queued under `ticket`.
 pub(crate) fn perform(
@@ -64,7 +64,8 @@ pub(crate) fn perform(
             let (from, to) = (one(&mut found)?, one(&mut found)?);
             archive::unpack(engine, ticket, &from, to)
         }
-        FileChange::Revert { op, overwrite } => revert::revert(engine, ticket, op, overwrite),
+        FileChange::Revert { op, drift, at } => revert::revert(engine, ticket, op, drift, &at),
+        FileChange::Restore { at, bring } => restore::restore(engine, ticket, &at, bring),
         FileChange::RestoreTimes { now, then } => times::restore(engine, ticket, &now, &then),
         FileChange::Adopt { .. } => Err(crate::commit::not_a_commit()),
     }
@@ -488,7 +489,7 @@ fn rebase(path: &RelPath, old: &RelPath, new: &RelPath) -> Result<RelPath, Failu
 }
 
 /// The copy of one file, symlink or folder, metadata included, as it is to be.
-fn prepare_copy(engine: &Engine, from: &Found, to: &Found) -> Result<(Image, Payload), Failure> {
+pub(crate) fn prepare_copy(engine: &Engine, from: &Found, to: &Found) -> Result<(Image, Payload), Failure> {
     let captured = capture(&engine.recorder, from, Keep::Digest)?;
     let mut after = captured.image;
     // The owner of a copy is who makes it, unless that is root.
@@ -509,7 +510,7 @@ fn prepare_copy(engine: &Engine, from: &Found, to: &Found) -> Result<(Image, Pay
 }
 
 /// Queues a copy. Of a folder, tells where the copy is and what it is to be once all is in it.
-fn push_copy(
+pub(crate) fn push_copy(
     engine: &mut Engine,
     ticket: usize,
     (mut after, payload): (Image, Payload),

@@ -318,7 +318,7 @@ fn line_of(journal: &Journal, run: RunSummary) -> Result<RunLine, Error> {
     let (changes, undone) = counts(journal, id)?;
     let undo_of = match run.header.kind {
         RunKind::Undo { of, .. } => Some(of),
-        RunKind::Task | RunKind::Program | RunKind::Commit { .. } => None,
+        RunKind::Task | RunKind::Program | RunKind::Commit { .. } | RunKind::Restore => None,
     };
     let (status, summary) = run.end.map_or((RunStatus::Open, String::new()), |end| (end.status, end.summary));
     Ok(RunLine {

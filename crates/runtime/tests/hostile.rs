@@ -155,7 +155,7 @@ impl Enemy {
 
     /// What only the person may do.
     fn person(&mut self, op: OpId) {
-        let revert = FileChange::Revert { op, overwrite: true };
+        let revert = FileChange::Revert { op, drift: raincoat_types::OnDrift::Overwrite, at: Vec::new() };
         assert!(!matches!(self.propose(Action::Change(revert.clone())), Outcome::Change(_)));
         let came = self.plan(vec![revert]);
         assert!(came.iter().all(|(_, outcome)| !matches!(outcome, Outcome::Change(_))), "{came:?}");
