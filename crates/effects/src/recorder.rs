@@ -3,7 +3,7 @@
 //!
 //! An intent goes to both at once, and is acknowledged when both have it on disk.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -14,7 +14,7 @@ use raincoat_audit::{About, Audit, Event};
 use raincoat_journal::{Journal, JournalError, Order};
 use raincoat_types::{
     Change, ChunkId, Clock, Digest, FileContent, FileKind, Identity, Image, Intent, OpId, OpRecord, OpResult, RawPath,
-    RelPath, RunHeader, RunId, RunKind, Spot,
+    RelPath, RunId, Spot,
 };
 
 use crate::room::{Room, RoomRule, Waives};
