@@ -84,6 +84,12 @@ pub(crate) fn template() -> String {
          # No network but this machine's.\n\
          # offline = {}\n\
          \n\
+         [log]\n\
+         # Another folder in which the log's newest tree head is kept (a stick, a share), so that a log rolled back shows.\n\
+         # memory = \"\"\n\
+         # Keep it in the kernel's keyring too, until your last logout.\n\
+         # keyring = {}\n\
+         \n\
          [witness]\n\
          # How long after it was last asked a witness is asked again at a command's end, in seconds.\n\
          # every_secs = {}\n\
@@ -96,6 +102,7 @@ pub(crate) fn template() -> String {
          [limits]\n",
         config.unlock_idle_secs,
         config.offline,
+        config.log_keyring,
         config.witness_every_secs,
         config.witness_wait_secs,
         config.witness_late_secs,
@@ -152,7 +159,9 @@ fn parse(text: &str, file: &str) -> Result<Config> {
             return Err(bad(
                 file,
                 line,
-                format!("`{section}` is no section of this file: it has [unlock], [model], [witness] and [limits]"),
+                format!(
+                    "`{section}` is no section of this file: it has [unlock], [model], [log], [witness] and [limits]"
+                ),
             ));
         };
         match section {
@@ -168,6 +177,17 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 } else {
                     let name = item.as_str().ok_or_else(|| bad(file, line, format!("`{key}` is a name in quotes")))?;
                     config.default_provider = Some(name.to_owned()).filter(|name| !name.is_empty());
+                }
+                Ok(())
+            })?,
+            "log" => reader.section(table, "log", &["memory", "keyring"], |key, item, line| {
+                if key == "keyring" {
+                    config.log_keyring =
+                        item.as_bool().ok_or_else(|| bad(file, line, "`keyring` is true or false".into()))?;
+                } else {
+                    let path = item.as_str().filter(|path| path.is_empty() || path.starts_with('/'));
+                    let path = path.ok_or_else(|| bad(file, line, format!("`{key}` is an absolute path in quotes")))?;
+                    config.log_memory = Some(path.into()).filter(|_| !path.is_empty());
                 }
                 Ok(())
             })?,
@@ -197,7 +217,9 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 return Err(bad(
                     file,
                     line,
-                    format!("`[{other}]` is no section of this file: it has [unlock], [model], [witness] and [limits]"),
+                    format!(
+                        "`[{other}]` is no section of this file: it has [unlock], [model], [log], [witness] and [limits]"
+                    ),
                 ));
             }
         }

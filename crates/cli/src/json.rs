@@ -2,9 +2,10 @@
 //! them, and a test holds the two together.
 
 use raincoat_runtime::{
-    AuditLine, AuditReport, Check, CommitReport, DraftLine, DraftState, EntryProof, FileDiff, GrantRecord, KeyLine,
-    LayerState, NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest, RunDetails, RunLine,
-    RunReport, Stopped, UndoReport, WitnessLine, WitnessServer, WitnessState,
+    AuditLine, AuditReport, Check, CommitReport, DraftLine, DraftState, EntryProof, ErasureView, FileDiff, GrantRecord,
+    HoldView, KeyLine, LayerState, NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest,
+    PruningView, RetentionView, RunDetails, RunLine, RunReport, Stopped, UndoReport, WitnessLine, WitnessServer,
+    WitnessState,
 };
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{Digest, RunId, RunStatus, Timestamp, display_bytes};
@@ -274,9 +275,42 @@ pub(crate) fn audit(report: &AuditReport) -> Value {
         "log_key": report.log_key,
         "entries": report.entries,
         "journal_records": report.journal_records,
+        "erased": report.erased,
+        "pruned": report.pruned,
         "problems": report.problems,
         "notes": report.notes,
+        "checked": report.checked,
         "not_checked": report.not_checked,
+    })
+}
+
+/// An erasure that was done.
+pub(crate) fn erasure(done: &ErasureView) -> Value {
+    json!({ "type": "erasure", "entries": done.entries, "slots": done.slots, "caveats": done.caveats })
+}
+
+/// Rules, holds, and what is pruned.
+pub(crate) fn retention(retention: &RetentionView) -> Value {
+    let rule = |(class, secs): &(&str, Option<u64>)| json!({ "class": class, "secs": secs });
+    let hold = |hold: &HoldView| json!({ "hold": hold.number, "because": hold.because });
+    json!({
+        "type": "retention",
+        "rules": retention.rules.iter().map(rule).collect::<Vec<_>>(),
+        "holds": retention.holds.iter().map(hold).collect::<Vec<_>>(),
+        "minimum": retention.minimum,
+    })
+}
+
+/// What pruning did, or would do.
+pub(crate) fn pruning(plan: &PruningView, dry: bool) -> Value {
+    let stretch = |(class, until): &(&str, Timestamp)| json!({ "class": class, "until": rfc3339(*until) });
+    json!({
+        "type": "pruning",
+        "dry_run": dry,
+        "entries": plan.entries,
+        "minimum": plan.minimum,
+        "unreadable": plan.unreadable.iter().map(stretch).collect::<Vec<_>>(),
+        "held": plan.held,
     })
 }
 

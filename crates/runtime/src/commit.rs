@@ -19,7 +19,7 @@ use crate::console::Console;
 use crate::drafts::drafts_error;
 use crate::folders::RunFolders;
 use crate::judge::Judge;
-use crate::session::Session;
+use crate::session::{Session, folders_of};
 use crate::{Class, Error, Keeper};
 
 /// Adoptions that are taken in between two looks at the stop flag and the progress.
@@ -117,7 +117,7 @@ impl Keeper {
         let mut policy = folders.compiled.policy.clone();
         policy.commit = Some(run);
         folders.compiled = Arc::new(folders.compiled.with_policy(policy));
-        let recorder = session.recorder.speaking_for(About::run(run, Actor::Person));
+        let recorder = session.recorder.speaking_for(About::run(run, Actor::Person).within(folders_of(&ask.roots)));
         let judge = Judge {
             compiled: folders.compiled.clone(),
             actor: Actor::Person,

@@ -11,6 +11,10 @@ pub struct Config {
     pub unlock_idle_secs: u32,
     /// The provider that `do "TASK"` asks where none is named.
     pub default_provider: Option<String>,
+    /// Another folder in which the log's newest tree head is kept: a stick, another machine's share.
+    pub log_memory: Option<std::path::PathBuf>,
+    /// The log's newest tree head is kept in the kernel's keyring too.
+    pub log_keyring: bool,
     /// No network but this machine's.
     pub offline: bool,
     /// How long after it was last asked a witness is asked again at a command's end, in seconds.
@@ -27,6 +31,8 @@ impl Default for Config {
             limits: Limits::default(),
             unlock_idle_secs: 900,
             default_provider: None,
+            log_memory: None,
+            log_keyring: false,
             offline: false,
             witness_every_secs: 600,
             witness_wait_secs: 3,

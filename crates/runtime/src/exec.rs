@@ -19,6 +19,7 @@ use raincoat_types::{Actor, RawPath, Root as RunRoot, RunEnd, RunHeader, RunId, 
 use crate::console::Console;
 use crate::drafts::{DraftChange, drafts_error, look_through};
 use crate::live::Live;
+use crate::session::folders_of;
 use crate::{Class, Error, Keeper};
 
 pub(crate) use outfit::Opened;
@@ -164,7 +165,8 @@ impl Keeper {
         // The enclosure is built while the journal and the log are opened.
         let mut program = started.enclose(&plan).map_err(enclosing)?;
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
-        let recorder = session.recorder.speaking_for(About::run(run, actor.clone()));
+        let recorder =
+            session.recorder.speaking_for(About::run(run, actor.clone()).within(folders_of(&roots_of(&opened))));
         let begun = Begun { run, actor, goal: shown_command(&ask.command), roots: roots_of(&opened) };
         self.begin(&recorder, &begun, &opened)?;
         let about = NewDraft { command: ask.command.clone(), profile: ask.profile.clone(), began: self.clock.now() };

@@ -21,7 +21,7 @@ use crate::folders::{FolderAsk, RunFolders, with_provider};
 use crate::judge::Judge;
 use crate::live::Live;
 use crate::plan::Hands;
-use crate::session::Session;
+use crate::session::{Session, folders_of};
 use crate::{Class, Error, Keeper, worker};
 
 /// A task to be done.
@@ -87,7 +87,7 @@ impl Keeper {
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
         let _live = Live::begin(&self.state, run)?;
-        let recorder = session.recorder.speaking_for(About::run(run, actor.clone()));
+        let recorder = session.recorder.speaking_for(About::run(run, actor.clone()).within(folders_of(&folders.roots)));
         let door = match &provider {
             Some((config, key)) => {
                 let endpoint = raincoat_effects::Endpoint {

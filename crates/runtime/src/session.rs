@@ -1,6 +1,6 @@
 //! The store opened for work: journal and log on their threads, what a crash left behind settled first.
 
-use raincoat_audit::{About, Audit, AuditKeys, Event};
+use raincoat_audit::{About, Audit, AuditKeys, Event, Folder, Memories, Options};
 use raincoat_effects::{Recorder, Remembering};
 use raincoat_journal::{Journal, JournalKeys};
 use raincoat_os::PrivateDir;
@@ -42,10 +42,29 @@ impl Keeper {
         JournalKeys::new(self.keys.journal(), self.keys.index())
     }
 
+    /// What the log is held against, besides the head in the state directory.
+    fn memories(&self) -> Memories {
+        let (folder, folder_missing) = match self.config.log_memory.as_deref().map(PrivateDir::open) {
+            None => (None, None),
+            Some(Ok(folder)) => (Some(folder), None),
+            Some(Err(error)) => {
+                let shown = self.config.log_memory.as_deref().unwrap_or(std::path::Path::new("")).display();
+                (None, Some(format!("`{shown}` cannot be opened: {error}")))
+            }
+        };
+        Memories { keyring: self.config.log_keyring, folder, folder_missing, known: Vec::new() }
+    }
+
     pub(crate) fn open_audit(&self) -> Result<Audit, Error> {
-        self.held_by_witnesses()?;
+        self.open_audit_as(false)
+    }
+
+    /// The same, `accept` where a person has said that the log is right whatever the memories say.
+    pub(crate) fn open_audit_as(&self, accept: bool) -> Result<Audit, Error> {
         let (dir, head) = self.audit_dirs()?;
-        Audit::open(dir, head, self.audit_keys(), &self.origin(), self.clock.clone()).map_err(|e| {
+        let person = Some(raincoat_os::user_name());
+        let options = Options { memories: self.memories(), person, accept };
+        Audit::open_with(dir, head, self.audit_keys(), &self.origin(), self.clock.clone(), options).map_err(|e| {
             if e.is_of_the_system() {
                 return Error::store(e);
             }
@@ -56,7 +75,8 @@ impl Keeper {
 
     pub(crate) fn audit_reader(&self) -> Result<raincoat_audit::AuditReader, Error> {
         let (dir, head) = self.audit_dirs()?;
-        raincoat_audit::AuditReader::open(dir, head, self.audit_keys(), &self.origin()).map_err(Error::store)
+        raincoat_audit::AuditReader::open_with(dir, head, self.audit_keys(), &self.origin(), self.memories())
+            .map_err(Error::store)
     }
 
     /// Appends events outside any run.
@@ -105,4 +125,9 @@ impl Session {
         drop(journal);
         audit.leave().map_err(Error::store)
     }
+}
+
+/// The folders of a run, as the log names them.
+pub(crate) fn folders_of(roots: &[raincoat_types::Root]) -> Vec<Folder> {
+    roots.iter().map(|root| Folder { grant: root.grant, path: root.path.clone() }).collect()
 }

@@ -17,7 +17,7 @@ use crate::console::Console;
 use crate::error::Fault;
 use crate::judge::Judge;
 use crate::live::Live;
-use crate::session::Session;
+use crate::session::{Session, folders_of};
 use crate::{Class, Error, Keeper};
 
 /// Operations taken back between two looks at the stop flag.
@@ -137,7 +137,7 @@ impl Keeper {
             other => other?,
         };
         let _live = Live::begin(&self.state, run)?;
-        let recorder = session.recorder.speaking_for(About::run(run, Actor::Person));
+        let recorder = session.recorder.speaking_for(About::run(run, Actor::Person).within(folders_of(&header.roots)));
         let (kind, dirs) = match &selection {
             Selection::Run(of) => (RunKind::Undo { of: *of, ops: Vec::new() }, plan.dirs),
             // The folder's other changes stand, so its times of before are not its times of now.

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::args::Audit;
-use crate::commands::{proof, witness};
+use crate::commands::{log_care, proof, witness};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::view::{size, visible};
@@ -12,7 +12,10 @@ use crate::{json, time};
 pub(crate) fn audit(app: &mut App, what: Audit) -> Result<Exit> {
     match what {
         Audit::Tail { limit } => tail(app, limit),
-        Audit::Verify => verify(app),
+        Audit::Verify { deep } => verify(app, deep),
+        Audit::Erase { subject } => log_care::erase(app, &subject),
+        Audit::Retention { what } => log_care::retention(app, what.as_ref()),
+        Audit::Accept => log_care::accept(app),
         Audit::Prove(args) => proof::prove(app, args),
         Audit::Key => proof::key(app),
         Audit::Witness(what) => witness::witness(app, what),
@@ -31,8 +34,8 @@ fn tail(app: &mut App, limit: u64) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn verify(app: &mut App) -> Result<Exit> {
-    let report = app.keeper()?.audit_verify()?;
+fn verify(app: &mut App, deep: bool) -> Result<Exit> {
+    let report = app.keeper()?.audit_verify(deep)?;
     let exit = if report.sound { Exit::Ok } else { Exit::Damaged };
     if app.out.json {
         app.out.value(&json::audit(&report));
@@ -41,6 +44,13 @@ fn verify(app: &mut App) -> Result<Exit> {
     let style = app.out.style;
     for problem in &report.problems {
         app.out.line(&format!("{} {}", style.red("wrong:"), visible::single(problem)));
+    }
+    report.checked.iter().for_each(|what| app.out.line(&format!("checked: {}", visible::single(what))));
+    if report.erased > 0 {
+        app.out.line(&format!("note: {} erased", size::of(report.erased, "entry is", "entries are")));
+    }
+    if report.pruned > 0 {
+        app.out.line(&format!("note: entries before {} were pruned, as the log says", report.pruned));
     }
     report.notes.iter().for_each(|note| app.out.line(&format!("note: {}", visible::single(note))));
     report.not_checked.iter().for_each(|what| app.out.line(&format!("not checked: {}", visible::single(what))));

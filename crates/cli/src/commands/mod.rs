@@ -8,6 +8,7 @@ mod exec;
 mod grant;
 mod inspect;
 mod keys;
+mod log_care;
 mod profiles;
 mod proof;
 mod provider;
