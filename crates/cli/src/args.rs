@@ -514,7 +514,28 @@ pub(crate) enum Audit {
     #[command(after_long_help = crate::commands::audit_export::HELP, args_conflicts_with_subcommands = true)]
     Export(crate::commands::audit_export::Export),
     /// Whether the log is what was written: nothing changed, dropped, reordered, added or cut off
-    Verify,
+    Verify {
+        /// Open every payload too, not only what tells its time, place and sort
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Make all that the log says about a run, a folder or a person unreadable, for good
+    #[command(
+        after_long_help = "The log and every proof of it stay valid: when something happened, and in which order, is \
+        still told.\n\nExamples:\n  raincoat audit erase run:01J9ZC3V6Q8M4N2T5W7X9Y1A3B\n  \
+        raincoat audit erase folder:/home/me/taxes\n  raincoat audit erase person:me"
+    )]
+    Erase {
+        /// `run:ID`, `folder:PATH` or `person:NAME`
+        subject: String,
+    },
+    /// How long what is kept: rules by class, and legal holds
+    Retention {
+        #[command(subcommand)]
+        what: Option<Retention>,
+    },
+    /// Take the log as it lies here for the right one, after a restore of your own from a backup
+    Accept,
     /// Prove to others that an entry is in the log, or check such a proof
     #[command(after_long_help = PROVE_HELP)]
     Prove(Prove),
@@ -523,6 +544,39 @@ pub(crate) enum Audit {
     /// Witnesses: who remembers this log in other hands
     #[command(subcommand)]
     Witness(AuditWitness),
+}
+
+/// Of retention.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Retention {
+    /// How long entries of a class are kept
+    #[command(after_long_help = "Examples:\n  raincoat audit retention set reads 90d\n  \
+        raincoat audit retention set all 2y\n  raincoat audit retention set security forever")]
+    Set {
+        /// security, configuration, operations, reads, models, or all
+        class: String,
+        /// A number of days, months or years (`90d`, `6m`, `2y`), or `forever`
+        age: String,
+    },
+    /// Keep all about a subject, whatever rule or erasure comes
+    Hold {
+        /// `run:ID`, `folder:PATH` or `person:NAME`
+        subject: String,
+        /// Why; it stands in the log, and stays readable
+        #[arg(long)]
+        because: String,
+    },
+    /// Release a hold
+    Release {
+        /// Its number
+        number: u32,
+    },
+    /// Throw away what rules and holds say should go
+    Prune {
+        /// Only say what
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 const PROVE_HELP: &str = "A proof is a C2SP tlog-proof file: the entry (sealed: it tells nothing to who has no key), the \

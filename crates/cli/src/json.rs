@@ -3,10 +3,10 @@
 
 use raincoat_runtime::{
     AuditLine, AuditReport, CanUndo, Check, CommitReport, DeadLetter, DraftLine, DraftState, EntryDetails, EntryProof,
-    ExportReport, FieldValue, FileDiff, GrantRecord, History, Kept, KeyLine, LayerState, NativeTools, OpLine, PlanView,
-    ProofCheck, ProviderConfig, ProviderTest, RestoreReport, RunDetails, RunLine, RunReport, Stopped, StorePruned,
-    StoreRepaired, StoreReport, StoreStatus, TimelineStep, UndoReport, Verdict, VersionView, WitnessLine,
-    WitnessServer, WitnessState,
+    ErasureView, ExportReport, FieldValue, FileDiff, GrantRecord, History, HoldView, Kept, KeyLine, LayerState,
+    NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest, PruningView, RestoreReport, RetentionView,
+    RunDetails, RunLine, RunReport, Stopped, StorePruned, StoreRepaired, StoreReport, StoreStatus, TimelineStep,
+    UndoReport, Verdict, VersionView, WitnessLine, WitnessServer, WitnessState,
 };
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{Digest, FileKind, RunId, RunStatus, Timestamp, display_bytes};
@@ -526,9 +526,42 @@ pub(crate) fn audit(report: &AuditReport) -> Value {
         "log_key": report.log_key,
         "entries": report.entries,
         "journal_records": report.journal_records,
+        "erased": report.erased,
+        "pruned": report.pruned,
         "problems": report.problems,
         "notes": report.notes,
+        "checked": report.checked,
         "not_checked": report.not_checked,
+    })
+}
+
+/// An erasure that was done.
+pub(crate) fn erasure(done: &ErasureView) -> Value {
+    json!({ "type": "erasure", "entries": done.entries, "slots": done.slots, "caveats": done.caveats })
+}
+
+/// Rules, holds, and what is pruned.
+pub(crate) fn retention(retention: &RetentionView) -> Value {
+    let rule = |(class, secs): &(&str, Option<u64>)| json!({ "class": class, "secs": secs });
+    let hold = |hold: &HoldView| json!({ "hold": hold.number, "because": hold.because });
+    json!({
+        "type": "retention",
+        "rules": retention.rules.iter().map(rule).collect::<Vec<_>>(),
+        "holds": retention.holds.iter().map(hold).collect::<Vec<_>>(),
+        "minimum": retention.minimum,
+    })
+}
+
+/// What pruning did, or would do.
+pub(crate) fn pruning(plan: &PruningView, dry: bool) -> Value {
+    let stretch = |(class, until): &(&str, Timestamp)| json!({ "class": class, "until": rfc3339(*until) });
+    json!({
+        "type": "pruning",
+        "dry_run": dry,
+        "entries": plan.entries,
+        "minimum": plan.minimum,
+        "unreadable": plan.unreadable.iter().map(stretch).collect::<Vec<_>>(),
+        "held": plan.held,
     })
 }
 

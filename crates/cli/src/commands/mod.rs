@@ -11,6 +11,7 @@ mod grant;
 mod history;
 mod inspect;
 mod keys;
+mod log_care;
 mod profiles;
 mod proof;
 mod provider;
