@@ -116,7 +116,8 @@ fn an_approval_never_overrides_a_deny() {
 
 #[test]
 fn undo_is_the_persons_alone() {
-    let action = FileChange::Revert { op: OpId { run: RunId(Ulid::nil()), seq: 1 }, drift: OnDrift::Leave, at: Vec::new() };
+    let action =
+        FileChange::Revert { op: OpId { run: RunId(Ulid::nil()), seq: 1 }, drift: OnDrift::Leave, at: Vec::new() };
     let by = |actor| {
         let proposal = Proposal { actor, run: RunId(Ulid::nil()), action: action.clone() };
         rule(decide(&open_policy(), &facts(vec![target(1, "x", Role::Write)]), proposal))
