@@ -3,6 +3,8 @@
 use raincoat_seal::SealKey;
 use raincoat_types::{ChunkId, Digest};
 
+use crate::cut::Gear;
+
 /// The journal's keys, each for one use.
 #[derive(Debug)]
 pub struct JournalKeys {
@@ -14,6 +16,8 @@ pub struct JournalKeys {
     pub(crate) cells: SealKey,
     chunks: SealKey,
     contents: SealKey,
+    /// Where content is cut.
+    pub(crate) gear: Gear,
 }
 
 impl JournalKeys {
@@ -25,6 +29,7 @@ impl JournalKeys {
             cells: index.derive("journal index cells"),
             chunks: index.derive("journal chunk addresses"),
             contents: index.derive("journal content addresses"),
+            gear: Gear::new(&index.derive("journal content cuts")),
         }
     }
 

@@ -7,10 +7,10 @@ use raincoat_os::AppendFile;
 use raincoat_types::{ChunkId, Content, Image, Intent, OpId, OpResult, RunId, Ulid};
 
 use crate::facts::SegmentState;
-use crate::format::{End, HEAD_BYTES, Head, Kind, Outcome, Position, Tag, decode, read_head};
+use crate::format::{End, HEAD_BYTES, Head, HeadFound, Kind, Outcome, Position, Tag, decode, read_head};
 use crate::walk::{Step, Walk};
 use crate::writer::file_name;
-use crate::{Journal, JournalError};
+use crate::{Journal, JournalError, lists};
 
 /// What a check of the whole store found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -163,8 +163,14 @@ impl Journal {
         loop {
             match walk.step().map_err(JournalError::io("read a segment"))? {
                 Step::Record { header, body, offset } if header.kind == Kind::Intent => {
-                    let Some(intent) = decode::<Intent>(&body) else { continue };
-                    let whole = intent.change.before().is_none_or(|image| seen.holds(image));
+                    let Some(mut intent) = decode::<Intent>(&body) else { continue };
+                    let mut whole = true;
+                    for content in lists::of_intent(&mut intent) {
+                        let stored = content.stored;
+                        self.unfold(content)?;
+                        whole &= content.stored == stored;
+                    }
+                    whole &= intent.change.before().is_none_or(|image| seen.holds(image));
                     if !whole {
                         report.lost_ops.push(intent.op);
                         let costs = format!("operation `{}` cannot give back what was there", intent.op);
@@ -190,10 +196,11 @@ impl Journal {
     fn head(&self, id: Ulid, file: &AppendFile) -> Result<(Option<Head>, Position), JournalError> {
         let mut bytes = [0; HEAD_BYTES as usize];
         file.read_at(&mut bytes, 0).map_err(JournalError::io("read a segment"))?;
-        Ok(match read_head(&self.keys, id, &bytes) {
-            Some((head, position)) => (Some(head), position),
-            None => (None, Position { offset: HEAD_BYTES, seq: 0, prev: [0; 16] }),
-        })
+        match read_head(&self.keys, id, &bytes) {
+            HeadFound::Ours { head, first, .. } => Ok((Some(head), first)),
+            HeadFound::Newer(version) => Err(JournalError::Newer { segment: id, version }),
+            HeadFound::Damaged => Ok((None, Position { offset: HEAD_BYTES, seq: 0, prev: [0; 16] })),
+        }
     }
 
     /// Whether another process may be appending. (The lock is ours for as long as the file is open, and no longer.)
