@@ -128,6 +128,14 @@ impl Journal {
         Ok(())
     }
 
+    /// Stores several pieces: see [`Journal::put_chunk`].
+    ///
+    /// # Errors
+    /// As [`Journal::put_pieces`].
+    pub fn put_chunks(&mut self, pieces: &[Vec<u8>]) -> Result<Vec<ChunkId>, JournalError> {
+        pieces.iter().map(|piece| self.put_chunk(piece)).collect()
+    }
+
     /// Seals the pieces that wait, until no more than so many bytes of them are left.
     fn take_in(&mut self, leave: usize) -> Result<(), JournalError> {
         if self.incoming.bytes() == 0 || self.incoming.bytes() <= leave {
