@@ -75,7 +75,8 @@ impl Incoming {
         if threads == 0 {
             return;
         }
-        for (id, by) in self.queue.iter_mut().rev().take_while(|(_, by)| by.is_none()).collect::<Vec<_>>().into_iter().rev()
+        for (id, by) in
+            self.queue.iter_mut().rev().take_while(|(_, by)| by.is_none()).collect::<Vec<_>>().into_iter().rev()
         {
             let Some(bytes) = self.bytes.get(id) else { continue };
             let turn = self.turn % threads;
