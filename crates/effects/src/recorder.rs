@@ -10,9 +10,10 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use raincoat_audit::{About, Audit, Event};
-use raincoat_journal::{Journal, JournalError, Order};
+use raincoat_journal::{Chunker, Journal, JournalError, Order, Piece};
 use raincoat_types::{
-    Change, ChunkId, FileKind, Identity, Intent, OpId, OpRecord, OpResult, RunHeader, RunId, RunKind, Spot,
+    Change, ChunkId, Digest, FileContent, FileKind, Identity, Intent, OpId, OpRecord, OpResult, RunHeader, RunId,
+    RunKind, Spot,
 };
 
 type Job<T> = Box<dyn FnOnce(&mut T) + Send>;
@@ -35,6 +36,7 @@ pub struct Recorder {
     journal: Sender<Job<Journal>>,
     audit: SyncSender<AskLog>,
     about: About,
+    chunker: Chunker,
 }
 
 /// The threads behind a [`Recorder`]. Closing them waits until everything asked has been done.
@@ -46,9 +48,10 @@ pub struct Remembering {
 impl Recorder {
     /// Starts the two threads.
     pub fn start(journal: Journal, audit: Audit) -> (Recorder, Remembering) {
+        let chunker = journal.chunker();
         let (to_journal, journal) = serve(journal);
         let (to_audit, audit) = serve_log(audit);
-        let recorder = Recorder { journal: to_journal, audit: to_audit, about: About::NOTHING };
+        let recorder = Recorder { journal: to_journal, audit: to_audit, about: About::NOTHING, chunker };
         (recorder, Remembering { journal, audit })
     }
 
@@ -136,17 +139,22 @@ impl Recorder {
         .map_err(|e| e.to_string())
     }
 
-    /// Puts a chunk of content into the store. Durable with the next intent.
+    /// What cuts content and names the pieces as the store does.
+    pub(crate) fn chunker(&self) -> &Chunker {
+        &self.chunker
+    }
+
+    /// Puts pieces of content into the store. Durable with the next intent.
+    pub(crate) fn put_pieces(&self, pieces: Vec<Piece>) -> Answer<()> {
+        Answer(request(&self.journal, move |journal: &mut Journal| journal.put_pieces(pieces)))
+    }
+
+    /// Content with this digest, if the store has all of it.
     ///
     /// # Errors
     /// In words.
-    pub fn put_chunk(&self, bytes: Vec<u8>) -> Result<ChunkId, String> {
-        self.journal(move |journal| journal.put_chunk(&bytes))?.map_err(|e| e.to_string())
-    }
-
-    /// Puts pieces of content into the store. The answer is waited for when it is needed.
-    pub(crate) fn put_chunks(&self, pieces: Vec<Vec<u8>>) -> Answer<Vec<ChunkId>> {
-        Answer(request(&self.journal, move |journal: &mut Journal| journal.put_chunks(&pieces)))
+    pub(crate) fn lookup(&self, digest: Digest) -> Result<Option<FileContent>, String> {
+        self.journal(move |journal| journal.lookup(&digest))?.map_err(|e| e.to_string())
     }
 
     /// Has what waits to be written on these directories' file systems written, beside everything else: the log's thread
@@ -173,6 +181,12 @@ impl Recorder {
         let kept = wait(&kept)?.map_err(|e| e.to_string());
         wait(&logged)?.map_err(|e| e.to_string())?;
         kept
+    }
+
+    /// Chunks of content out of the store. The answer is waited for when it is needed.
+    pub(crate) fn read_chunks(&self, ids: Vec<ChunkId>) -> Answer<Vec<Vec<u8>>> {
+        let read = move |journal: &mut Journal| ids.into_iter().map(|id| journal.read_chunk(id)).collect();
+        Answer(request(&self.journal, read))
     }
 
     /// A chunk of content out of the store.
