@@ -7,16 +7,20 @@
 //!
 //! The segments are the truth (`docs/formats/journal.md` gives every byte); the index beside them is a cache.
 
+mod cut;
 mod dropped;
 mod error;
 mod facts;
 mod format;
+mod incoming;
 mod index;
 mod inspect;
 mod journal;
 mod keys;
+mod lists;
 mod memory;
 mod mover;
+mod pack;
 mod prune;
 mod read;
 mod recover;
@@ -28,11 +32,12 @@ mod verify;
 mod walk;
 mod writer;
 
+pub use cut::{CHUNK_BYTES, Chunker, Piece, WHOLE_BYTES};
 pub use dropped::{PrunedRun, Pruning};
 pub use error::JournalError;
 pub use facts::Damage;
-pub use format::{CHUNK_BYTES, NoteKind};
-pub use inspect::{Inspection, inspect, is_body};
+pub use format::NoteKind;
+pub use inspect::{Inspection, inspect, is_body, unpack};
 pub use journal::Journal;
 pub use keys::JournalKeys;
 pub use memory::Remembered;
