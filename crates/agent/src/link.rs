@@ -117,7 +117,7 @@ fn size_of(step: &PlanStep) -> u64 {
         FileChange::Archive { from, to, .. } => {
             to.path.0.len() + from.iter().map(|at| at.path.0.len() + AROUND).sum::<usize>()
         }
-        FileChange::Revert { .. } => 0,
+        FileChange::Revert { .. } | FileChange::Restore { .. } => 0,
         FileChange::Adopt { at, .. } => at.path.0.len() + AROUND,
         FileChange::RestoreTimes { now, then } => now.at.path.as_bytes().len() + then.at.path.as_bytes().len() + AROUND,
     };

@@ -149,13 +149,13 @@ impl App {
     ///
     /// # Errors
     /// As [`App::keeper`]; where a glob is none.
-    pub(crate) fn keeper_without_backup(&mut self, globs: &[String]) -> Result<Keeper> {
-        let mut keeper = self.keeper()?;
+    pub(crate) fn keeper_without_backup(&mut self, globs: &[String]) -> Result<Rc<AtWork>> {
+        let mut keeper = self.fresh_keeper()?;
         if !globs.is_empty() {
             let matching = Globs::new(globs).map_err(|why| usage(why, "write `--without-backup 'GLOB'`"))?;
             keeper.without_backup(Arc::new(move |path| matching.matches(path)));
         }
-        Ok(keeper)
+        Ok(self.keep(keeper))
     }
 
     /// Notes in the log that data of ours is handed out. Where the log is broken that is said, and looking goes on: it

@@ -114,11 +114,50 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with = "run")]
         all: bool,
     },
-    /// Undo a run, or one operation of it; an undo is a run too, so it can be undone
-    #[command(after_long_help = "What somebody changed since is left as it is and listed (exit code 5); --overwrite \
-        puts it back all the same, and keeps what it replaces in the journal.\n\nExamples:\n  raincoat undo\n  \
-        raincoat undo --dry-run\n  raincoat undo 01KA8Z3W/17")]
+    /// Undo runs or single operations; an undo is a run too, so it can be undone
+    #[command(
+        after_long_help = "What somebody changed since is left as it is and listed (exit code 5), with the later \
+        operation where it was one of ours; --conflict says what becomes of it: merge merges text three ways, keep-both \
+        puts the older one beside, overwrite puts it back all the same (what it replaces is kept in the journal). \
+        A file that was moved since is followed.\n\nExamples:\n  raincoat undo\n  raincoat undo --dry-run\n  \
+        raincoat undo 01KA8Z3W/17 01KA8Z3W/18\n  raincoat undo --since 2h --only 'docs/**'\n  \
+        raincoat undo 01KA8Z3W --conflict merge"
+    )]
     Undo(Undo),
+    /// Take the last undo back, or the one that is named
+    #[command(after_long_help = "Examples:\n  raincoat redo\n  raincoat redo 01KA8Z3W")]
+    Redo {
+        /// The undo's run
+        run: Option<String>,
+        /// Say what would be done, and do nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Every version of a file or folder: when, by which run, size and checksum
+    #[command(after_long_help = "It is followed through its moves, and those of the folders that it lies in.\n\n\
+        Example:\n  raincoat history ~/Documents/plan.txt")]
+    History {
+        /// A file or folder; it need not exist any more
+        path: PathBuf,
+    },
+    /// Put a file or a folder back as it was at an earlier time
+    #[command(
+        after_long_help = "Every operation since is turned round; files that raincoat never touched stay as they \
+        are, and so does everything outside of the folder. What is replaced is kept in the journal, so undo takes a \
+        restore back. A file that has another name by now keeps that.\n\nExamples:\n  \
+        raincoat restore ~/Documents/plan.txt --at 2h\n  raincoat restore ~/Documents --before 01KA8Z3W --dry-run\n  \
+        raincoat restore ~/Documents --at '2026-11-29 14:30' --to /tmp/then"
+    )]
+    Restore(Restore),
+    /// Whether a run, or what was done to a path, can be taken back; looked at, not guessed
+    #[command(after_long_help = "Every piece of content that would be needed is read and checked, and the files are \
+        compared with what was left. Exit code 0: all of it; 5: a part; 1: none.\n\nExamples:\n  \
+        raincoat can-undo 01KA8Z3W\n  raincoat can-undo ~/Documents/plan.txt")]
+    CanUndo {
+        /// A run, an operation as RUN/NUMBER, or a path
+        #[arg(value_name = "RUN|PATH")]
+        what: String,
+    },
     /// List the runs, newest first
     Runs {
         /// At most so many
@@ -347,18 +386,59 @@ pub(crate) enum OnConflict {
 /// What to take back.
 #[derive(Args, Debug)]
 pub(crate) struct Undo {
-    /// A run, or an operation as RUN/NUMBER; ids may be cut short. The last run where none is given
+    /// Runs, or operations as RUN/NUMBER; ids may be cut short. The last run where none is given
     #[arg(value_name = "RUN|OP")]
-    pub(crate) what: Option<String>,
-    /// Say what would be done, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Also what somebody has changed since; what they made is kept in the journal
-    #[arg(long)]
+    pub(crate) what: Vec<String>,
+    /// Everything done since then: a time ('2026-11-29 14:30'), a day, or a span (2h)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only what matches, beneath the granted folder or as an absolute path; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+    /// What becomes of files that somebody has changed since
+    #[arg(long, value_name = "HOW", default_value = "leave")]
+    pub(crate) conflict: OnDrift,
+    /// The same as --conflict overwrite
+    #[arg(long, conflicts_with = "conflict")]
     pub(crate) overwrite: bool,
     /// A file that may be changed without a copy of what was there, as a glob: it cannot be undone; may be given several times
     #[arg(long, value_name = "GLOB")]
     pub(crate) without_backup: Vec<String>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What becomes of what somebody has changed since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum OnDrift {
+    /// It is left as it is
+    Leave,
+    /// Text is merged three ways; what cannot be is left
+    Merge,
+    /// What was there before is put beside it
+    KeepBoth,
+    /// It is put back all the same; what they made is kept in the journal
+    Overwrite,
+}
+
+/// What to put back.
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    /// A file or folder
+    pub(crate) path: PathBuf,
+    /// As it was then: a time ('2026-11-29 14:30'), a day (its beginning), or a span (2h)
+    #[arg(long, value_name = "TIME", required_unless_present = "before")]
+    pub(crate) at: Option<String>,
+    /// As it was just before a run began
+    #[arg(long, value_name = "RUN", conflicts_with = "at")]
+    pub(crate) before: Option<String>,
+    /// Into a new or empty place, leaving the original as it is
+    #[arg(long, value_name = "ELSEWHERE")]
+    pub(crate) to: Option<PathBuf>,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Of the store.
@@ -434,7 +514,28 @@ pub(crate) enum Audit {
     #[command(after_long_help = crate::commands::audit_export::HELP, args_conflicts_with_subcommands = true)]
     Export(crate::commands::audit_export::Export),
     /// Whether the log is what was written: nothing changed, dropped, reordered, added or cut off
-    Verify,
+    Verify {
+        /// Open every payload too, not only what tells its time, place and sort
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Make all that the log says about a run, a folder or a person unreadable, for good
+    #[command(
+        after_long_help = "The log and every proof of it stay valid: when something happened, and in which order, is \
+        still told.\n\nExamples:\n  raincoat audit erase run:01J9ZC3V6Q8M4N2T5W7X9Y1A3B\n  \
+        raincoat audit erase folder:/home/me/taxes\n  raincoat audit erase person:me"
+    )]
+    Erase {
+        /// `run:ID`, `folder:PATH` or `person:NAME`
+        subject: String,
+    },
+    /// How long what is kept: rules by class, and legal holds
+    Retention {
+        #[command(subcommand)]
+        what: Option<Retention>,
+    },
+    /// Take the log as it lies here for the right one, after a restore of your own from a backup
+    Accept,
     /// Prove to others that an entry is in the log, or check such a proof
     #[command(after_long_help = PROVE_HELP)]
     Prove(Prove),
@@ -443,6 +544,39 @@ pub(crate) enum Audit {
     /// Witnesses: who remembers this log in other hands
     #[command(subcommand)]
     Witness(AuditWitness),
+}
+
+/// Of retention.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Retention {
+    /// How long entries of a class are kept
+    #[command(after_long_help = "Examples:\n  raincoat audit retention set reads 90d\n  \
+        raincoat audit retention set all 2y\n  raincoat audit retention set security forever")]
+    Set {
+        /// security, configuration, operations, reads, models, or all
+        class: String,
+        /// A number of days, months or years (`90d`, `6m`, `2y`), or `forever`
+        age: String,
+    },
+    /// Keep all about a subject, whatever rule or erasure comes
+    Hold {
+        /// `run:ID`, `folder:PATH` or `person:NAME`
+        subject: String,
+        /// Why; it stands in the log, and stays readable
+        #[arg(long)]
+        because: String,
+    },
+    /// Release a hold
+    Release {
+        /// Its number
+        number: u32,
+    },
+    /// Throw away what rules and holds say should go
+    Prune {
+        /// Only say what
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 const PROVE_HELP: &str = "A proof is a C2SP tlog-proof file: the entry (sealed: it tells nothing to who has no key), the \

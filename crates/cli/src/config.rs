@@ -93,6 +93,10 @@ pub(crate) fn template() -> String {
          # Audit mode: every look at a file, with what came out by digest, and every word to and from a model stand in\n\
          # the log too, sealed. It grows by all that models read.\n\
          # audit = {}\n\
+         # Another folder in which the log's newest tree head is kept (a stick, a share), so that a log rolled back shows.\n\
+         # memory = \"\"\n\
+         # Keep it in the kernel's keyring too, until your last logout.\n\
+         # keyring = {}\n\
          \n\
          [witness]\n\
          # How long after it was last asked a witness is asked again at a command's end, in seconds.\n\
@@ -114,6 +118,7 @@ pub(crate) fn template() -> String {
         config.unlock_idle_secs,
         config.offline,
         config.audit,
+        config.log_keyring,
         config.witness_every_secs,
         config.witness_wait_secs,
         config.witness_late_secs,
@@ -171,10 +176,6 @@ fn parse(text: &str, file: &str) -> Result<Config> {
         };
         config.written.extend(table.iter().map(|(key, item)| (format!("{section}.{key}"), as_written(item))));
         match section {
-            "log" => reader.section(table, "log", &["audit"], |_, item, line| {
-                config.audit = item.as_bool().ok_or_else(|| bad(file, line, "`audit` is true or false".into()))?;
-                Ok(())
-            })?,
             "unlock" => reader.section(table, "unlock", &["idle_secs"], |key, item, line| {
                 let most = u64::from(u32::MAX);
                 config.unlock_idle_secs = u32::try_from(reader.number(key, item, line, 0, most)?).unwrap_or(u32::MAX);
@@ -187,6 +188,20 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 } else {
                     let name = item.as_str().ok_or_else(|| bad(file, line, format!("`{key}` is a name in quotes")))?;
                     config.default_provider = Some(name.to_owned()).filter(|name| !name.is_empty());
+                }
+                Ok(())
+            })?,
+            "log" => reader.section(table, "log", &["audit", "memory", "keyring"], |key, item, line| {
+                let switch = || item.as_bool().ok_or_else(|| bad(file, line, format!("`{key}` is true or false")));
+                match key {
+                    "audit" => config.audit = switch()?,
+                    "keyring" => config.log_keyring = switch()?,
+                    _ => {
+                        let path = item.as_str().filter(|path| path.is_empty() || path.starts_with('/'));
+                        let words = || bad(file, line, format!("`{key}` is an absolute path in quotes"));
+                        let path = path.ok_or_else(words)?;
+                        config.log_memory = Some(path.into()).filter(|_| !path.is_empty());
+                    }
                 }
                 Ok(())
             })?,

@@ -2,10 +2,14 @@
 //! them, and a test holds the two together.
 
 use raincoat_runtime::{
-    AuditLine, AuditReport, Check, CommitReport, DeadLetter, DraftLine, DraftState, EntryDetails, EntryProof, ExportReport, FieldValue, FileDiff, GrantRecord, KeyLine, LayerState, NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest, RunDetails, RunLine, RunReport, Stopped, StorePruned, StoreRepaired, StoreReport, StoreStatus, TimelineStep, UndoReport, WitnessLine, WitnessServer, WitnessState,
+    AuditLine, AuditReport, CanUndo, Check, CommitReport, DeadLetter, DraftLine, DraftState, EntryDetails, EntryProof,
+    ErasureView, ExportReport, FieldValue, FileDiff, GrantRecord, History, HoldView, Kept, KeyLine, LayerState,
+    NativeTools, OpLine, PlanView, ProofCheck, ProviderConfig, ProviderTest, PruningView, RestoreReport, RetentionView,
+    RunDetails, RunLine, RunReport, Stopped, StorePruned, StoreRepaired, StoreReport, StoreStatus, TimelineStep,
+    UndoReport, Verdict, VersionView, WitnessLine, WitnessServer, WitnessState,
 };
 use raincoat_types::wire::PlanStep;
-use raincoat_types::{Digest, RunId, RunStatus, Timestamp, display_bytes};
+use raincoat_types::{Digest, FileKind, RunId, RunStatus, Timestamp, display_bytes};
 use serde_json::{Map, Value, json};
 
 use crate::exit::Exit;
@@ -235,12 +239,20 @@ pub(crate) fn report(report: &RunReport, said: &str, exit: Exit) -> Value {
 /// How an undo ended, or with `--dry-run` what it would do.
 pub(crate) fn undo(report: &UndoReport, dry_run: bool, exit: Exit) -> Value {
     let steps = report.steps.iter().map(|step| json!({ "op": step.op.to_string(), "words": step.words }));
-    let conflicts = report.conflicts.iter().map(|(op, why)| json!({ "op": op.to_string(), "why": why }));
+    let conflicts = report.conflicts.iter().map(|one| {
+        json!({
+            "op": one.op.to_string(),
+            "path": one.path,
+            "why": one.why,
+            "by": one.by.map(|by| by.to_string()),
+        })
+    });
     json!({
         "type": "undo",
         "dry_run": dry_run,
         "run": report.run.map(|run| run.to_string()),
         "of": report.of.to_string(),
+        "runs": report.runs,
         "steps": steps.collect::<Vec<_>>(),
         "undone": report.undone,
         "already": report.already,
@@ -248,6 +260,100 @@ pub(crate) fn undo(report: &UndoReport, dry_run: bool, exit: Exit) -> Value {
         "conflicts": conflicts.collect::<Vec<_>>(),
         "times": report.times,
         "stopped": report.stopped,
+        "exit": exit.code(),
+    })
+}
+
+/// A version of a file.
+pub(crate) fn version(version: &VersionView) -> Value {
+    json!({
+        "type": "version",
+        "at": version.at.map(rfc3339),
+        "op": version.op.map(|op| op.to_string()),
+        "actor": version.actor,
+        "what": version.what,
+        "path": version.path,
+        "kind": version.kind.map(kind),
+        "size": version.size,
+        "blake3": version.digest.map(|digest| digest.hex()),
+        "mtime": version.mtime.map(rfc3339),
+        "kept": kept(version.kept),
+        "undone": version.undone,
+    })
+}
+
+/// A file's past: the line after its versions.
+pub(crate) fn history(history: &History) -> Value {
+    let runs = history.runs.iter();
+    let runs = runs.map(|(run, at, goal)| json!({ "run": run.to_string(), "at": rfc3339(*at), "goal": goal }));
+    json!({
+        "type": "history",
+        "path": history.path,
+        "now": history.now.as_ref().map(version),
+        "untouched": history.untouched,
+        "versions": history.versions.len(),
+        "runs": runs.collect::<Vec<_>>(),
+    })
+}
+
+fn kept(kept: Kept) -> &'static str {
+    match kept {
+        Kept::Store => "store",
+        Kept::Disk => "disk",
+        Kept::Nowhere => "nowhere",
+        Kept::NoContent => "none",
+    }
+}
+
+fn kind(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::File => "file",
+        FileKind::Dir => "folder",
+        FileKind::Symlink => "symlink",
+        FileKind::Special => "special",
+    }
+}
+
+/// How a restore ended, or with `--dry-run` what it would do.
+pub(crate) fn restore(report: &RestoreReport, dry_run: bool, exit: Exit) -> Value {
+    let items = report.items.iter().map(|item| {
+        json!({
+            "path": display_bytes(&item.path),
+            "words": item.to_string(),
+            "drift": item.drift,
+        })
+    });
+    let left = report.left.iter().map(|(path, why)| json!({ "path": path, "why": why }));
+    json!({
+        "type": "restore",
+        "dry_run": dry_run,
+        "run": report.run.map(|run| run.to_string()),
+        "at": rfc3339(report.at),
+        "items": items.collect::<Vec<_>>(),
+        "done": report.done,
+        "left": left.collect::<Vec<_>>(),
+        "stopped": report.stopped,
+        "exit": exit.code(),
+    })
+}
+
+/// Whether something can be taken back.
+pub(crate) fn can_undo(answer: &CanUndo, exit: Exit) -> Value {
+    let not = answer.not.iter();
+    let not = not.map(|(op, path, why)| json!({ "op": op.to_string(), "path": path, "why": why }));
+    json!({
+        "type": "can-undo",
+        "what": answer.what,
+        "verdict": match answer.verdict {
+            Verdict::All => "all",
+            Verdict::Part => "part",
+            Verdict::None => "none",
+            Verdict::Nothing => "nothing",
+        },
+        "back": answer.back,
+        "already": answer.already,
+        "not": not.collect::<Vec<_>>(),
+        "notes": answer.notes,
         "exit": exit.code(),
     })
 }
@@ -420,9 +526,42 @@ pub(crate) fn audit(report: &AuditReport) -> Value {
         "log_key": report.log_key,
         "entries": report.entries,
         "journal_records": report.journal_records,
+        "erased": report.erased,
+        "pruned": report.pruned,
         "problems": report.problems,
         "notes": report.notes,
+        "checked": report.checked,
         "not_checked": report.not_checked,
+    })
+}
+
+/// An erasure that was done.
+pub(crate) fn erasure(done: &ErasureView) -> Value {
+    json!({ "type": "erasure", "entries": done.entries, "slots": done.slots, "caveats": done.caveats })
+}
+
+/// Rules, holds, and what is pruned.
+pub(crate) fn retention(retention: &RetentionView) -> Value {
+    let rule = |(class, secs): &(&str, Option<u64>)| json!({ "class": class, "secs": secs });
+    let hold = |hold: &HoldView| json!({ "hold": hold.number, "because": hold.because });
+    json!({
+        "type": "retention",
+        "rules": retention.rules.iter().map(rule).collect::<Vec<_>>(),
+        "holds": retention.holds.iter().map(hold).collect::<Vec<_>>(),
+        "minimum": retention.minimum,
+    })
+}
+
+/// What pruning did, or would do.
+pub(crate) fn pruning(plan: &PruningView, dry: bool) -> Value {
+    let stretch = |(class, until): &(&str, Timestamp)| json!({ "class": class, "until": rfc3339(*until) });
+    json!({
+        "type": "pruning",
+        "dry_run": dry,
+        "entries": plan.entries,
+        "minimum": plan.minimum,
+        "unreadable": plan.unreadable.iter().map(stretch).collect::<Vec<_>>(),
+        "held": plan.held,
     })
 }
 
@@ -630,7 +769,13 @@ mod tests {
             steps: vec![],
             undone: 1,
             already: 0,
-            conflicts: vec![(OpId { run: run_id(), seq: 1 }, "changed".into())],
+            runs: 1,
+            conflicts: vec![raincoat_runtime::Conflict {
+                op: OpId { run: run_id(), seq: 1 },
+                path: "/in/a".into(),
+                why: "changed".into(),
+                by: None,
+            }],
             left: 1,
             times: 1,
             stopped: false,

@@ -32,21 +32,27 @@ pub(crate) fn until(text: &str, now: &Zoned) -> Result<Timestamp> {
     Ok(from_jiff(end))
 }
 
-/// Reads the value of `--since` or of another flag that looks back: a span back from now, a day (its beginning, or with
-/// `end` its end), a day and a time in local time, or a full RFC 3339 time.
+/// Reads a time gone by: a span before now (`2h`, `2h ago`), a day (its beginning, or with `end` its end), a day and a
+/// time in local time, or a full RFC 3339 time. `flag` is named where it is none of these, or lies ahead.
 ///
 /// # Errors
-/// Where it is none of these.
+/// See above.
 pub(crate) fn past(flag: &str, text: &str, now: &Zoned, end: bool) -> Result<Timestamp> {
     let text = text.trim();
-    let back = text.parse::<Span>().ok().and_then(|span| now.checked_sub(span).ok()).map(|at| at.timestamp());
-    let day = text.parse::<Date>().ok().filter(|_| text.len() == "2027-01-31".len() && !end);
-    let midnight = day.and_then(|day| day.to_zoned(now.time_zone().clone()).ok()).map(|at| at.timestamp());
-    back.or(midnight).or_else(|| read(text, now)).map(from_jiff).ok_or_else(|| {
-        let hint =
-            "write a span such as `2h` or `3d`, a day such as `2027-01-31`, or a time such as `2027-01-31 18:00`";
-        usage(format!("`{flag} {text}` is no time"), hint)
-    })
+    let hint = "write a span such as `2h`, a day such as `2026-11-29`, or a time such as `2026-11-29 14:30`";
+    let span = text.strip_suffix("ago").unwrap_or(text).trim();
+    let at = match span.parse::<Span>() {
+        Ok(span) => now.checked_sub(span.abs()).ok().map(|at| at.timestamp()),
+        Err(_) => match text.parse::<Date>().ok().filter(|_| text.len() == "2026-11-29".len() && !end) {
+            Some(day) => day.to_zoned(now.time_zone().clone()).ok().map(|at| at.timestamp()),
+            None => read(text, now),
+        },
+    };
+    let at = at.ok_or_else(|| usage(format!("`{flag} {text}` is no time"), hint))?;
+    if at > now.timestamp() && !end {
+        return Err(usage(format!("`{flag} {text}` lies ahead"), hint));
+    }
+    Ok(from_jiff(at))
 }
 
 fn read(text: &str, now: &Zoned) -> Option<jiff::Timestamp> {
@@ -121,6 +127,19 @@ mod tests {
         assert_eq!(seconds_from_now("2026-11-21"), 12 * 3600, "to the end of the day");
         assert_eq!(seconds_from_now("2026-11-22 18:00"), 30 * 3600);
         assert_eq!(seconds_from_now("2026-11-21T12:00:00Z"), 3600);
+    }
+
+    #[test]
+    fn times_gone_by_are_read() {
+        let ago = |text: &str| at().timestamp().as_second() - past("--at", text, &at()).unwrap().secs;
+        assert_eq!(ago("2h"), 7200);
+        assert_eq!(ago("2h ago"), 7200);
+        assert_eq!(ago("2026-11-21"), 12 * 3600, "the day's beginning");
+        assert_eq!(ago("2026-11-21 11:30"), 1800);
+        assert_eq!(ago("2026-11-21T10:00:00Z"), 3600);
+        for bad in ["", "soon", "2026-11-22", "2026-11-21 12:01"] {
+            assert!(past("--at", bad, &at()).unwrap_err().message.contains("`--at"), "{bad}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::capture::{Captured, Keep, capture, read_content};
 use crate::engine::{Engine, Payload, Step};
 use crate::failure::{at_path, fault};
 use crate::resolve::{Below, Resolved};
-use crate::{revert, times};
+use crate::{restore, revert, times};
 
 /// Makes a permitted change ready. Its steps are queued under `ticket`.
 pub(crate) fn perform(
@@ -65,7 +65,8 @@ pub(crate) fn perform(
             let (from, to) = (one(&mut found)?, one(&mut found)?);
             archive::unpack(engine, ticket, &from, to)
         }
-        FileChange::Revert { op, overwrite } => revert::revert(engine, ticket, op, overwrite),
+        FileChange::Revert { op, drift, at } => revert::revert(engine, ticket, op, drift, &at),
+        FileChange::Restore { at, bring } => restore::restore(engine, ticket, &at, bring),
         FileChange::RestoreTimes { now, then } => times::restore(engine, ticket, &now, &then),
         FileChange::Adopt { .. } => Err(crate::commit::not_a_commit()),
     }
@@ -131,26 +132,30 @@ pub(crate) fn fresh_meta(engine: &Engine, at: &Found, kind: FileKind, mode: u32,
 /// The image of new content, kept in the store as well where it is small (the next before-image is then a look-up), or
 /// `always`. Larger content is not written twice: whatever takes it away again keeps it first, an undo too.
 fn new_image(engine: &Engine, meta: Meta, bytes: &[u8], always: bool) -> Result<Image, Failure> {
-    let digest = Digest(*blake3::hash(bytes).as_bytes());
-    let store = |words: String| crate::failure::broken(&words);
-    let mut content = FileContent { digest, chunks: Vec::new(), stored: false };
-    let size = bytes.len() as u64;
-    if always || size <= WHOLE_BYTES {
-        let chunker = engine.recorder.chunker();
-        let (mut rest, mut pieces) = (bytes, Vec::new());
-        while !rest.is_empty() {
-            let window = rest.get(..Chunker::most(size)).unwrap_or(rest);
-            let (piece, after) = rest.split_at(chunker.cut(window, size));
-            let (offset, piece) = (size - rest.len() as u64, chunker.piece(piece.to_vec()));
-            let len = u32::try_from(piece.bytes.len()).unwrap_or(0);
-            content.chunks.push(Chunk { offset, len, id: piece.id });
-            pieces.push(piece);
-            rest = after;
-        }
-        engine.recorder.put_pieces(pieces).wait().map_err(store)?;
-        content.stored = true;
-    }
+    let content = if always || bytes.len() as u64 <= WHOLE_BYTES {
+        store_bytes(engine, bytes)?
+    } else {
+        FileContent { digest: Digest(*blake3::hash(bytes).as_bytes()), chunks: Vec::new(), stored: false }
+    };
     Ok(Image { meta, content: Content::File(content) })
+}
+
+/// Puts content that is in memory into the store.
+pub(crate) fn store_bytes(engine: &Engine, bytes: &[u8]) -> Result<FileContent, Failure> {
+    let chunker = engine.recorder.chunker();
+    let size = bytes.len() as u64;
+    let (mut rest, mut chunks, mut pieces) = (bytes, Vec::new(), Vec::new());
+    while !rest.is_empty() {
+        let window = rest.get(..Chunker::most(size)).unwrap_or(rest);
+        let (piece, after) = rest.split_at(chunker.cut(window, size));
+        let (offset, piece) = (size - rest.len() as u64, chunker.piece(piece.to_vec()));
+        let len = u32::try_from(piece.bytes.len()).unwrap_or(0);
+        chunks.push(Chunk { offset, len, id: piece.id });
+        pieces.push(piece);
+        rest = after;
+    }
+    engine.recorder.put_pieces(pieces).wait().map_err(|words| crate::failure::broken(&words))?;
+    Ok(FileContent { digest: Digest(*blake3::hash(bytes).as_bytes()), chunks, stored: true })
 }
 
 fn write(
@@ -496,7 +501,7 @@ fn rebase(path: &RelPath, old: &RelPath, new: &RelPath) -> Result<RelPath, Failu
 }
 
 /// The copy of one file, symlink or folder, metadata included, as it is to be.
-fn prepare_copy(engine: &Engine, from: &Found, to: &Found) -> Result<(Image, Payload), Failure> {
+pub(crate) fn prepare_copy(engine: &Engine, from: &Found, to: &Found) -> Result<(Image, Payload), Failure> {
     let captured = capture(&engine.recorder, from, Keep::Digest)?;
     let mut after = captured.image;
     // The owner of a copy is who makes it, unless that is root.
@@ -517,7 +522,7 @@ fn prepare_copy(engine: &Engine, from: &Found, to: &Found) -> Result<(Image, Pay
 }
 
 /// Queues a copy. Of a folder, tells where the copy is and what it is to be once all is in it.
-fn push_copy(
+pub(crate) fn push_copy(
     engine: &mut Engine,
     ticket: usize,
     (mut after, payload): (Image, Payload),

@@ -19,6 +19,7 @@ mod read;
 mod recorder;
 mod recover;
 mod resolve;
+pub mod restore;
 mod revert;
 mod room;
 pub mod thread;
@@ -32,7 +33,8 @@ use std::sync::atomic::AtomicBool;
 use raincoat_gate::Permit;
 use raincoat_os::Stat;
 use raincoat_types::{
-    ChangeDone, Clock, DirTimes, Failure, FileChange, FileRead, Limits, OpId, OpRecord, OpResult, ReadDone, RunId,
+    Bring, ChangeDone, Clock, DirTimes, Failure, FileChange, FileRead, Limits, OpId, OpRecord, OpResult, ReadDone,
+    RunId,
 };
 
 pub use model::{Door, Endpoint};
@@ -57,6 +59,38 @@ pub fn read_beneath(root: &raincoat_types::Root, path: &raincoat_types::RelPath,
     }
     let found = folder.find_exact(path).map_err(|e| e.to_string())?;
     capture::first_bytes(&found, max).ok_or_else(|| "it cannot be read".to_owned())
+}
+
+/// What stands under a path, for the person to see.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Looked {
+    /// Kind.
+    pub kind: raincoat_types::FileKind,
+    /// Bytes of content.
+    pub size: u64,
+    /// Last change of content.
+    pub mtime: raincoat_types::Timestamp,
+    /// Names that it has.
+    pub nlink: u64,
+    /// The content's digest, of a file that could be read.
+    pub digest: Option<raincoat_types::Digest>,
+}
+
+/// Looks at what stands under an absolute path, which a person named; a symlink is not followed. `None` where nothing
+/// does, or its folder cannot be opened.
+pub fn look(path: &std::path::Path) -> Option<Looked> {
+    use std::os::fd::AsFd;
+    use std::os::unix::ffi::OsStrExt;
+    let folder = raincoat_os::Root::open(path.parent().unwrap_or(std::path::Path::new("/"))).ok()?;
+    let name = path.file_name().map_or(&b""[..], OsStrExt::as_bytes);
+    let found = folder.find_exact(&raincoat_types::RelPath::new(name).ok()?).ok()?;
+    let stat = found.stat.as_ref()?;
+    let file = || raincoat_os::beneath::open_file_for_reading(found.folder(), &found.name, stat).ok();
+    let digest = match stat.kind {
+        raincoat_types::FileKind::File => file().and_then(|fd| capture::digest_of(fd.as_fd()).ok()),
+        _ => None,
+    };
+    Some(Looked { kind: stat.kind, size: stat.size, mtime: stat.mtime, nlink: stat.nlink, digest })
 }
 
 /// A run's hands on its files.
@@ -127,8 +161,16 @@ impl Effects {
     /// # Errors
     /// Where a path leads nowhere or outside.
     pub fn resolve_change(&mut self, action: &FileChange) -> Result<Resolved, Failure> {
-        if let FileChange::Revert { op, .. } = action {
-            return self.resolve_revert(action, *op);
+        if let FileChange::Revert { op, at, .. } = action {
+            return self.resolve_revert(action, *op, at);
+        }
+        if let FileChange::Restore { at, bring } = action {
+            let other = match bring {
+                Bring::From(spot) | Bring::Copy(spot) => Some(spot.clone()),
+                _ => None,
+            };
+            let spots: Vec<_> = std::iter::once(at.clone()).chain(other).collect();
+            return self.resolve_spots(action, &spots);
         }
         if let FileChange::Adopt { .. } = action {
             return self.resolve_adoption(action);
@@ -156,7 +198,15 @@ impl Effects {
         named || resolved.below.iter().any(|below| self.engine.is_touched_link(Some(&below.stat)))
     }
 
-    fn resolve_revert(&mut self, action: &FileChange, op: OpId) -> Result<Resolved, Failure> {
+    fn resolve_revert(
+        &mut self,
+        action: &FileChange,
+        op: OpId,
+        now: &[raincoat_types::Spot],
+    ) -> Result<Resolved, Failure> {
+        if !now.is_empty() {
+            return self.resolve_spots(action, now);
+        }
         let record = self.engine.recorder.op(op).map_err(|e| failure::broken(&e))?;
         let spots: Vec<_> = record.iter().flat_map(|r| r.intent.change.spots()).cloned().collect();
         self.resolve_spots(action, &spots)

@@ -14,8 +14,12 @@ type Inode = (u64, u64);
 /// Finds names. What it has learnt of runs and of the folders is kept for the next question.
 #[derive(Default)]
 pub(crate) struct LinkFinder {
-    /// For each run asked about: the operations that ended an inode under one of its names, and where.
-    ended: HashMap<RunId, HashMap<Identity, Vec<(OpId, Spot)>>>,
+    /// For each inode asked about: the operations that ended it under one of its names, and where.
+    ended: HashMap<Identity, Vec<(OpId, Spot)>>,
+    /// Runs whose linked files are all looked for, so that one walk finds them.
+    runs: HashSet<RunId>,
+    /// Where a restore has made an inode anew.
+    remade: HashMap<Identity, (usize, RelPath)>,
     /// Inodes that are looked for in the folders.
     wanted: HashSet<Inode>,
     /// Where they are, by a walk through the folders.
@@ -23,19 +27,36 @@ pub(crate) struct LinkFinder {
 }
 
 impl LinkFinder {
-    /// The operations, of a run that took a name of this inode away and of later ones, that ended it under some name.
+    /// The operations that ended this inode under some name; none where it never had several.
+    /// `run` is one that took a name of it away.
     pub(crate) fn ended(
         &mut self,
         recorder: &Recorder,
         run: RunId,
         identity: &Identity,
     ) -> Result<Vec<(OpId, Spot)>, Failure> {
-        if !self.ended.contains_key(&run) {
-            let ended = recorder.ended_names(run).map_err(|e| broken(&e))?;
-            ended.keys().for_each(|identity| self.want(identity));
-            self.ended.insert(run, ended);
+        if self.runs.insert(run) {
+            recorder.linked_inodes(run).map_err(|e| broken(&e))?.iter().for_each(|identity| self.want(identity));
         }
-        Ok(self.ended.get(&run).and_then(|of| of.get(identity)).cloned().unwrap_or_default())
+        if let Some(known) = self.ended.get(identity) {
+            return Ok(known.clone());
+        }
+        let ended = recorder.ended_names(identity).map_err(|e| broken(&e))?;
+        if !ended.is_empty() {
+            self.want(identity);
+        }
+        self.ended.insert(*identity, ended.clone());
+        Ok(ended)
+    }
+
+    /// Where a restore has made an inode anew, of which it was one name.
+    pub(crate) fn remade(&self, identity: &Identity) -> Option<(usize, RelPath)> {
+        self.remade.get(identity).cloned()
+    }
+
+    /// An inode is made anew there.
+    pub(crate) fn remake(&mut self, identity: &Identity, n: usize, path: &RelPath) {
+        self.remade.insert(*identity, (n, path.clone()));
     }
 
     /// Looks for this inode too.

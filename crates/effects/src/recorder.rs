@@ -3,7 +3,7 @@
 //!
 //! An intent goes to both at once, and is acknowledged when both have it on disk.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -14,7 +14,7 @@ use raincoat_audit::{About, Audit, Event};
 use raincoat_journal::{Chunker, Journal, JournalError, Order, Piece};
 use raincoat_types::{
     Change, ChunkId, Clock, Digest, FileContent, FileKind, Identity, Image, Intent, OpId, OpRecord, OpResult, RawPath,
-    RelPath, RunHeader, RunId, RunKind, Spot,
+    RelPath, RunId, Spot,
 };
 
 use crate::room::{Room, RoomRule, Waives};
@@ -263,44 +263,62 @@ impl Recorder {
         }
     }
 
-    /// For each inode that a run took a name of away, and that has had several: the operations that ended it under some
-    /// name (removed it, or put another inode in its place), and where. Those of that run and of later ones, and of
-    /// earlier ones that were taken back.
+    /// The operations that ended an inode under some name (removed it, or put another inode in its place), and where;
+    /// none where it never had several names.
     ///
     /// # Errors
     /// In words.
-    pub(crate) fn ended_names(&self, run: RunId) -> Result<HashMap<Identity, Vec<(OpId, Spot)>>, String> {
+    pub(crate) fn ended_names(&self, identity: &Identity) -> Result<Vec<(OpId, Spot)>, String> {
+        let identity = *identity;
         self.journal(move |journal| {
-            let mut ended = Ended::default();
-            journal.for_each_op(run, Order::Forward, |op| {
-                ended.begin(&op);
-                ControlFlow::Continue(())
-            })?;
-            if ended.names.is_empty() {
-                return Ok(HashMap::new());
-            }
-            let headers: Vec<RunHeader> = journal.runs(None, usize::MAX)?.into_iter().map(|of| of.header).collect();
-            let mut earlier: Vec<RunId> = headers
-                .iter()
-                .filter_map(|header| match header.kind {
-                    RunKind::Undo { of, .. } if of < run => Some(of),
-                    _ => None,
-                })
-                .collect();
-            earlier.sort_unstable();
-            earlier.dedup();
-            for of in earlier {
-                ended.add_run(journal, of)?;
-            }
-            if ended.names.values().any(|name| name.several) {
-                for header in headers.iter().filter(|header| header.run >= run) {
-                    ended.add_run(journal, header.run)?;
+            let (mut ended, mut several) = (Vec::new(), false);
+            for id in journal.ops_on_inode(&identity)? {
+                let op = journal.op(id)?;
+                if let Change::Remove { at, before } | Change::Replace { at, before, in_place: false, .. } =
+                    &op.intent.change
+                    && matches!(op.result, Some(OpResult::Done { .. }))
+                    && before.meta.identity == identity
+                {
+                    several |= before.meta.nlink > 1;
+                    ended.push((id, at.clone()));
                 }
             }
-            let several = ended.names.into_iter().filter(|(_, name)| name.several);
-            Ok(several.map(|(identity, name)| (identity, name.ops)).collect())
+            Ok(if several { ended } else { Vec::new() })
         })?
         .map_err(|e: JournalError| e.to_string())
+    }
+
+    /// The inodes that a run took one of several names of away.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn linked_inodes(&self, run: RunId) -> Result<Vec<Identity>, String> {
+        self.journal(move |journal| {
+            let mut inodes = Vec::new();
+            journal.for_each_op(run, Order::Forward, |op| {
+                if let Change::Remove { before, .. } = &op.intent.change
+                    && before.meta.kind != FileKind::Dir
+                    && before.meta.nlink > 1
+                {
+                    inodes.push(before.meta.identity);
+                }
+                ControlFlow::Continue(())
+            })?;
+            Ok(inodes)
+        })?
+        .map_err(|e: JournalError| e.to_string())
+    }
+
+    /// Where the store has a content's bytes: as it says itself, or by its digest.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn known_content(&self, content: &FileContent) -> Result<Option<FileContent>, String> {
+        if content.stored {
+            return Ok(Some(content.clone()));
+        }
+        let digest = content.digest;
+        self.journal(move |journal| journal.lookup(&digest))?.map_err(|e| e.to_string())
     }
 
     /// The inode that undo made when it took an operation back, if it stands taken back.
@@ -342,44 +360,6 @@ impl Remembering {
         let mut log = self.log.join().map_err(|_| "the log's thread died".to_owned())?;
         log.catch_up()?;
         Ok((journal, log.audit))
-    }
-}
-
-/// See [`Recorder::ended_names`].
-#[derive(Default)]
-struct Ended {
-    names: HashMap<Identity, EndedName>,
-}
-
-#[derive(Default)]
-struct EndedName {
-    several: bool,
-    ops: Vec<(OpId, Spot)>,
-}
-
-impl Ended {
-    /// An operation of the run that is asked about: if it took a name away, its inode is looked for.
-    fn begin(&mut self, op: &OpRecord) {
-        if let Change::Remove { before, .. } = &op.intent.change
-            && before.meta.kind != FileKind::Dir
-            && matches!(op.result, Some(OpResult::Done { .. }))
-        {
-            self.names.entry(before.meta.identity).or_default().several |= before.meta.nlink > 1;
-        }
-    }
-
-    fn add_run(&mut self, journal: &Journal, run: RunId) -> Result<(), JournalError> {
-        journal.for_each_op(run, Order::Forward, |op| {
-            if let Change::Remove { at, before } | Change::Replace { at, before, in_place: false, .. } =
-                &op.intent.change
-                && matches!(op.result, Some(OpResult::Done { .. }))
-                && let Some(name) = self.names.get_mut(&before.meta.identity)
-            {
-                name.several |= before.meta.nlink > 1;
-                name.ops.push((op.intent.op, at.clone()));
-            }
-            ControlFlow::Continue(())
-        })
     }
 }
 

@@ -230,7 +230,7 @@ impl Resolver {
             // Resolved where the draft is at hand.
             FileChange::Adopt { .. } => return Err(crate::commit::not_a_commit()),
             // Resolved where the journal is at hand.
-            FileChange::Revert { .. } | FileChange::RestoreTimes { .. } => {}
+            FileChange::Revert { .. } | FileChange::RestoreTimes { .. } | FileChange::Restore { .. } => {}
         }
         out.digest = digest(action, &out.targets);
         Ok(out)

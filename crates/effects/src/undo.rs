@@ -3,7 +3,7 @@
 
 use raincoat_gate::Permit;
 use raincoat_journal::DirRestore;
-use raincoat_types::{DirTimes, Failure, FileChange, OpId};
+use raincoat_types::{DirTimes, Failure, FileChange, OnDrift, OpId, Spot};
 
 use crate::{Effects, Resolved};
 
@@ -24,18 +24,19 @@ pub fn untouched(effects: &Effects, dirs: Vec<DirRestore>, at_rest: bool) -> Vec
         .collect()
 }
 
-/// Then, as often as it takes: takes back some operations, in the plan's order. For each, what kept it from being taken
+/// Then, as often as it takes: takes back some operations, in the plan's order, each with its places as they are by now
+/// (none where they are as recorded). For each, what kept it from being taken
 /// back, if anything did.
 pub fn take_back(
     effects: &mut Effects,
-    ops: &[OpId],
-    overwrite: bool,
+    ops: &[(OpId, Vec<Spot>)],
+    drift: OnDrift,
     ask: &mut Ask<'_>,
 ) -> Vec<(OpId, Option<Failure>)> {
     let mut out: Vec<(OpId, Option<Failure>)> = Vec::with_capacity(ops.len());
     let mut waiting = Vec::new();
-    for op in ops {
-        let refused = propose(effects, FileChange::Revert { op: *op, overwrite }, ask).err();
+    for (op, at) in ops {
+        let refused = propose(effects, FileChange::Revert { op: *op, drift, at: at.clone() }, ask).err();
         if refused.is_none() {
             waiting.push(out.len());
         }
@@ -61,7 +62,7 @@ pub fn give_times_back(effects: &mut Effects, dirs: Vec<DirRestore>, ask: &mut A
     given.saturating_sub(failed)
 }
 
-fn propose(effects: &mut Effects, action: FileChange, ask: &mut Ask<'_>) -> Result<(), Failure> {
+pub(crate) fn propose(effects: &mut Effects, action: FileChange, ask: &mut Ask<'_>) -> Result<(), Failure> {
     let mut resolved = effects.resolve_change(&action)?;
     let permit = ask(action, &mut resolved)?;
     effects.change(permit, resolved);

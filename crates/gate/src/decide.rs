@@ -69,7 +69,13 @@ impl Act for FileChange {
         FileChange::verb(self)
     }
     fn person_only(&self) -> bool {
-        matches!(self, FileChange::Revert { .. } | FileChange::RestoreTimes { .. } | FileChange::Adopt { .. })
+        matches!(
+            self,
+            FileChange::Revert { .. }
+                | FileChange::RestoreTimes { .. }
+                | FileChange::Adopt { .. }
+                | FileChange::Restore { .. }
+        )
     }
     fn commit_only(&self) -> bool {
         matches!(self, FileChange::Adopt { .. })

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use raincoat_types::{ChunkId, Content, FileContent, Image, Intent, OpId, OpResult, RunHeader, RunId, Ulid};
+use raincoat_types::{
+    Change, ChunkId, Content, FileContent, FileKind, Image, Intent, OpId, OpResult, RunHeader, RunId, Spot, Ulid,
+};
 
 use crate::JournalKeys;
 use crate::dropped::Dropped;
@@ -99,6 +101,10 @@ pub(crate) struct Facts {
     pub(crate) damage: Vec<Damage>,
     /// What was taken out of the store, and where that is written.
     pub(crate) dropped: Vec<(Dropped, Loc)>,
+    /// The places that operations are about, as their run names them, and whether they were moved.
+    pub(crate) places: Vec<(OpId, Spot, bool)>,
+    /// Inodes, by their blind names, whose content or one of whose names an operation changed.
+    pub(crate) inodes: Vec<(i64, OpId)>,
     /// How many facts were added: a measure of size.
     pub(crate) count: usize,
 }
@@ -179,6 +185,13 @@ impl Facts {
         }
         if let Some(image) = intent.change.before() {
             self.image(keys, image);
+        }
+        let moves = matches!(intent.change, Change::Move { .. });
+        self.places.extend(intent.change.spots().into_iter().map(|spot| (intent.op, spot.clone(), moves)));
+        if let Change::Remove { before, .. } | Change::Replace { before, .. } = &intent.change
+            && before.meta.kind != FileKind::Dir
+        {
+            self.inodes.push((keys.inode_name(&before.meta.identity), intent.op));
         }
         self.count += 1;
     }

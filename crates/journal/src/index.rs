@@ -18,10 +18,11 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use crate::facts::{Damage, Facts, Loc, OpRow, OpState, RunRow, SegmentRow, SegmentState};
 use crate::format::{Position, decode, encode};
+use crate::paths::Paths;
 use crate::{JournalError, JournalKeys};
 
 const FILE: &str = "index.db";
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 const SCHEMA: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE segments (num INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, at INTEGER NOT NULL, seq INTEGER NOT NULL,
@@ -41,6 +42,10 @@ CREATE TABLE pruned (run BLOB PRIMARY KEY, seg INTEGER NOT NULL, at INTEGER NOT 
 CREATE TABLE dropped (id BLOB PRIMARY KEY, seg INTEGER NOT NULL, at INTEGER NOT NULL, gone INTEGER NOT NULL)
     WITHOUT ROWID;
 CREATE TABLE lost (run BLOB, seq INTEGER, PRIMARY KEY (run, seq)) WITHOUT ROWID;
+CREATE TABLE places (path INTEGER, moves INTEGER, run BLOB, seq INTEGER, PRIMARY KEY (path, moves, run, seq))
+    WITHOUT ROWID;
+CREATE TABLE trails (path INTEGER, run BLOB, PRIMARY KEY (path, run)) WITHOUT ROWID;
+CREATE TABLE inodes (inode INTEGER, run BLOB, seq INTEGER, PRIMARY KEY (inode, run, seq)) WITHOUT ROWID;
 ";
 const KEY_CHECK: &[u8] = b"raincoat journal index";
 
@@ -128,6 +133,7 @@ impl Index {
             "BEGIN IMMEDIATE; DELETE FROM runs; DELETE FROM ops; DELETE FROM undoers; DELETE FROM notes;
             DELETE FROM chunks; DELETE FROM contents; DELETE FROM damage; DELETE FROM pruned; DELETE FROM dropped;
             DELETE FROM lost;
+            DELETE FROM places; DELETE FROM trails; DELETE FROM inodes;
             UPDATE segments SET at=0, seq=0, prev=zeroblob(16), state=0; COMMIT;",
         )
     }
@@ -157,7 +163,7 @@ impl Index {
     }
 
     /// Takes a batch, all or nothing.
-    pub(crate) fn write(&mut self, keys: &JournalKeys, facts: &Facts) -> Result<(), JournalError> {
+    pub(crate) fn write(&mut self, keys: &JournalKeys, facts: &Facts, paths: &Paths) -> Result<(), JournalError> {
         let Index { db, names, .. } = self;
         let tx = rusqlite::Transaction::new_unchecked(db, rusqlite::TransactionBehavior::Immediate)?;
         let mut nums = HashMap::new();
@@ -208,6 +214,18 @@ impl Index {
             for (name, content) in &facts.contents {
                 put.execute(params![name, keys.cells.seal(name, &encode(content)?)?])?;
             }
+            let mut put = tx.prepare_cached("INSERT OR IGNORE INTO places VALUES (?1, ?2, ?3, ?4)")?;
+            for (path, op, moves) in &paths.places {
+                put.execute(params![path, moves, op.run.0.to_bytes(), op.seq])?;
+            }
+            let mut put = tx.prepare_cached("INSERT OR IGNORE INTO trails VALUES (?1, ?2)")?;
+            for (path, run) in &paths.trails {
+                put.execute(params![path, run.0.to_bytes()])?;
+            }
+            let mut put = tx.prepare_cached("INSERT OR IGNORE INTO inodes VALUES (?1, ?2, ?3)")?;
+            for (inode, op) in &facts.inodes {
+                put.execute(params![inode, op.run.0.to_bytes(), op.seq])?;
+            }
             let mut put = tx.prepare_cached("INSERT OR IGNORE INTO damage VALUES (?1, ?2, ?3, ?4)")?;
             for damage in &facts.damage {
                 let (seg, at) = place(Some(Loc { segment: damage.segment, offset: damage.offset }))?;
@@ -234,6 +252,46 @@ impl Index {
         let rows = statement.query_map(params![below, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
             Ok((RunId(Ulid::from_bytes(row.get(0)?)), self.run_row(row)?))
         })?;
+        rows.collect()
+    }
+
+    /// Ids of runs from `least` to `most`, at most `limit`.
+    pub(crate) fn run_ids(&self, least: RunId, most: RunId, limit: usize) -> Sql<Vec<RunId>> {
+        let mut statement =
+            self.db.prepare_cached("SELECT id FROM runs WHERE id >= ?1 AND id <= ?2 ORDER BY id LIMIT ?3")?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement.query_map(params![least.0.to_bytes(), most.0.to_bytes(), limit], |row| {
+            Ok(RunId(Ulid::from_bytes(row.get(0)?)))
+        })?;
+        rows.collect()
+    }
+
+    /// The operations about a path.
+    pub(crate) fn places(&self, path: i64) -> Sql<Vec<OpId>> {
+        self.ops_by("SELECT run, seq FROM places WHERE path=?1", path)
+    }
+
+    /// Those of them that moved something from there or to there.
+    pub(crate) fn moves(&self, path: i64) -> Sql<Vec<OpId>> {
+        self.ops_by("SELECT run, seq FROM places WHERE path=?1 AND moves=1", path)
+    }
+
+    /// The operations that changed an inode, or took a name of it away.
+    pub(crate) fn inodes(&self, inode: i64) -> Sql<Vec<OpId>> {
+        self.ops_by("SELECT run, seq FROM inodes WHERE inode=?1", inode)
+    }
+
+    fn ops_by(&self, sql: &str, name: i64) -> Sql<Vec<OpId>> {
+        let mut statement = self.db.prepare_cached(sql)?;
+        let rows = statement
+            .query_map([name], |row| Ok(OpId { run: RunId(Ulid::from_bytes(row.get(0)?)), seq: row.get(1)? }))?;
+        rows.collect()
+    }
+
+    /// The runs that changed anything below a folder.
+    pub(crate) fn trails(&self, path: i64) -> Sql<Vec<RunId>> {
+        let mut statement = self.db.prepare_cached("SELECT run FROM trails WHERE path=?1")?;
+        let rows = statement.query_map([path], |row| Ok(RunId(Ulid::from_bytes(row.get(0)?))))?;
         rows.collect()
     }
 

@@ -16,6 +16,7 @@ use crate::incoming::{Incoming, Ready};
 use crate::index::Index;
 use crate::memory::Apart;
 use crate::pack::Unpacker;
+use crate::paths::{Paths, Roots};
 use crate::read::Readers;
 use crate::writer::Writer;
 use crate::{CHUNK_BYTES, Chunker, JournalError, JournalKeys, Piece, lists};
@@ -48,6 +49,10 @@ pub struct Journal {
     pub(crate) runs: HashMap<RunId, OpenRun>,
     pub(crate) readers: RefCell<Readers>,
     pub(crate) unpacker: RefCell<Unpacker>,
+    /// The folders of runs that were asked for lately.
+    pub(crate) roots: RefCell<HashMap<RunId, Roots>>,
+    /// The names of the places among the facts.
+    pub(crate) late: RefCell<Paths>,
     /// The latest time that anybody told: it names segments.
     pub(crate) latest: Timestamp,
     /// Chunks in the writer's buffer.
@@ -91,10 +96,11 @@ impl Journal {
             return Err(JournalError::BegunBefore(header.run));
         }
         self.latest = self.latest.max(header.at);
-        let undo = matches!(header.kind, RunKind::Undo { .. });
+        let undo = matches!(header.kind, RunKind::Undo { .. } | RunKind::Restore);
         let at = self.append(undo, &[(Kind::Begin, encode(header)?)])?;
         let Some(at) = at.first().copied() else { return Ok(()) };
         self.facts.begin(header.run, at);
+        self.roots.borrow_mut().insert(header.run, Arc::from(header.roots.as_slice()));
         let home = at.segment;
         self.runs.insert(header.run, OpenRun { home, ops: 0, pending: BTreeSet::new(), notes: 0, undo });
         Ok(())
@@ -550,9 +556,13 @@ impl Journal {
             }
             self.facts.segments.insert(writer.id, SegmentRow { position: writer.written, state });
         }
-        match self.index.borrow_mut().write(&self.keys, &self.facts) {
+        let late = self.late();
+        let written = self.index.borrow_mut().write(&self.keys, &self.facts, &late);
+        drop(late);
+        match written {
             Ok(()) => {
                 self.facts = Facts::default();
+                self.late = RefCell::default();
                 self.next_flush = BATCH;
             }
             Err(_) => self.next_flush = self.facts.count + BATCH,
@@ -670,6 +680,8 @@ impl Journal {
             runs: HashMap::new(),
             readers: RefCell::default(),
             unpacker: RefCell::default(),
+            roots: RefCell::default(),
+            late: RefCell::default(),
             latest,
             fresh: Vec::new(),
             incoming: Incoming::default(),

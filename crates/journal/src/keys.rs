@@ -1,7 +1,7 @@
 //! The keys that the journal works with.
 
 use raincoat_seal::SealKey;
-use raincoat_types::{ChunkId, Digest};
+use raincoat_types::{ChunkId, Digest, Identity};
 
 use crate::cut::Gear;
 
@@ -20,6 +20,7 @@ pub struct JournalKeys {
     contents: SealKey,
     /// Where content is cut.
     pub(crate) gear: Gear,
+    places: SealKey,
 }
 
 impl JournalKeys {
@@ -33,6 +34,7 @@ impl JournalKeys {
             chunks: index.derive("journal chunk addresses"),
             contents: index.derive("journal content addresses"),
             gear: Gear::new(&index.derive("journal content cuts")),
+            places: index.derive("journal index places"),
         }
     }
 
@@ -45,4 +47,23 @@ impl JournalKeys {
     pub(crate) fn content_name(&self, digest: &Digest) -> [u8; 32] {
         self.contents.mac(&digest.0)
     }
+    /// The blind name under which the index finds an absolute path. Of 64 bits: what it leads to is read and compared.
+    pub(crate) fn path_name(&self, path: &[u8]) -> i64 {
+        first_half(&self.places.mac(path))
+    }
+
+    /// The same for an inode. No path begins with a NUL.
+    pub(crate) fn inode_name(&self, identity: &Identity) -> i64 {
+        let mut bytes = vec![0];
+        bytes.extend(identity.dev.to_le_bytes());
+        bytes.extend(identity.ino.to_le_bytes());
+        bytes.extend(identity.born.secs.to_le_bytes());
+        bytes.extend(identity.born.nanos.to_le_bytes());
+        first_half(&self.places.mac(&bytes))
+    }
+}
+
+fn first_half(mac: &[u8; 32]) -> i64 {
+    let [a, b, c, d, e, f, g, h, ..] = *mac;
+    i64::from_le_bytes([a, b, c, d, e, f, g, h])
 }

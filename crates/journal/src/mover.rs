@@ -12,6 +12,7 @@ use raincoat_types::{Timestamp, Ulid};
 use crate::dropped::{Dropped, DroppedSegment};
 use crate::facts::{Facts, SegmentRow, SegmentState};
 use crate::format::{Head, Kind, encode};
+use crate::paths::Paths;
 use crate::skim::Skim;
 use crate::writer::{Writer, file_name};
 use crate::{Journal, JournalError};
@@ -103,7 +104,7 @@ impl Mover {
         self.writer.sync().map_err(JournalError::io("make a segment durable"))?;
         self.note_row(SegmentState::Clean);
         let facts = std::mem::take(&mut self.facts);
-        journal.index.borrow_mut().write(&journal.keys, &facts)?;
+        journal.index.borrow_mut().write(&journal.keys, &facts, &Paths::default())?;
         for known in [&self.writer].into_iter().chain(&self.full) {
             journal.facts.segments.remove(&known.id);
         }
@@ -147,7 +148,7 @@ impl Mover {
             && self.writer.sync().is_ok()
         {
             self.note_row(SegmentState::Clean);
-            let _ = journal.index.borrow_mut().write(&journal.keys, &self.facts);
+            let _ = journal.index.borrow_mut().write(&journal.keys, &self.facts, &Paths::default());
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Reading the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -106,16 +106,28 @@ impl Journal {
         if let Some(run) = RunId::parse(text) {
             return self.run_row(run)?.map(|_| run).ok_or(JournalError::UnknownRun(run));
         }
+        let none = || JournalError::NoMatch(text.to_owned());
         let wanted = text.to_ascii_uppercase();
-        let mut runs: BTreeMap<RunId, RunRow> = self.index.borrow().runs(None, usize::MAX)?.into_iter().collect();
-        runs.extend(&self.facts.runs);
-        runs.retain(|run, _| {
-            let id = run.to_string();
-            !wanted.is_empty() && (id.starts_with(&wanted) || id.ends_with(&wanted))
-        });
+        if wanted.is_empty() || wanted.len() > 26 {
+            return Err(none());
+        }
+        let bound = |fill: &str| RunId::parse(&format!("{wanted}{}", fill.repeat(26 - wanted.len())));
+        let begins = |run: &&RunId| run.to_string().starts_with(&wanted);
+        let ends = |run: &&RunId| run.to_string().ends_with(&wanted);
+        let later = || self.facts.runs.keys();
+        let mut runs: BTreeSet<RunId> = later().filter(begins).copied().collect();
+        if let (Some(least), Some(most)) = (bound("0"), bound("Z")) {
+            runs.extend(self.index.borrow().run_ids(least, most, 32)?.iter().filter(begins));
+        }
+        if runs.is_empty() {
+            // People read ids from their end too: only then are all of them looked at.
+            let (least, most) = (RunId(Ulid::nil()), RunId(Ulid::from_bytes([0xff; 16])));
+            let all = self.index.borrow().run_ids(least, most, usize::MAX)?;
+            runs = all.iter().chain(later()).filter(ends).copied().collect();
+        }
         match (runs.len(), runs.pop_first()) {
-            (1, Some((run, _))) => Ok(run),
-            (0, _) | (_, None) => Err(JournalError::NoMatch(text.to_owned())),
+            (1, Some(run)) => Ok(run),
+            (0, _) | (_, None) => Err(none()),
             (n, _) => Err(JournalError::Ambiguous(text.to_owned(), n)),
         }
     }
@@ -264,7 +276,7 @@ impl Journal {
     }
 
     pub(crate) fn pending(&self, run: RunId) -> Result<Vec<u32>, JournalError> {
-        let mut seqs: std::collections::BTreeSet<u32> = self.index.borrow().pending(run)?.into_iter().collect();
+        let mut seqs: BTreeSet<u32> = self.index.borrow().pending(run)?.into_iter().collect();
         for (op, row) in self.facts.ops.range(op_range(run, 0, u32::MAX)) {
             if row.state != OpState::Pending {
                 seqs.remove(&op.seq);
@@ -421,7 +433,7 @@ impl History for Journal {
 
 impl Readers {
     /// Lets go of segments that are to be taken away.
-    pub(crate) fn forget(&mut self, ids: &std::collections::BTreeSet<Ulid>) {
+    pub(crate) fn forget(&mut self, ids: &BTreeSet<Ulid>) {
         self.files.retain(|(id, _)| !ids.contains(id));
         self.window_at = None;
     }

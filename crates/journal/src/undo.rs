@@ -117,6 +117,8 @@ struct Dir {
     /// The operation that left it with the times that are expected.
     seen: OpId,
     times: Option<Times>,
+    /// Something that is not taken back was done in it between two runs that are: its times of before are not to be had.
+    gap: bool,
 }
 
 impl Planner {
@@ -141,7 +143,12 @@ impl Planner {
             self.plan.ops.push(id);
             // Backwards: first how the directories stood after the operation, by the names of then ...
             for dir in after {
-                self.meet(&dir.at, times(dir), id);
+                if let Some(met) = self.meet(&dir.at, times(dir), id)
+                    && met.seen.run != id.run
+                {
+                    met.gap |= met.times.is_some_and(|next| next.mtime != dir.mtime);
+                    met.seen = id;
+                }
             }
             // ... then what taking it back does to them, then how they stood before.
             self.turn_round(&op.intent.change, op.result.as_ref(), id);
@@ -159,7 +166,7 @@ impl Planner {
             // By later moves, which are taken back before this, it is elsewhere now.
             let follow = |spot: Spot, (from, to): &(Spot, Spot)| moved(&spot, from, to);
             let now = self.moves.iter().rev().try_fold(at.clone(), follow)?;
-            self.dirs.insert(at.clone(), Dir { now, expect: Some(expect), seen, times: None });
+            self.dirs.insert(at.clone(), Dir { now, expect: Some(expect), seen, times: None, gap: false });
         }
         self.dirs.get_mut(at)
     }
@@ -229,7 +236,10 @@ impl Planner {
             }
             Change::Remove { at, before } if before.content == Content::Dir => {
                 let times = Times { mtime: before.meta.mtime, atime: before.meta.atime };
-                self.dirs.insert(at.clone(), Dir { now: at.clone(), expect: None, seen: id, times: Some(times) });
+                self.dirs.insert(
+                    at.clone(),
+                    Dir { now: at.clone(), expect: None, seen: id, times: Some(times), gap: false },
+                );
             }
             Change::Move { from, to, image } if image.content == Content::Dir => {
                 for old in self.below(to) {
@@ -271,7 +281,7 @@ impl Planner {
     pub fn finish(self) -> UndoPlan {
         let mut plan = self.plan;
         for (at, dir) in self.dirs {
-            if let Some(times) = dir.times {
+            if let Some(times) = dir.times.filter(|_| !dir.gap) {
                 plan.dirs.push(DirRestore { now: dir.now, at, expect: dir.expect, times });
             }
         }

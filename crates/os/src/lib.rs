@@ -18,6 +18,7 @@ pub mod scratch;
 pub mod snapshot;
 pub mod state;
 pub mod terminal;
+mod user;
 
 pub use beneath::{Found, PathFault, Root, absolute, fd_path, kind_of};
 pub use clock::SystemClock;
@@ -26,3 +27,4 @@ pub use mounts::mounts_beneath;
 pub use private::{AppendFile, FileLock, PrivateDir};
 pub use random::{fill_random, new_ulid};
 pub use state::Stat;
+pub use user::user_name;

@@ -128,6 +128,23 @@ impl PrivateDir {
         Ok(PathBuf::from(OsString::from_vec(link.into_bytes())))
     }
 
+    /// The name of the file system it lies on, where that writes changed blocks elsewhere instead of in place (so that
+    /// what is overwritten stays on the disk for a while). `None` where it is not known to.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn copies_on_write(&self) -> io::Result<Option<&'static str>> {
+        // `statfs(2)` and the file systems' own headers.
+        Ok(match fs::fstatfs(&self.fd)?.f_type as u64 & 0xffff_ffff {
+            0x9123_683e => Some("btrfs"),
+            0x2fc1_2fc1 => Some("zfs"),
+            0xca45_1a4e => Some("bcachefs"),
+            0x794c_7630 => Some("an overlay"),
+            0xf2f5_2010 => Some("f2fs"),
+            _ => None,
+        })
+    }
+
     /// The names in it, sorted, without `.` and `..`.
     ///
     /// # Errors

@@ -13,6 +13,10 @@ pub struct Config {
     pub unlock_idle_secs: u32,
     /// The provider that `do "TASK"` asks where none is named.
     pub default_provider: Option<String>,
+    /// Another folder in which the log's newest tree head is kept: a stick, another machine's share.
+    pub log_memory: Option<std::path::PathBuf>,
+    /// The log's newest tree head is kept in the kernel's keyring too.
+    pub log_keyring: bool,
     /// No network but this machine's.
     pub offline: bool,
     /// Audit mode: what is looked at, and what is said to models and by them, stands in the log too.
@@ -35,6 +39,8 @@ impl Default for Config {
             limits: Limits::default(),
             unlock_idle_secs: 900,
             default_provider: None,
+            log_memory: None,
+            log_keyring: false,
             offline: false,
             audit: false,
             written: Vec::new(),

@@ -119,6 +119,12 @@ pub struct AuditReport {
     pub entries: u64,
     /// Records in the journal, which is checked as well.
     pub journal_records: u64,
+    /// Entries that are erased.
+    pub erased: u64,
+    /// Entries before this one were pruned.
+    pub pruned: u64,
+    /// What the log was held against.
+    pub checked: Vec<String>,
     /// What is wrong.
     pub problems: Vec<String>,
     /// What is worth knowing and not wrong.
@@ -270,13 +276,13 @@ impl Keeper {
         Ok(lines)
     }
 
-    /// Checks the whole log, and the whole journal behind it.
+    /// Checks the whole log (every payload in it where `deep`), and the whole journal behind it.
     ///
     /// # Errors
     /// Where one of them cannot be opened at all. What is wrong with them is in the report.
-    pub fn audit_verify(&self) -> Result<AuditReport, Error> {
+    pub fn audit_verify(&self, deep: bool) -> Result<AuditReport, Error> {
         let reader = self.audit_reader()?;
-        let mut log = reader.verify();
+        let mut log = if deep { reader.verify_deep() } else { reader.verify() };
         let mut against = Vec::new();
         let heard = self.hear_witnesses(&reader)?;
         if !heard.is_empty() {
@@ -302,6 +308,9 @@ impl Keeper {
             entries: log.entries,
             journal_records: stored.records,
             problems,
+            erased: log.erased,
+            pruned: log.pruned,
+            checked: log.checked,
             notes: log.notes,
             not_checked: log.unchecked,
         })
@@ -318,7 +327,7 @@ fn line_of(journal: &Journal, run: RunSummary) -> Result<RunLine, Error> {
     let (changes, undone) = counts(journal, id)?;
     let undo_of = match run.header.kind {
         RunKind::Undo { of, .. } => Some(of),
-        RunKind::Task | RunKind::Program | RunKind::Commit { .. } => None,
+        RunKind::Task | RunKind::Program | RunKind::Commit { .. } | RunKind::Restore => None,
     };
     let (status, summary) = run.end.map_or((RunStatus::Open, String::new()), |end| (end.status, end.summary));
     Ok(RunLine {

@@ -5,6 +5,7 @@
 //! A command makes a [`Keeper`], asks it for what it needs, and gives it a [`Console`] to speak to the person by.
 
 mod around;
+mod can_undo;
 mod commit;
 mod config;
 mod console;
@@ -16,17 +17,20 @@ mod exec;
 mod export;
 mod folders;
 mod grants;
+mod history;
 mod home;
 mod inspect;
 mod judge;
 mod keeper;
 mod live;
+mod log_care;
 mod look;
 mod plan;
 mod proof;
 mod prove;
 mod providers;
 mod recovery;
+mod restore;
 mod run;
 mod session;
 mod store;
@@ -35,6 +39,7 @@ mod witness;
 mod witness_server;
 mod worker;
 
+pub use can_undo::{CanUndo, Verdict};
 pub use commit::{Adoption, CommitAsk, CommitReport, DraftSource};
 pub use config::Config;
 pub use console::{Answer, Console, PlanView, StepFact};
@@ -45,18 +50,21 @@ pub use exec::{Commits, ExecAsk, ExecReport, Passage, Refused, Signals, start_en
 pub use export::{CollectorAsk, DeadLetter, ExportAsk, ExportReport};
 pub use folders::FolderAsk;
 pub use grants::GrantAsk;
+pub use history::{History, Kept, VersionView};
 pub use home::Home;
 pub use inspect::{AuditLine, AuditReport, FileDiff, OpLine, RunDetails, RunLine};
 pub use keeper::{Ask, Keeper, Opened, Unlocker};
 pub use live::{Stopped, stop};
+pub use log_care::{ErasureView, HoldView, PruningView, RetentionView};
 pub use look::{EntryDetails, EntryFilter, TimelineStep};
 pub use proof::{EntryProof, Extra, ProofCheck, check_proof};
 pub use prove::Proved;
 pub use providers::{KeyLine, ProviderTest};
 pub use recovery::Recovered;
+pub use restore::{RestoreAsk, RestoreReport, When};
 pub use run::{RunAsk, RunReport};
 pub use store::{LastVerify, PruneAsk, RepairAsk, StorePruned, StoreRepaired, StoreReport, StoreRule, StoreStatus};
-pub use undo::{UndoAsk, UndoReport, UndoStepView};
+pub use undo::{Conflict, UndoAsk, UndoReport, UndoStepView};
 pub use witness::{WitnessAsk, WitnessLine, WitnessPlace, WitnessState};
 pub use witness_server::{WitnessServer, serve_witness, witness_key_in};
 pub use worker::{harden, probe_main, worker_main};
@@ -65,6 +73,7 @@ pub use raincoat_agent::recipes::{OptionInfo, RECIPES, RecipeInfo, Values, check
 pub use raincoat_audit::export::{Format, Value as FieldValue};
 pub use raincoat_audit::leaf_hash as leaf_of;
 pub use raincoat_draft::text;
+pub use raincoat_effects::restore::{Item as RestoreItem, What as RestoreWhat};
 pub use raincoat_journal::{PruneReport, PrunedRun, Usage};
 pub use raincoat_model::{NativeTools, ProviderConfig};
 pub use raincoat_net::proxy::ProxyRules;

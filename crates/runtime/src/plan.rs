@@ -443,7 +443,10 @@ pub(crate) fn places(change: &FileChange) -> Vec<&Place> {
             vec![from, to]
         }
         FileChange::Archive { from, to, .. } => from.iter().chain([to]).collect(),
-        FileChange::Revert { .. } | FileChange::RestoreTimes { .. } | FileChange::Adopt { .. } => Vec::new(),
+        FileChange::Revert { .. }
+        | FileChange::RestoreTimes { .. }
+        | FileChange::Adopt { .. }
+        | FileChange::Restore { .. } => Vec::new(),
     }
 }
 

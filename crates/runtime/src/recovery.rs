@@ -204,11 +204,7 @@ impl Keeper {
     }
 
     /// On a confined thread, as when the run itself worked.
-    fn look_again(
-        &self,
-        session: &Session,
-        interrupted: &Interrupted,
-    ) -> Result<Vec<(OpId, OpResult)>, Error> {
+    fn look_again(&self, session: &Session, interrupted: &Interrupted) -> Result<Vec<(OpId, OpResult)>, Error> {
         let run = interrupted.header.run;
         let folders = self.recorded_folders(&interrupted.header.roots)?;
         let (start, writable) =

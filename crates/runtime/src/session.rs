@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use raincoat_audit::{About, Audit, AuditKeys, Event, Options};
+use raincoat_audit::{About, Audit, AuditKeys, Event, Memories, Options};
 use raincoat_effects::{Recorder, Remembering};
 use raincoat_journal::{Journal, JournalKeys};
 use raincoat_os::PrivateDir;
@@ -45,10 +45,30 @@ impl Keeper {
         JournalKeys::new(self.keys.journal(), self.keys.index())
     }
 
+    /// What the log is held against, besides the head in the state directory.
+    fn memories(&self) -> Memories {
+        let (folder, folder_missing) = match self.config.log_memory.as_deref().map(PrivateDir::open) {
+            None => (None, None),
+            Some(Ok(folder)) => (Some(folder), None),
+            Some(Err(error)) => {
+                let shown = self.config.log_memory.as_deref().unwrap_or(std::path::Path::new("")).display();
+                (None, Some(format!("`{shown}` cannot be opened: {error}")))
+            }
+        };
+        Memories { keyring: self.config.log_keyring, folder, folder_missing, known: Vec::new() }
+    }
+
     pub(crate) fn open_audit(&self) -> Result<Audit, Error> {
-        self.held_by_witnesses()?;
+        self.open_audit_as(false)
+    }
+
+    /// The same, `accept` where a person has said that the log is right whatever the memories say.
+    pub(crate) fn open_audit_as(&self, accept: bool) -> Result<Audit, Error> {
+        if !accept {
+            self.held_by_witnesses()?;
+        }
         let (dir, head) = self.audit_dirs()?;
-        let options = Options { person: Some(user_name()), ..Options::default() };
+        let options = Options { memories: self.memories(), person: Some(user_name()), accept };
         let opened = Audit::open_with(dir, head, self.audit_keys(), &self.origin(), self.clock.clone(), options);
         let mut audit = opened.map_err(|e| {
             if e.is_of_the_system() {
@@ -63,7 +83,8 @@ impl Keeper {
 
     pub(crate) fn audit_reader(&self) -> Result<raincoat_audit::AuditReader, Error> {
         let (dir, head) = self.audit_dirs()?;
-        raincoat_audit::AuditReader::open(dir, head, self.audit_keys(), &self.origin()).map_err(Error::store)
+        raincoat_audit::AuditReader::open_with(dir, head, self.audit_keys(), &self.origin(), self.memories())
+            .map_err(Error::store)
     }
 
     /// Appends events outside any run.

@@ -1,5 +1,8 @@
-//! Taking back: a run, or one operation. It is a run of its own, the person's, so it can be taken back in turn.
+//! Taking back: runs, or single operations. It is a run of its own, the person's, so it can be taken back in turn.
 
+mod select;
+
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,10 +10,11 @@ use raincoat_audit::Event;
 use raincoat_effects::thread::EffectsThread;
 use raincoat_effects::{Resolved, undo};
 use raincoat_gate::Permit;
-use raincoat_journal::{Journal, JournalError, Selection, Skipped};
+use raincoat_journal::{Journal, JournalError};
 use raincoat_os::new_ulid;
 use raincoat_types::{
-    Actor, Change, Failure, FailureKind, FileChange, OpId, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
+    Actor, Change, Failure, FailureKind, FileChange, OnDrift, OpId, Root, RunEnd, RunHeader, RunId, RunKind, RunStatus,
+    Spot, Timestamp, display_bytes,
 };
 
 use crate::around::within;
@@ -21,6 +25,8 @@ use crate::live::Live;
 use crate::session::Session;
 use crate::{Class, Error, Keeper};
 
+pub(crate) use select::{Chosen, already, changed_by, choose, last_undo, places_now, shown};
+
 /// Operations taken back between two looks at the stop flag.
 const SLICE: usize = 128;
 /// Conflicts that are told one by one.
@@ -29,12 +35,18 @@ const TOLD: usize = 1000;
 /// What to take back.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct UndoAsk {
-    /// A run, or one of its operations as `RUN/SEQ`; a part of the run's id will do. The last run where it is `None`.
-    pub what: Option<String>,
+    /// Runs, or operations as `RUN/SEQ`; a part of a run's id will do. The last run where there are none, and no time.
+    pub what: Vec<String>,
+    /// Everything done since then, by all runs.
+    pub since: Option<Timestamp>,
+    /// Only what matches one of these globs, beneath its granted folder or as an absolute path.
+    pub only: Vec<String>,
     /// Only say what would be done.
     pub dry_run: bool,
-    /// Even where somebody has changed a file since. What they made is kept in the journal.
-    pub overwrite: bool,
+    /// What becomes of what somebody has changed since.
+    pub drift: OnDrift,
+    /// The last undo is what is taken back, where nothing is named.
+    pub redo: bool,
 }
 
 /// What came of it.
@@ -42,8 +54,10 @@ pub struct UndoAsk {
 pub struct UndoReport {
     /// The undo's own run; `None` for a dry run, or where there was nothing to take back.
     pub run: Option<RunId>,
-    /// The run that was taken back.
+    /// The run that was taken back: the newest of them.
     pub of: RunId,
+    /// How many runs it is of.
+    pub runs: u32,
     /// For a dry run: what would be done, in order.
     pub steps: Vec<UndoStepView>,
     /// Operations taken back.
@@ -51,13 +65,26 @@ pub struct UndoReport {
     /// Operations that were taken back before.
     pub already: u32,
     /// Operations left as they are, and why; the first thousand.
-    pub conflicts: Vec<(OpId, String)>,
+    pub conflicts: Vec<Conflict>,
     /// How many were left in all.
     pub left: u32,
     /// Folders that got their times back.
     pub times: u32,
     /// It was stopped before its end.
     pub stopped: bool,
+}
+
+/// An operation that was left as it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Conflict {
+    /// The operation.
+    pub op: OpId,
+    /// The absolute path that it was about.
+    pub path: String,
+    /// Why, in words.
+    pub why: String,
+    /// The later operation that stands in its way; `None` where somebody else does.
+    pub by: Option<OpId>,
 }
 
 /// One step of an undo, in words.
@@ -70,14 +97,14 @@ pub struct UndoStepView {
 }
 
 impl Keeper {
-    /// Takes a run or an operation back.
+    /// Takes runs or operations back.
     ///
     /// # Errors
     /// Where there is no such run, its folder is away, or our own store failed. What could not be taken back because
     /// somebody changed it since is in the report.
     pub fn undo(&self, ask: UndoAsk, stop: Arc<AtomicBool>, console: &mut dyn Console) -> Result<UndoReport, Error> {
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
-        let report = self.undo_in(&session, &ask, stop, console);
+        let report = self.undo_in(&session, ask, stop, console);
         session.tell_of_room(console);
         session.close()?;
         report
@@ -86,45 +113,38 @@ impl Keeper {
     fn undo_in(
         &self,
         session: &Session,
-        ask: &UndoAsk,
+        mut ask: UndoAsk,
         stop: Arc<AtomicBool>,
         console: &mut dyn Console,
     ) -> Result<UndoReport, Error> {
-        let what = ask.what.clone();
-        let (header, selection, plan) = session
+        let asked_for = ask.clone();
+        let (redone, Chosen { of, whole, plan, roots }) = session
             .recorder
             .journal(move |journal| {
-                let selection = select(journal, what.as_deref())?;
-                let of = match &selection {
-                    Selection::Run(run) => *run,
-                    Selection::Ops(ops) => ops.first().map(|op| op.run).ok_or_else(nothing)?,
-                };
-                let header = journal.run(of).map_err(|e| asked(&e))?.header;
-                let plan = journal.plan_undo(&selection).map_err(|e| asked(&e))?;
-                Ok::<_, Error>((header, selection, plan))
+                let mut ask = asked_for;
+                if ask.redo && ask.what.is_empty() {
+                    ask.what = vec![last_undo(journal)?.to_string()];
+                }
+                let chosen = choose(journal, &ask)?;
+                Ok::<_, Error>((ask.what, chosen))
             })
             .map_err(Error::store)??;
-        let already = plan.skipped.iter().filter(|(_, why)| matches!(why, Skipped::Undone(_))).count();
+        ask.what = redone;
+        let newest = of.first().map(|header| header.run).ok_or_else(nothing)?;
         let mut report = UndoReport {
             run: None,
-            of: header.run,
+            of: newest,
+            runs: u32::try_from(of.len()).unwrap_or(u32::MAX),
             steps: Vec::new(),
             undone: 0,
-            already: u32::try_from(already).unwrap_or(u32::MAX),
+            already: already(&plan),
             conflicts: Vec::new(),
             left: 0,
             times: 0,
             stopped: false,
         };
         if ask.dry_run {
-            for op in plan.ops {
-                let step = session
-                    .recorder
-                    .journal(move |journal| journal.undo_step(op))
-                    .map_err(Error::store)?
-                    .map_err(Error::store)?;
-                report.steps.push(UndoStepView { op, words: words_of(&step.change) });
-            }
+            report.steps = steps(session, plan.ops)?;
             return Ok(report);
         }
         // All of it may have been taken back by an undo that was interrupted before it came to the folders' times.
@@ -133,31 +153,24 @@ impl Keeper {
             return Ok(report);
         }
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
-        let folders = match self.recorded_folders(&header.roots) {
+        let folders = match self.recorded_folders(&roots) {
             // The folder is away, and there was nothing left to do in it.
             Err(_) if only_times => return Ok(report),
             other => other?,
         };
         let _live = Live::begin(&self.state, run)?;
-        let recorder = session.recorder.speaking_for(within(run, Actor::Person, &header.roots));
-        let (kind, dirs) = match &selection {
-            Selection::Run(of) => (RunKind::Undo { of: *of, ops: Vec::new() }, plan.dirs),
-            // The folder's other changes stand, so its times of before are not its times of now.
-            Selection::Ops(ops) => {
-                (RunKind::Undo { of: header.run, ops: ops.iter().map(|op| op.seq).collect() }, Vec::new())
-            }
-        };
-        let goal = match ask.what.as_deref() {
-            Some(what) => format!("undo {}", display_bytes(what.as_bytes())),
-            None => "undo".to_owned(),
-        };
+        let recorder = session.recorder.speaking_for(within(run, Actor::Person, &roots));
+        let seqs =
+            if whole { Vec::new() } else { plan.ops.iter().filter(|op| op.run == newest).map(|op| op.seq).collect() };
+        let kind = RunKind::Undo { of: newest, ops: seqs };
+        let goal = goal_of(&ask);
         let begins = RunHeader {
             run,
             at: self.clock.now(),
             actor: Actor::Person,
             goal: goal.clone(),
             kind: kind.clone(),
-            roots: header.roots,
+            roots: roots.clone(),
         };
         let judge = Judge {
             compiled: folders.compiled.clone(),
@@ -168,6 +181,7 @@ impl Keeper {
         };
         let thread = self.effects_thread(run, folders, &judge, stop.clone(), console)?;
         // Before anything moves: which folders has nobody touched since?
+        let dirs = plan.dirs;
         let dirs = thread.call(move |effects| undo::untouched(effects, dirs, only_times)).map_err(Error::store)?;
         if only_times && dirs.is_empty() {
             return Ok(report);
@@ -178,12 +192,13 @@ impl Keeper {
             .map_err(Error::store)?;
         recorder.journal(move |journal| journal.begin_run(&begins)).map_err(Error::store)?.map_err(Error::store)?;
         let total = plan.ops.len() as u64;
+        let mut taking = Taking { thread: &thread, judge: &judge, drift: ask.drift, roots, taken: HashSet::new() };
         for slice in plan.ops.chunks(SLICE) {
             if stop.load(Ordering::Relaxed) {
                 report.stopped = true;
                 break;
             }
-            take_back(&thread, &judge, slice, ask.overwrite, &mut report)?;
+            taking.take_back(slice, &mut report)?;
             console.status("undo", Some((u64::from(report.undone + report.left), total)));
         }
         if !report.stopped {
@@ -214,22 +229,29 @@ impl Keeper {
     }
 }
 
-/// What a person means: a run, an operation, or the last run.
-fn select(journal: &Journal, what: Option<&str>) -> Result<Selection, Error> {
-    match what.and_then(|text| text.split_once('/')) {
-        Some((run, seq)) => {
-            let run = journal.find_run_prefix(run).map_err(|e| asked(&e))?;
-            let op = OpId { run, seq: seq.parse().unwrap_or(0) };
-            journal.op(op).map_err(|e| asked(&e))?;
-            Ok(Selection::Ops(vec![op]))
-        }
-        None if what.is_none() => Ok(Selection::Run(last_that_changed(journal)?)),
-        None => Ok(Selection::Run(find_run(journal, what)?)),
+fn goal_of(ask: &UndoAsk) -> String {
+    let mut words = vec![if ask.redo { "redo" } else { "undo" }.to_owned()];
+    words.extend(ask.what.iter().map(|what| display_bytes(what.as_bytes())));
+    words.extend(ask.since.map(|since| format!("--since {}", since.secs)));
+    words.extend(ask.only.iter().map(|glob| format!("--only {}", display_bytes(glob.as_bytes()))));
+    words.join(" ")
+}
+
+fn steps(session: &Session, ops: Vec<OpId>) -> Result<Vec<UndoStepView>, Error> {
+    let mut steps = Vec::with_capacity(ops.len());
+    for op in ops {
+        let step = session
+            .recorder
+            .journal(move |journal| journal.undo_step(op))
+            .map_err(Error::store)?
+            .map_err(Error::store)?;
+        steps.push(UndoStepView { op, words: words_of(&step.change) });
     }
+    Ok(steps)
 }
 
 /// The last run that changed anything: a look, a dry run or a refused plan is nothing to take back.
-fn last_that_changed(journal: &Journal) -> Result<RunId, Error> {
+pub(crate) fn last_that_changed(journal: &Journal) -> Result<RunId, Error> {
     let mut before = None;
     loop {
         let page = journal.runs(before, 64).map_err(Error::store)?;
@@ -254,11 +276,11 @@ pub(crate) fn find_run(journal: &Journal, what: Option<&str>) -> Result<RunId, E
     }
 }
 
-fn nothing() -> Error {
+pub(crate) fn nothing() -> Error {
     Error::new(Class::Usage, "nothing has been done yet").hint("`raincoat runs` lists what was done")
 }
 
-fn asked(error: &JournalError) -> Error {
+pub(crate) fn asked(error: &JournalError) -> Error {
     match error {
         JournalError::Corrupt { .. } => Error::store(error),
         system if system.is_of_the_system() => Error::store(system),
@@ -267,45 +289,86 @@ fn asked(error: &JournalError) -> Error {
     }
 }
 
-fn take_back(
-    thread: &EffectsThread,
-    judge: &Judge,
-    slice: &[OpId],
-    overwrite: bool,
-    report: &mut UndoReport,
-) -> Result<(), Error> {
-    let (deciding, ops) = (judge.clone(), slice.to_vec());
-    let results = thread
-        .call(move |effects| {
-            undo::take_back(effects, &ops, overwrite, &mut |action, resolved| permitted(&deciding, action, resolved))
-        })
-        .map_err(Error::store)?;
-    for (op, failure) in results {
-        match failure {
-            None => report.undone += 1,
-            Some(Failure { kind: FailureKind::Stopped, .. }) => report.stopped = true,
-            Some(Failure { kind: FailureKind::Broken, message, .. }) => return Err(Error::store(message)),
-            Some(Failure { message, .. }) => {
-                judge.recorder.log_lazily(vec![Event::UndoRefused { op, why: message.clone() }]);
-                report.left += 1;
-                if report.conflicts.len() < TOLD {
-                    report.conflicts.push((op, message));
+/// The taking back of operations, slice by slice.
+struct Taking<'a> {
+    thread: &'a EffectsThread,
+    judge: &'a Judge,
+    drift: OnDrift,
+    roots: Vec<Root>,
+    /// What has been taken back so far: its moves do not count any more.
+    taken: HashSet<OpId>,
+}
+
+impl Taking<'_> {
+    fn take_back(&mut self, slice: &[OpId], report: &mut UndoReport) -> Result<(), Error> {
+        let (ops, roots, mut taken) = (slice.to_vec(), self.roots.clone(), self.taken.clone());
+        taken.extend(slice.iter().copied());
+        let placed: Vec<(OpId, Vec<Spot>)> = self
+            .judge
+            .recorder
+            .journal(move |journal| {
+                ops.into_iter()
+                    .map(|op| Ok((op, places_now(journal, &roots, op, &taken)?)))
+                    .collect::<Result<_, JournalError>>()
+            })
+            .map_err(Error::store)?
+            .map_err(Error::store)?;
+        let (deciding, drift) = (self.judge.clone(), self.drift);
+        let results = self
+            .thread
+            .call(move |effects| {
+                undo::take_back(effects, &placed, drift, &mut |action, resolved| permitted(&deciding, action, resolved))
+            })
+            .map_err(Error::store)?;
+        for (op, failure) in results {
+            match failure {
+                None => {
+                    self.taken.insert(op);
+                    report.undone += 1;
+                }
+                Some(Failure { kind: FailureKind::Stopped, .. }) => report.stopped = true,
+                Some(Failure { kind: FailureKind::Broken, message, .. }) => return Err(Error::store(message)),
+                Some(Failure { message, .. }) => {
+                    self.judge.recorder.log_lazily(vec![Event::UndoRefused { op, why: message.clone() }]);
+                    report.left += 1;
+                    if report.conflicts.len() < TOLD {
+                        report.conflicts.push(self.conflict(op, message)?);
+                    }
                 }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn conflict(&self, op: OpId, message: String) -> Result<Conflict, Error> {
+        let taken = self.taken.clone();
+        let (by, path) = self
+            .judge
+            .recorder
+            .journal(move |journal| Ok((changed_by(journal, op, &taken)?, shown(journal, op))))
+            .map_err(Error::store)?
+            .map_err(|e: JournalError| Error::store(e))?;
+        let (by, why) = match by {
+            Some((by, words)) => (Some(by), format!("{message} (by {words})")),
+            None => (None, message),
+        };
+        Ok(Conflict { op, path, why, by })
+    }
 }
 
 /// Leave from the gate, as an undo asks for it.
-fn permitted(judge: &Judge, action: FileChange, resolved: &mut Resolved) -> Result<Permit<FileChange>, Failure> {
+pub(crate) fn permitted(
+    judge: &Judge,
+    action: FileChange,
+    resolved: &mut Resolved,
+) -> Result<Permit<FileChange>, Failure> {
     judge
         .decide(action, resolved, Vec::new(), None)
         .map_err(|refusal| Failure::new(FailureKind::Denied, refusal.message))
 }
 
 fn words_of(change: &Change) -> String {
-    let at = |spot: &raincoat_types::Spot| spot.path.display();
+    let at = |spot: &Spot| spot.path.display();
     match change {
         Change::Create { at: spot, .. } => format!("bring back {}", at(spot)),
         Change::Replace { at: spot, .. } => format!("put the old content back into {}", at(spot)),

@@ -155,7 +155,7 @@ impl Enemy {
 
     /// What only the person may do.
     fn person(&mut self, op: OpId) {
-        let revert = FileChange::Revert { op, overwrite: true };
+        let revert = FileChange::Revert { op, drift: raincoat_types::OnDrift::Overwrite, at: Vec::new() };
         assert!(!matches!(self.propose(Action::Change(revert.clone())), Outcome::Change(_)));
         let came = self.plan(vec![revert]);
         assert!(came.iter().all(|(_, outcome)| !matches!(outcome, Outcome::Change(_))), "{came:?}");
@@ -293,7 +293,7 @@ fn frames_that_are_none_end_the_run_and_nothing_else() {
     }
     same(&before, &ground.around);
     assert!(ground.log().iter().filter(|line| line.contains("was lost")).count() >= 4, "{:#?}", ground.log());
-    assert!(ground.keeper.audit_verify().unwrap().sound);
+    assert!(ground.keeper.audit_verify(false).unwrap().sound);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn messages_out_of_turn_do_nothing() {
     assert_eq!((report.changes, report.summary.contains('\u{1b}')), (0, false), "{report:?}");
     same(&before, &ground.around);
     assert!(ground.log().iter().all(|line| !line.contains('\u{1b}')));
-    assert!(ground.keeper.audit_verify().unwrap().sound);
+    assert!(ground.keeper.audit_verify(false).unwrap().sound);
 }
 
 #[test]

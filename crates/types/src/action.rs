@@ -182,8 +182,10 @@ pub enum FileChange {
     Revert {
         /// Which operation.
         op: crate::OpId,
-        /// Even where somebody has changed the file since; what they made is kept in the journal.
-        overwrite: bool,
+        /// What becomes of what somebody made since.
+        drift: OnDrift,
+        /// Where its places are by now, as later moves left them; empty where they are as recorded.
+        at: Vec<crate::Spot>,
     },
     /// Give a directory the times it had. Only undo proposes it, as the last step.
     RestoreTimes {
@@ -207,6 +209,42 @@ pub enum FileChange {
         /// The person named this very path, although its name is one that starts programs or judges agents.
         named: bool,
     },
+    /// Put back what was at a place at an earlier time. Only the person's own restore proposes it.
+    Restore {
+        /// The place. What stands there goes into the journal first.
+        at: crate::Spot,
+        /// What comes there.
+        bring: Bring,
+    },
+}
+
+/// What a restore puts at a place.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Bring {
+    /// This file, symlink or folder, its content out of the store. A folder that stands there stays, with what is in it.
+    Image(Box<crate::Image>),
+    /// What stands there, with this metadata.
+    Meta(Box<Meta>),
+    /// Nothing: what stands there goes. A folder must be empty by then.
+    Nothing,
+    /// The file or folder that stands at another place; nothing may stand at this one.
+    From(crate::Spot),
+    /// A copy of the file, symlink or folder (without what is in it) that stands at another place.
+    Copy(crate::Spot),
+}
+
+/// What an undo does where somebody has changed a file since.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum OnDrift {
+    /// It is left as it is, and that is said.
+    #[default]
+    Leave,
+    /// It is put back as it was; what they made is kept in the journal.
+    Overwrite,
+    /// What was there before is put beside it, under a name of its own.
+    KeepBoth,
+    /// Text is merged three ways: what the operation left is the base. What cannot be merged cleanly is left.
+    Merge,
 }
 
 /// What a commit puts under a name.
@@ -262,6 +300,7 @@ impl FileChange {
             FileChange::Revert { .. } => "revert",
             FileChange::RestoreTimes { .. } => "restore-times",
             FileChange::Adopt { .. } => "adopt",
+            FileChange::Restore { .. } => "restore",
         }
     }
 }

@@ -204,6 +204,8 @@ pub enum RunKind {
         /// The program's run.
         of: RunId,
     },
+    /// Files put back as they were at an earlier time.
+    Restore,
 }
 
 /// How a run ended.

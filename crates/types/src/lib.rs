@@ -15,7 +15,9 @@ mod secret;
 mod state;
 pub mod wire;
 
-pub use action::{Action, ArchiveFormat, Expect, Expected, FileChange, FileRead, ModelRequest, Place, Proposal, Take};
+pub use action::{
+    Action, ArchiveFormat, Bring, Expect, Expected, FileChange, FileRead, ModelRequest, OnDrift, Place, Proposal, Take,
+};
 pub use change::{
     Change, ChangeKind, Content, DirTimes, Image, Intent, OpRecord, OpResult, Root, RunEnd, RunHeader, RunKind,
     RunStatus,

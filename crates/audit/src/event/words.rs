@@ -53,6 +53,7 @@ impl Event {
             Event::RunBegan { goal, kind: RunKind::Task, .. } => format!("run began: {goal}"),
             Event::RunBegan { goal, kind: RunKind::Undo { of, .. }, .. } => format!("undo of {of} began: {goal}"),
             Event::RunBegan { goal, kind: RunKind::Program, .. } => format!("program began in a draft: {goal}"),
+            Event::RunBegan { goal, kind: RunKind::Restore, .. } => format!("restore began: {goal}"),
             Event::RunBegan { goal, kind: RunKind::Commit { of }, .. } => format!("commit of {of} began: {goal}"),
             Event::RunEnded { status, summary } => format!("run ended ({}): {summary}", status_word(*status)),
             Event::Proposed { action, targets, verdict, rule, reason, .. } => {

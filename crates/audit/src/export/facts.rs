@@ -429,6 +429,7 @@ fn run_kind(to: &mut Fields, kind: &RunKind) {
         RunKind::Program => ("program", None),
         RunKind::Undo { of, .. } => ("undo", Some(of)),
         RunKind::Commit { of } => ("commit", Some(of)),
+        RunKind::Restore => ("restore", None),
     };
     to.id("run_kind", word);
     if let Some(of) = of {

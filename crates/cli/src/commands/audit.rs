@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::args::Audit;
-use crate::commands::{audit_export, audit_look, proof, witness};
+use crate::commands::{audit_export, audit_look, log_care, proof, witness};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::json;
@@ -16,15 +16,18 @@ pub(crate) fn audit(app: &mut App, what: Audit) -> Result<Exit> {
         Audit::Show { entry } => audit_look::show(app, entry),
         Audit::Timeline { run } => audit_look::timeline(app, &run),
         Audit::Export(args) => audit_export::export(app, &args),
-        Audit::Verify => verify(app),
+        Audit::Verify { deep } => verify(app, deep),
+        Audit::Erase { subject } => log_care::erase(app, &subject),
+        Audit::Retention { what } => log_care::retention(app, what.as_ref()),
+        Audit::Accept => log_care::accept(app),
         Audit::Prove(args) => proof::prove(app, args),
         Audit::Key => proof::key(app),
         Audit::Witness(what) => witness::witness(app, what),
     }
 }
 
-fn verify(app: &mut App) -> Result<Exit> {
-    let report = app.keeper()?.audit_verify()?;
+fn verify(app: &mut App, deep: bool) -> Result<Exit> {
+    let report = app.keeper()?.audit_verify(deep)?;
     let exit = if report.sound { Exit::Ok } else { Exit::Damaged };
     if app.out.json {
         app.out.value(&json::audit(&report));
@@ -33,6 +36,13 @@ fn verify(app: &mut App) -> Result<Exit> {
     let style = app.out.style;
     for problem in &report.problems {
         app.out.line(&format!("{} {}", style.red("wrong:"), visible::single(problem)));
+    }
+    report.checked.iter().for_each(|what| app.out.line(&format!("checked: {}", visible::single(what))));
+    if report.erased > 0 {
+        app.out.line(&format!("note: {} erased", size::of(report.erased, "entry is", "entries are")));
+    }
+    if report.pruned > 0 {
+        app.out.line(&format!("note: entries before {} were pruned, as the log says", report.pruned));
     }
     report.notes.iter().for_each(|note| app.out.line(&format!("note: {}", visible::single(note))));
     report.not_checked.iter().for_each(|what| app.out.line(&format!("not checked: {}", visible::single(what))));

@@ -1,12 +1,11 @@
 //! `audit tail`, `search`, `show`, `timeline`.
 
 use clap::Args;
-use indicatif::ProgressBar;
 use raincoat_runtime::{AuditLine, EntryDetails, EntryFilter, FieldValue, Keeper, TimelineStep};
 use raincoat_types::display_text;
 
 use crate::app::App;
-use crate::error::{Result, usage};
+use crate::error::Result;
 use crate::exit::Exit;
 use crate::view::{size, visible};
 use crate::{json, signals, time};

@@ -8,11 +8,14 @@ mod docs;
 mod drafts;
 mod exec;
 mod grant;
+mod history;
 mod inspect;
 mod keys;
+mod log_care;
 mod profiles;
 mod proof;
 mod provider;
+mod restore;
 mod setup;
 mod stop;
 mod store;
@@ -44,9 +47,14 @@ pub(crate) fn verb(command: &Command) -> &'static str {
         Command::Revoke { .. } => "revoke",
         Command::Do(_) => "do",
         Command::Undo(_) => "undo",
+        Command::Redo { .. } => "redo",
+        Command::Restore(_) => "restore",
+        Command::History { .. } => "history",
+        Command::CanUndo { .. } => "can-undo",
         Command::Runs { .. } => "runs",
         Command::Show { .. } => "show",
         Command::Diff { .. } => "diff",
+        Command::Store(_) => "store",
         Command::Audit(_) => "audit",
         Command::Witness(_) => "witness",
         Command::Provider(_) => "provider",
@@ -77,6 +85,10 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Revoke { id } => grant::revoke(app, &id),
         Command::Do(task) => do_task::run(app, task, parsed.recipe),
         Command::Undo(args) => undo::undo(app, args),
+        Command::Redo { run, dry_run } => undo::redo(app, run, dry_run),
+        Command::History { path } => history::history(app, &path),
+        Command::Restore(args) => restore::restore(app, args),
+        Command::CanUndo { what } => history::can_undo(app, &what),
         Command::Runs { limit } => inspect::runs(app, limit),
         Command::Show { run, limit, path } => inspect::show(app, run.as_deref(), limit, path.as_deref()),
         Command::Diff { run } => inspect::diff(app, run.as_deref()),

@@ -394,6 +394,7 @@ fn item(
         FileChange::RestoreTimes { now, .. } => {
             (format!("give `{}` its times back", now.at.path.display()), Vec::new())
         }
+        FileChange::Restore { at, .. } => (format!("restore {}", at.path.display()), Vec::new()),
         FileChange::Adopt { at, .. } => {
             let at = places.at(0, at);
             (format!("commit {}", last(&at)), vec![at])

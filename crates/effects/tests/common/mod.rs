@@ -281,7 +281,9 @@ impl<'h> Store<'h> {
         let mut refused = Vec::new();
         let mut done = 0;
         for ops in plan.ops.chunks(500) {
-            for (op, failure) in undo::take_back(effects, ops, overwrite, &mut ask) {
+            let placed: Vec<_> = ops.iter().map(|op| (*op, Vec::new())).collect();
+            let drift = if overwrite { OnDrift::Overwrite } else { OnDrift::Leave };
+            for (op, failure) in undo::take_back(effects, &placed, drift, &mut ask) {
                 match failure {
                     Some(failure) => refused.push((op, failure)),
                     None => done += 1,

@@ -27,6 +27,13 @@ UPDATE runs SET eseg=NULL, eat=NULL WHERE eseg IN (SELECT num FROM segments WHER
 DELETE FROM runs WHERE bseg IN (SELECT num FROM segments WHERE state IN (5, 6));
 ";
 
+/// Names of paths and inodes, which are found by themselves and not by run: all at once.
+const PATHS_OF_PRUNED: &str = "
+DELETE FROM places WHERE run IN (SELECT run FROM pruned);
+DELETE FROM trails WHERE run IN (SELECT run FROM pruned);
+DELETE FROM inodes WHERE run IN (SELECT run FROM pruned);
+";
+
 /// Applies what records say was taken out, after everything else of the same batch.
 pub(super) fn apply(
     db: &Connection,
@@ -53,6 +60,9 @@ pub(super) fn apply(
         for id in &dropped.gone {
             db.execute("UPDATE dropped SET gone=1 WHERE id=?1", [id.to_bytes()])?;
             db.execute("UPDATE segments SET state=6 WHERE id=?1 AND state=5", [id.to_bytes()])?;
+        }
+        if !dropped.runs.is_empty() {
+            db.execute_batch(PATHS_OF_PRUNED)?;
         }
         let mut put = db.prepare_cached("INSERT OR IGNORE INTO lost VALUES (?1, ?2)")?;
         for op in &dropped.lost {

@@ -1,0 +1,148 @@
+//! Looking back, and taking back anything, through the real binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+
+use common::Home;
+use raincoat_runtime::snapshot::Snapshot;
+
+/// A home with a folder that was tidied; and the run.
+fn tidied() -> (Home, PathBuf, Snapshot, String) {
+    let home = Home::new();
+    let dir = home.folder("in");
+    home.ok(&["grant", "in"]);
+    let before = Snapshot::take(&dir).unwrap();
+    let run = home.json(&["do", "tidy", "in", "--yes"])[0]["run"].as_str().unwrap().to_owned();
+    (home, dir, before, run)
+}
+
+fn same(before: &Snapshot, dir: &Path) {
+    assert_eq!(before.differences(&Snapshot::take(dir).unwrap()), []);
+}
+
+fn find(dir: &Path, name: &str) -> PathBuf {
+    let mut found = Vec::new();
+    common::files_below(dir, &mut found);
+    found.into_iter().map(|(path, _)| path).find(|path| path.ends_with(name)).unwrap()
+}
+
+#[test]
+fn history_follows_a_file_through_its_moves() {
+    let (home, dir, _, run) = tidied();
+    let now = find(&dir, "a.txt");
+    let lines = home.json(&["history", now.to_str().unwrap()]);
+    let (last, versions) = lines.split_last().unwrap();
+    assert_eq!((&last["type"], &last["untouched"]), (&"history".into(), &true.into()));
+    assert!(versions[0]["what"].as_str().unwrap().starts_with("moved from"), "{lines:?}");
+    assert!(versions[0]["op"].as_str().unwrap().starts_with(&run), "{lines:?}");
+    assert_eq!(versions[0]["size"], 11);
+    assert_eq!(versions[0]["kept"], "disk");
+    assert!(versions.last().unwrap()["path"].as_str().unwrap().ends_with("/in/a.txt"), "{lines:?}");
+    assert!(home.ok(&["history", now.to_str().unwrap()]).contains("now, as it was left"));
+    fs::write(&now, "mine").unwrap();
+    assert!(home.ok(&["history", now.to_str().unwrap()]).contains("changed by somebody else"));
+    // The old name tells where it went.
+    assert!(home.ok(&["history", "in/a.txt"]).contains("moved to"));
+    assert!(home.ok(&["history", "in"]).contains(&run));
+}
+
+#[test]
+fn a_folder_is_restored_to_just_before_a_run_and_that_is_undone() {
+    let (home, dir, before, run) = tidied();
+    let after = Snapshot::take(&dir).unwrap();
+    let dry = home.ok(&["restore", "in", "--before", &run, "--dry-run"]);
+    assert!(dry.contains("would move") && dry.contains("nothing was done"), "{dry}");
+    same(&after, &dir);
+    let restored = home.json(&["restore", "in", "--before", &run]);
+    same(&before, &dir);
+    assert!(home.ok(&["restore", "in", "--before", &run]).contains("everything is as"));
+    home.ok(&["undo", restored[0]["run"].as_str().unwrap()]);
+    same(&after, &dir);
+    home.ok(&["undo", &run]);
+    same(&before, &dir);
+}
+
+#[test]
+fn a_folder_is_restored_elsewhere_and_the_original_stays() {
+    let (home, dir, before, run) = tidied();
+    let after = Snapshot::take(&dir).unwrap();
+    home.ok(&["restore", "in", "--before", &run, "--to", "then"]);
+    same(&before, &home.path("then"));
+    same(&after, &dir);
+    let again = home.run(&["restore", "in", "--before", &run, "--to", "then"]);
+    assert_eq!(again.code, 2, "{again:?}");
+}
+
+#[test]
+fn what_somebody_made_meanwhile_stays_in_a_restore() {
+    let (home, dir, _, run) = tidied();
+    fs::write(dir.join("mine.txt"), "mine").unwrap();
+    home.ok(&["restore", "in", "--before", &run]);
+    assert_eq!(fs::read(dir.join("mine.txt")).unwrap(), b"mine");
+    assert!(dir.join("a.txt").exists());
+}
+
+#[test]
+fn nothing_outside_is_written_through_a_planted_link() {
+    let (home, dir, _, run) = tidied();
+    let outside = home.path("outside.txt");
+    fs::write(&outside, "not yours").unwrap();
+    // A hard link under the file's old name, and a symlink under another.
+    fs::hard_link(&outside, dir.join("a.txt")).unwrap();
+    symlink(&outside, dir.join("b.csv")).unwrap();
+    let inode = fs::metadata(&outside).unwrap().ino();
+    let _ = home.run(&["restore", "in", "--before", &run]);
+    assert_eq!(fs::read(&outside).unwrap(), b"not yours");
+    assert_eq!(fs::metadata(&outside).unwrap().ino(), inode);
+    assert_eq!(fs::read(dir.join("a.txt")).unwrap(), b"some words\n");
+    assert_eq!(fs::read(dir.join("b.csv")).unwrap(), b"x,y\n1,2\n");
+    assert!(!fs::symlink_metadata(dir.join("b.csv")).unwrap().is_symlink());
+}
+
+#[test]
+fn only_what_matches_is_undone_and_redone() {
+    let (home, dir, before, run) = tidied();
+    let after = Snapshot::take(&dir).unwrap();
+    home.ok(&["undo", &run, "--only", "*.csv", "--only", "b.csv"]);
+    assert!(dir.join("b.csv").exists() && !dir.join("a.txt").exists());
+    home.ok(&["redo"]);
+    assert!(!dir.join("b.csv").exists());
+    home.ok(&["undo", &run]);
+    same(&before, &dir);
+    home.ok(&["redo"]);
+    same(&after, &dir);
+    home.ok(&["undo", "--since", "1h"]);
+    same(&before, &dir);
+    assert_eq!(home.run(&["undo", "--since", "tomorrow"]).code, 2);
+}
+
+#[test]
+fn can_undo_answers_before_and_after() {
+    let home = Home::new();
+    let dir = home.folder("in");
+    let before = home.run(&["can-undo", "in/a.txt"]);
+    assert!(before.code == 1 && before.out.contains("is not granted"), "{before:?}");
+    home.ok(&["grant", "in"]);
+    assert!(home.ok(&["can-undo", "in/a.txt"]).contains("could be taken back"));
+    let run = home.json(&["do", "tidy", "in", "--yes"])[0]["run"].as_str().unwrap().to_owned();
+    let all = home.json(&["can-undo", &run]);
+    assert_eq!((&all[0]["verdict"], &all[0]["exit"]), (&"all".into(), &0.into()));
+    fs::write(dir.join("a.txt"), "in the way").unwrap();
+    let part = home.run(&["can-undo", &run]);
+    assert!(part.code == 5 && part.out.contains("something new has its old name"), "{part:?}");
+    fs::remove_file(dir.join("a.txt")).unwrap();
+    home.ok(&["undo", &run]);
+    assert!(home.ok(&["can-undo", &run]).contains("taken back already"));
+}
