@@ -157,7 +157,7 @@ impl Journal {
                 let seq = if order == Order::Forward { step } else { to - 1 - (step - from) };
                 let op = OpId { run, seq };
                 // What a repair could not save is known, and the rest can be gone through.
-                if !rows.contains_key(&seq) && self.index.borrow().is_lost(op)? {
+                if rows.get(&seq).is_none_or(|row| row.intent.is_none()) && self.index.borrow().is_lost(op)? {
                     continue;
                 }
                 if each(self.record_of(op, rows.get(&seq).copied().unwrap_or_default())?).is_break() {
