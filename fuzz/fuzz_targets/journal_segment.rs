@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use raincoat_journal::{Journal, JournalKeys, NoteKind, inspect, is_body};
+use raincoat_journal::{CHUNK_BYTES, Journal, JournalKeys, NoteKind, inspect, is_body, unpack};
 use raincoat_os::{PrivateDir, SystemClock};
 use raincoat_seal::SealKey;
 use raincoat_types::{Actor, RunEnd, RunHeader, RunId, RunKind, RunStatus, Timestamp, Ulid};
@@ -33,6 +33,7 @@ fn whole() -> &'static Segment {
         let (goal, kind) = (String::from("fuzz"), RunKind::Task);
         journal.begin_run(&RunHeader { run, at, actor: Actor::Person, goal, kind, roots: vec![] }).expect("a run");
         for n in 0..6 {
+            // The longer ones are packed.
             journal.put_chunk(&vec![n; 100 * usize::from(n)]).expect("a chunk");
             journal.note(run, NoteKind::Text, &[n; 40]).expect("a note");
         }
@@ -72,5 +73,8 @@ fuzz_target!(|data: &[u8]| {
     inspect(&segment.keys, segment.id, data);
     if let Some((code, body)) = data.split_first() {
         is_body(*code, body);
+        // Whatever a packed body claims, it gets the room of its kind at most.
+        let unpacked = unpack(*code, body).unwrap_or_default();
+        assert!(unpacked.len() <= if *code == 2 { CHUNK_BYTES } else { 64 << 20 });
     }
 });

@@ -1,18 +1,24 @@
 //! The primitive changes as system calls. Each act is one call that the file system makes atomic, checked afterwards
 //! against what was sealed; where somebody wrote in between, it is taken back, and said.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use raincoat_os::{Found, beneath, mutate, state};
 use raincoat_types::{
-    Change, Content, Failure, FailureKind, FileContent, FileKind, Identity, Image, Intent, display_bytes,
+    Change, Chunk, Content, Failure, FailureKind, FileContent, FileKind, Identity, Image, Intent, display_bytes,
 };
 
 use crate::capture::{ContentError, changed, digest_of, same_content, still_is};
 use crate::engine::{Payload, Step};
 use crate::failure::{at_path, broken};
-use crate::recorder::Recorder;
+use crate::recorder::{Answer, Recorder};
+
+/// Bytes of content that are asked of the store at once.
+const READ_BYTES: u64 = 1 << 20;
+/// Answers of the store that are under way.
+const READ_AHEAD: usize = 2;
 
 /// Whether a change is prepared under a temporary name first, or leaves the old file under one until it is checked.
 pub(crate) fn needs_temp(change: &Change) -> bool {
@@ -104,12 +110,34 @@ pub(crate) fn restore_content(
     if !content.stored {
         return Err(ContentError::Store("the store has no copy of that content".to_owned()));
     }
-    for chunk in &content.chunks {
-        let bytes = recorder.read_chunk(chunk.id).map_err(ContentError::Store)?;
-        mutate::write_all_at(fd, &bytes, chunk.offset)?;
+    // The next pieces are read and opened while these are written.
+    let mut rest = content.chunks.as_slice();
+    let mut coming: VecDeque<(&[Chunk], Answer<Vec<Vec<u8>>>)> = VecDeque::new();
+    loop {
+        while coming.len() < READ_AHEAD
+            && let (some @ [_, ..], after) = rest.split_at(together(rest))
+        {
+            let answer = recorder.read_chunks(some.iter().map(|chunk| chunk.id).collect());
+            coming.push_back((some, answer));
+            rest = after;
+        }
+        let Some((some, answer)) = coming.pop_front() else { break };
+        for (chunk, bytes) in some.iter().zip(answer.wait().map_err(ContentError::Store)?) {
+            mutate::write_all_at(fd, &bytes, chunk.offset)?;
+        }
     }
     mutate::set_len(fd, size)?;
     Ok(())
+}
+
+/// How many chunks are asked for at once.
+fn together(chunks: &[Chunk]) -> usize {
+    let mut bytes = 0;
+    let fits = |chunk: &&Chunk| {
+        bytes += u64::from(chunk.len);
+        bytes <= READ_BYTES
+    };
+    chunks.iter().take_while(fits).count().max(1).min(chunks.len())
 }
 
 /// Makes a step's new content durable.

@@ -1,19 +1,29 @@
 //! Looking at a file so closely that it can be given back: metadata, extended attributes, content in chunks with its
 //! holes, and the digest.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use raincoat_journal::{Chunker, Piece, WHOLE_BYTES};
 use raincoat_os::{Found, Stat, beneath, state};
-use raincoat_types::{Chunk, Content, Digest, Failure, FailureKind, FileContent, FileKind, Image, Meta, RelPath};
+use raincoat_types::{
+    Chunk, ChunkId, Content, Digest, Failure, FailureKind, FileContent, FileKind, Image, Meta, RelPath,
+};
 
 use crate::failure::{at_path, broken};
-use crate::recorder::Recorder;
+use crate::recorder::{Answer, Recorder};
 
-/// Content is kept in chunks of this many bytes, each at a multiple of it, less where a hole cuts it short.
-pub(crate) const CHUNK: u64 = 1 << 20;
 /// Files of up to so many bytes are read in one call for their digest.
 const AT_ONCE: u64 = 64 << 10;
+/// Longer ones, so many at a time.
+const WINDOW: u64 = 256 << 10;
+/// Files of up to so many bytes are held in memory until it is known whether the store has them.
+const HELD: u64 = 8 << 20;
+/// Bytes of content that go to the store in one message.
+const BATCH_BYTES: usize = 1 << 20;
+/// Messages that may be under way: what is read never piles up in memory.
+const FLYING: usize = 4;
 
 /// A file as it was at one moment.
 pub(crate) struct Captured {
@@ -82,11 +92,13 @@ pub(crate) fn digest_of_size(fd: BorrowedFd<'_>, size: u64) -> io::Result<Digest
         hasher.update(bytes.get(..got).unwrap_or_default());
         at = got as u64;
     } else {
-        let mut reader = Pieces::new(fd, size);
-        while let Some((offset, bytes)) = reader.next()? {
+        let mut data = Data::new(fd, size);
+        let mut buffer = Vec::new();
+        while let Some(offset) = data.next(&mut buffer, WINDOW)? {
             hash_zeroes(&mut hasher, offset - at);
-            hasher.update(bytes);
-            at = offset + bytes.len() as u64;
+            hasher.update(&buffer);
+            at = offset + buffer.len() as u64;
+            buffer.clear();
         }
     }
     hash_zeroes(&mut hasher, size.saturating_sub(at));
@@ -182,19 +194,108 @@ pub(crate) fn read_content(
     if keep == Keep::Digest {
         return Ok(FileContent { digest: digest_of(fd)?, chunks: Vec::new(), stored: false });
     }
-    let mut hasher = blake3::Hasher::new();
-    let mut chunks = Vec::new();
-    let mut reader = Pieces::new(fd, size);
-    let mut at = 0;
-    while let Some((offset, bytes)) = reader.next()? {
-        hash_zeroes(&mut hasher, offset - at);
-        hasher.update(bytes);
-        at = offset + bytes.len() as u64;
-        let id = recorder.put_chunk(bytes.to_vec()).map_err(ContentError::Store)?;
-        chunks.push(Chunk { offset, len: u32::try_from(bytes.len()).unwrap_or(0), id });
+    let mut storing = Storing::default();
+    let content = storing.take(recorder, fd, size)?;
+    storing.finish(recorder).map_err(ContentError::Store)?;
+    Ok(content)
+}
+
+/// Content on its way into the store, many pieces to a message, a few messages ahead of the answers.
+#[derive(Default)]
+pub(crate) struct Storing {
+    batch: Vec<Piece>,
+    bytes: usize,
+    flying: VecDeque<Answer<()>>,
+}
+
+impl Storing {
+    /// Reads an open file to its end, once, on its way into the store and into its digest. The store has all of it after
+    /// [`Storing::finish`].
+    pub(crate) fn take(
+        &mut self,
+        recorder: &Recorder,
+        fd: BorrowedFd<'_>,
+        size: u64,
+    ) -> Result<FileContent, ContentError> {
+        let chunker = recorder.chunker();
+        let mut hasher = blake3::Hasher::new();
+        let mut chunks: Vec<Chunk> = Vec::new();
+        let mut held: Vec<Vec<u8>> = Vec::new();
+        let hold = (WHOLE_BYTES + 1..=HELD).contains(&size);
+        let mut pieces = Pieces::new(fd, size);
+        let mut at = 0;
+        while let Some((offset, bytes)) = pieces.next(chunker)? {
+            hash_zeroes(&mut hasher, offset - at);
+            hasher.update(bytes);
+            at = offset + bytes.len() as u64;
+            let mut chunk = Chunk { offset, len: u32::try_from(bytes.len()).unwrap_or(0), id: ChunkId([0; 32]) };
+            if hold {
+                held.push(bytes.to_vec());
+            } else {
+                let piece = chunker.piece(bytes.to_vec());
+                chunk.id = piece.id;
+                self.push(recorder, piece)?;
+            }
+            chunks.push(chunk);
+        }
+        hash_zeroes(&mut hasher, size.saturating_sub(at));
+        let digest = Digest(*hasher.finalize().as_bytes());
+        if hold {
+            if let Some(known) = recorder.lookup(digest).map_err(ContentError::Store)?
+                && same_holes(&known.chunks, &chunks)
+            {
+                return Ok(known);
+            }
+            for (chunk, bytes) in chunks.iter_mut().zip(held) {
+                let piece = chunker.piece(bytes);
+                chunk.id = piece.id;
+                self.push(recorder, piece)?;
+            }
+        }
+        Ok(FileContent { digest, chunks, stored: true })
     }
-    hash_zeroes(&mut hasher, size.saturating_sub(at));
-    Ok(FileContent { digest: Digest(*hasher.finalize().as_bytes()), chunks, stored: true })
+
+    fn push(&mut self, recorder: &Recorder, piece: Piece) -> Result<(), ContentError> {
+        self.bytes += piece.bytes.len();
+        self.batch.push(piece);
+        if self.bytes >= BATCH_BYTES {
+            self.send(recorder).map_err(ContentError::Store)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, recorder: &Recorder) -> Result<(), String> {
+        if !self.batch.is_empty() {
+            self.flying.push_back(recorder.put_pieces(std::mem::take(&mut self.batch)));
+            self.bytes = 0;
+        }
+        while self.flying.len() > FLYING {
+            self.flying.pop_front().map_or(Ok(()), Answer::wait)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the store has all of it.
+    pub(crate) fn finish(&mut self, recorder: &Recorder) -> Result<(), String> {
+        self.send(recorder)?;
+        self.flying.drain(..).try_for_each(Answer::wait)
+    }
+}
+
+/// Whether two chunk lists leave the same holes, wherever they are cut.
+fn same_holes(one: &[Chunk], other: &[Chunk]) -> bool {
+    let extents = |chunks: &[Chunk]| {
+        let mut out: Vec<(u64, u64)> = Vec::new();
+        for chunk in chunks {
+            let end = chunk.offset + u64::from(chunk.len);
+            match out.last_mut() {
+                Some(last) if last.1 == chunk.offset => last.1 = end,
+                _ => out.push((chunk.offset, end)),
+            }
+        }
+        out
+    };
+    extents(one) == extents(other)
 }
 
 pub(crate) fn hash_zeroes(hasher: &mut blake3::Hasher, mut len: u64) {
@@ -206,40 +307,83 @@ pub(crate) fn hash_zeroes(hasher: &mut blake3::Hasher, mut len: u64) {
     }
 }
 
-/// The data of a file in pieces of at most [`CHUNK`], none across a multiple of it, holes left out.
-pub(crate) struct Pieces<'a> {
+/// The data of a file, holes left out.
+struct Data<'a> {
     fd: BorrowedFd<'a>,
     size: u64,
-    data: Option<(u64, u64)>,
+    /// Where the extent that is being read ends.
+    end: u64,
     at: u64,
+}
+
+impl<'a> Data<'a> {
+    fn new(fd: BorrowedFd<'a>, size: u64) -> Data<'a> {
+        Data { fd, size, end: 0, at: 0 }
+    }
+
+    /// Whether the extent has been read to its end.
+    fn is_at_end(&self) -> bool {
+        self.at >= self.end
+    }
+
+    /// Appends up to `most` bytes of one extent, the next one where the last has ended. Says where they lie; `None` at
+    /// the end of the file.
+    fn next(&mut self, buffer: &mut Vec<u8>, most: u64) -> io::Result<Option<u64>> {
+        if self.is_at_end() {
+            match state::next_data(self.fd, self.at, self.size)? {
+                Some((start, end)) => (self.at, self.end) = (start, end),
+                None => return Ok(None),
+            }
+        }
+        let (from, held) = (self.at, buffer.len());
+        let wanted = usize::try_from(most.min(self.end - from)).unwrap_or(0);
+        buffer.resize(held + wanted, 0);
+        let got = state::read_at(self.fd, buffer.get_mut(held..).unwrap_or_default(), from)?;
+        buffer.truncate(held + got);
+        self.at += got as u64;
+        if got < wanted {
+            // The file became shorter under us; the caller compares the times afterwards.
+            (self.end, self.size) = (self.at, self.at);
+        }
+        Ok((got > 0).then_some(from))
+    }
+}
+
+/// The data of a file in the pieces that the store keeps it in. None reaches across a hole.
+pub(crate) struct Pieces<'a> {
+    data: Data<'a>,
+    size: u64,
     buffer: Vec<u8>,
+    /// What was given out already of the buffer, and where the rest lies in the file.
+    given: usize,
+    at: u64,
 }
 
 impl<'a> Pieces<'a> {
     pub(crate) fn new(fd: BorrowedFd<'a>, size: u64) -> Pieces<'a> {
-        Pieces { fd, size, data: None, at: 0, buffer: Vec::new() }
+        Pieces { data: Data::new(fd, size), size, buffer: Vec::new(), given: 0, at: 0 }
     }
 
-    pub(crate) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
-        let (from, end) = match self.data {
-            Some((_, end)) if self.at < end => (self.at, end),
-            _ => match state::next_data(self.fd, self.at, self.size)? {
-                Some(data) => {
-                    self.data = Some(data);
-                    data
-                }
-                None => return Ok(None),
-            },
-        };
-        let stop = end.min((from / CHUNK + 1) * CHUNK);
-        self.buffer.resize(usize::try_from(stop - from).unwrap_or(0), 0);
-        let got = state::read_at(self.fd, &mut self.buffer, from)?;
-        if got == 0 {
-            // The file became shorter under us; the caller compares the times afterwards.
-            return Ok(None);
+    pub(crate) fn next(&mut self, chunker: &Chunker) -> io::Result<Option<(u64, &[u8])>> {
+        let most = Chunker::most(self.size);
+        if self.buffer.len() - self.given < most && !self.data.is_at_end() || self.given == self.buffer.len() {
+            self.buffer.drain(..self.given);
+            self.given = 0;
+            // Twice as much as one piece can be, so that little is moved.
+            let room = (2 * most - self.buffer.len()) as u64;
+            let fresh = self.buffer.is_empty();
+            match self.data.next(&mut self.buffer, room)? {
+                Some(offset) if fresh => self.at = offset,
+                None if fresh => return Ok(None),
+                _ => {}
+            }
         }
-        self.buffer.truncate(got);
-        self.at = from + got as u64;
-        Ok(Some((from, &self.buffer)))
+        let rest = self.buffer.get(self.given..).unwrap_or_default();
+        let window = rest.get(..most).unwrap_or(rest);
+        let piece = window.get(..chunker.cut(window, self.size)).unwrap_or(window);
+        let offset = self.at;
+        self.given += piece.len();
+        self.at += piece.len() as u64;
+        Ok(Some((offset, piece)))
     }
 }

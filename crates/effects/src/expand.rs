@@ -3,15 +3,16 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use raincoat_gate::Permit;
+use raincoat_journal::{Chunker, WHOLE_BYTES};
 use raincoat_os::{Found, mutate, state};
 use raincoat_types::{
-    Change, Content, Digest, Expect, Failure, FailureKind, FileChange, FileContent, FileKind, Image, Meta, RelPath,
-    Spot,
+    Change, Chunk, Content, Digest, Expect, Failure, FailureKind, FileChange, FileContent, FileKind, Image, Meta,
+    RelPath, Spot,
 };
 
 use crate::acl;
 use crate::archive;
-use crate::capture::{CHUNK, Captured, Keep, capture, read_content};
+use crate::capture::{Captured, Keep, capture, read_content};
 use crate::engine::{Engine, Payload, Step};
 use crate::failure::{at_path, fault};
 use crate::resolve::{Below, Resolved};
@@ -129,21 +130,32 @@ pub(crate) fn fresh_meta(engine: &Engine, at: &Found, kind: FileKind, mode: u32,
 }
 
 /// The image of new content, kept in the store as well where it is small (the next before-image is then a look-up), or
-/// `always`.
+/// `always`. Larger content is not written twice: whatever takes it away again keeps it first, an undo too.
 fn new_image(engine: &Engine, meta: Meta, bytes: &[u8], always: bool) -> Result<Image, Failure> {
-    let digest = Digest(*blake3::hash(bytes).as_bytes());
-    let store = |words: String| crate::failure::broken(&words);
-    let mut content = FileContent { digest, chunks: Vec::new(), stored: false };
-    if always || bytes.len() as u64 <= CHUNK {
-        let mut offset = 0;
-        for piece in bytes.chunks(CHUNK as usize) {
-            let id = engine.recorder.put_chunk(piece.to_vec()).map_err(store)?;
-            content.chunks.push(raincoat_types::Chunk { offset, len: piece.len() as u32, id });
-            offset += piece.len() as u64;
-        }
-        content.stored = true;
-    }
+    let content = if always || bytes.len() as u64 <= WHOLE_BYTES {
+        store_bytes(engine, bytes)?
+    } else {
+        FileContent { digest: Digest(*blake3::hash(bytes).as_bytes()), chunks: Vec::new(), stored: false }
+    };
     Ok(Image { meta, content: Content::File(content) })
+}
+
+/// Puts content that is in memory into the store.
+pub(crate) fn store_bytes(engine: &Engine, bytes: &[u8]) -> Result<FileContent, Failure> {
+    let chunker = engine.recorder.chunker();
+    let size = bytes.len() as u64;
+    let (mut rest, mut chunks, mut pieces) = (bytes, Vec::new(), Vec::new());
+    while !rest.is_empty() {
+        let window = rest.get(..Chunker::most(size)).unwrap_or(rest);
+        let (piece, after) = rest.split_at(chunker.cut(window, size));
+        let (offset, piece) = (size - rest.len() as u64, chunker.piece(piece.to_vec()));
+        let len = u32::try_from(piece.bytes.len()).unwrap_or(0);
+        chunks.push(Chunk { offset, len, id: piece.id });
+        pieces.push(piece);
+        rest = after;
+    }
+    engine.recorder.put_pieces(pieces).wait().map_err(|words| crate::failure::broken(&words))?;
+    Ok(FileContent { digest: Digest(*blake3::hash(bytes).as_bytes()), chunks, stored: true })
 }
 
 fn write(

@@ -5,11 +5,12 @@ use std::os::fd::BorrowedFd;
 use raincoat_os::state;
 use raincoat_types::{Content, FileContent, Image};
 
-use crate::capture::CHUNK;
 use crate::recorder::Recorder;
 
 /// What the kernel writes back at once, and a power cut keeps or loses whole.
 const BLOCK: usize = 512;
+/// What is compared at once.
+const WINDOW: u64 = 1 << 20;
 
 /// Compares an open file with the old and the new content, block by block. `false` too where one of the two is not in
 /// the store: then it cannot be told from somebody's own.
@@ -32,7 +33,7 @@ pub(crate) fn is_half_written(
     }
     let mut at = 0;
     while at < size {
-        let len = usize::try_from(CHUNK.min(size - at)).unwrap_or(0);
+        let len = usize::try_from(WINDOW.min(size - at)).unwrap_or(0);
         let mut now = vec![0; len];
         if state::read_at(fd, &mut now, at).map_err(|e| e.to_string())? != len {
             return Ok(false);
@@ -59,16 +60,19 @@ fn is_mixed(now: &[u8], old: &[u8], new: &[u8]) -> bool {
     Some(rest) == old.get(same..) || rest.iter().all(|b| *b == 0)
 }
 
-/// `len` bytes of stored content from `at` on (a multiple of [`CHUNK`]); zeroes where it has a hole or has ended.
+/// `len` bytes of stored content from `at` on; zeroes where it has a hole or has ended.
 fn window(recorder: &Recorder, content: &FileContent, at: u64, len: usize) -> Result<Vec<u8>, String> {
     let mut out = vec![0; len];
-    let from = content.chunks.partition_point(|chunk| chunk.offset < at);
-    for chunk in content.chunks.iter().skip(from).take_while(|chunk| chunk.offset < at + CHUNK) {
+    let end = at + len as u64;
+    let from = content.chunks.partition_point(|chunk| chunk.offset + u64::from(chunk.len) <= at);
+    for chunk in content.chunks.iter().skip(from).take_while(|chunk| chunk.offset < end) {
         let bytes = recorder.read_chunk(chunk.id)?;
-        let start = usize::try_from(chunk.offset - at).unwrap_or(usize::MAX);
-        let end = len.min(start.saturating_add(bytes.len()));
-        if let Some(place) = out.get_mut(start..end) {
-            place.copy_from_slice(bytes.get(..place.len()).unwrap_or_default());
+        // It may begin before the window, and end behind it.
+        let skip = usize::try_from(at.saturating_sub(chunk.offset)).unwrap_or(usize::MAX);
+        let start = usize::try_from(chunk.offset.saturating_sub(at)).unwrap_or(usize::MAX);
+        let part = bytes.get(skip..).unwrap_or_default();
+        for (to, from) in out.iter_mut().skip(start).zip(part) {
+            *to = *from;
         }
     }
     Ok(out)

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use raincoat_audit::{About, Audit, Event};
-use raincoat_journal::{Journal, JournalError, Order};
+use raincoat_journal::{Chunker, Journal, JournalError, Order, Piece};
 use raincoat_types::{
     Change, ChunkId, Clock, Digest, FileContent, FileKind, Identity, Image, Intent, OpId, OpRecord, OpResult, RawPath,
     RelPath, RunId, Spot,
@@ -50,6 +50,7 @@ pub struct Recorder {
     pub(crate) waives: Option<Arc<Waives>>,
     /// What is to be told to the person.
     pub(crate) said: Arc<Mutex<Vec<String>>>,
+    chunker: Chunker,
 }
 
 /// The threads behind a [`Recorder`]. Closing them waits until everything asked has been done.
@@ -61,6 +62,7 @@ pub struct Remembering {
 impl Recorder {
     /// Starts the two threads.
     pub fn start(journal: Journal, audit: Audit) -> (Recorder, Remembering) {
+        let chunker = journal.chunker();
         let (to_journal, journal) = serve(journal);
         let (to_audit, log) = serve_log(audit);
         let recorder = Recorder {
@@ -70,6 +72,7 @@ impl Recorder {
             room: None,
             waives: None,
             said: Arc::default(),
+            chunker,
         };
         (recorder, Remembering { journal, log })
     }
@@ -184,31 +187,25 @@ impl Recorder {
         change_of: impl Fn(OpId) -> Option<&'a Change>,
     ) -> Result<(), String> {
         self.log_lazily(results.iter().map(|(op, result)| outcome(*op, change_of(*op), result)).collect());
-        self.journal(move |journal| {
-            for (_, result) in &results {
-                if let OpResult::Done { after: Some(image), .. } = result
-                    && let raincoat_types::Content::File(content) = &image.content
-                    && content.stored
-                {
-                    journal.remember(content);
-                }
-            }
-            journal.conclude(&results)
-        })?
-        .map_err(|e| e.to_string())
+        self.journal(move |journal| journal.conclude(&results))?.map_err(|e| e.to_string())
     }
 
-    /// Puts a chunk of content into the store. Durable with the next intent.
+    /// What cuts content and names the pieces as the store does.
+    pub(crate) fn chunker(&self) -> &Chunker {
+        &self.chunker
+    }
+
+    /// Puts pieces of content into the store. Durable with the next intent.
+    pub(crate) fn put_pieces(&self, pieces: Vec<Piece>) -> Answer<()> {
+        Answer(request(&self.journal, move |journal: &mut Journal| journal.put_pieces(pieces)))
+    }
+
+    /// Content with this digest, if the store has all of it.
     ///
     /// # Errors
     /// In words.
-    pub fn put_chunk(&self, bytes: Vec<u8>) -> Result<ChunkId, String> {
-        self.journal(move |journal| journal.put_chunk(&bytes))?.map_err(|e| e.to_string())
-    }
-
-    /// Puts pieces of content into the store. The answer is waited for when it is needed.
-    pub(crate) fn put_chunks(&self, pieces: Vec<Vec<u8>>) -> Answer<Vec<ChunkId>> {
-        Answer(request(&self.journal, move |journal: &mut Journal| journal.put_chunks(&pieces)))
+    pub(crate) fn lookup(&self, digest: Digest) -> Result<Option<FileContent>, String> {
+        self.journal(move |journal| journal.lookup(&digest))?.map_err(|e| e.to_string())
     }
 
     /// Has what waits to be written on these directories' file systems written, beside everything else: the log's thread
@@ -238,6 +235,12 @@ impl Recorder {
         let kept = wait(&kept)?.map_err(|e| e.to_string());
         wait(&logged)??;
         kept
+    }
+
+    /// Chunks of content out of the store. The answer is waited for when it is needed.
+    pub(crate) fn read_chunks(&self, ids: Vec<ChunkId>) -> Answer<Vec<Vec<u8>>> {
+        let read = move |journal: &mut Journal| ids.into_iter().map(|id| journal.read_chunk(id)).collect();
+        Answer(request(&self.journal, read))
     }
 
     /// A chunk of content out of the store.

@@ -6,8 +6,8 @@ use std::os::fd::AsFd;
 use raincoat_draft::text;
 use raincoat_os::{Found, beneath, state};
 use raincoat_types::{
-    Change, Content, Digest, Failure, FailureKind, FileContent, FileKind, Identity, Image, Meta, OnDrift, OpId,
-    OpRecord, OpResult, RelPath, Spot,
+    Change, Content, Failure, FailureKind, FileKind, Identity, Image, Meta, OnDrift, OpId, OpRecord, OpResult, RelPath,
+    Spot,
 };
 
 use crate::capture::{Keep, capture, meta_now, same_content};
@@ -184,14 +184,7 @@ impl Reverting<'_> {
         let before = capture(&self.engine.recorder, &at.1, Keep::Bytes)?.image;
         // The newer file keeps what is its own: owner, mode and attributes.
         let meta = Meta { size: bytes.len() as u64, mtime: now, ..before.meta.clone() };
-        let mut content =
-            FileContent { digest: Digest(*blake3::hash(&bytes).as_bytes()), chunks: Vec::new(), stored: true };
-        let mut offset = 0;
-        for piece in bytes.chunks(crate::capture::CHUNK as usize) {
-            let id = self.engine.recorder.put_chunk(piece.to_vec()).map_err(|e| broken(&e))?;
-            content.chunks.push(raincoat_types::Chunk { offset, len: piece.len() as u32, id });
-            offset += piece.len() as u64;
-        }
+        let content = crate::expand::store_bytes(self.engine, &bytes)?;
         let in_place = before.meta.nlink > 1
             && then.meta.kind == FileKind::File
             && is_all_within(self.engine, at.0, &before.meta)?;

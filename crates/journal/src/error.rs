@@ -37,6 +37,16 @@ pub enum JournalError {
         /// What is wrong.
         what: &'static str,
     },
+    /// A segment of a later version of the format.
+    #[error(
+        "segment `{segment}` was made by a newer raincoat (version {version} of the journal's format); use that one with this store, or update this one"
+    )]
+    Newer {
+        /// The segment.
+        segment: Ulid,
+        /// The version of its format.
+        version: u16,
+    },
     /// The index, which is only a cache, failed.
     #[error("the journal's index failed: {0}; delete `index.db` in the store and it is made anew")]
     Index(rusqlite::Error),

@@ -8,11 +8,11 @@ use raincoat_seal::SealKey;
 use raincoat_types::{OpId, OpResult, RunEnd, RunId, Timestamp, Ulid};
 use serde::{Deserialize, Serialize};
 
+use crate::pack::Unpacker;
 use crate::{JournalError, JournalKeys};
 
-/// Bytes of content in one chunk; only a file's last chunk, or one before a hole, is shorter.
-pub const CHUNK_BYTES: usize = 1 << 20;
-/// The largest sealed body of a record (an intent with the chunk list of a file of a terabyte fits).
+/// The largest sealed body of a record, and the most that a packed one holds (an intent of version 1 with the chunk
+/// list of a file of a terabyte fits).
 pub(crate) const MAX_BODY: usize = 64 << 20;
 /// Where the first record of a segment starts.
 pub(crate) const HEAD_BYTES: u64 = 256;
@@ -21,7 +21,10 @@ pub(crate) const HEADER_BYTES: usize = 48;
 /// Records start at multiples of this.
 pub(crate) const ALIGN: u64 = 8;
 const MAGIC: &[u8; 8] = b"RCJRNL\r\n";
-const VERSION: u16 = 1;
+/// What is written. Segments of version 1 are read as well, and never gone on with.
+pub(crate) const VERSION: u16 = 2;
+/// Flag of a record: its body is packed.
+const PACKED: u8 = 1;
 const TAG_BYTES: usize = 16;
 
 /// The last bytes of a sealed body (its authentication tag), by which the next record names its predecessor.
@@ -32,7 +35,7 @@ pub(crate) type Tag = [u8; TAG_BYTES];
 pub(crate) enum Kind {
     /// A run began: a `RunHeader`.
     Begin,
-    /// Content: up to [`CHUNK_BYTES`] bytes as they are.
+    /// Content: up to [`CHUNK_BYTES`](crate::CHUNK_BYTES) bytes.
     Chunk,
     /// An `Intent`.
     Intent,
@@ -70,6 +73,8 @@ pub(crate) struct Header {
     pub(crate) len: u32,
     /// What it is.
     pub(crate) kind: Kind,
+    /// Whether its body is packed.
+    pub(crate) packed: bool,
     /// Its number within the segment, from 0.
     pub(crate) seq: u64,
     /// The offset below which everything was known to be durable when this was written.
@@ -203,7 +208,7 @@ impl Header {
         let len = u32::from_le_bytes(*raw.first_chunk()?);
         // Cheap refusals first: a search for the next record tries every eighth byte.
         let [_, _, _, _, kind, flags, spare_0, spare_1, ..] = *raw;
-        if len == 0 || len as usize > MAX_BODY || flags != 0 || (spare_0, spare_1) != (0, 0) {
+        if len == 0 || len as usize > MAX_BODY || flags & !PACKED != 0 || (spare_0, spare_1) != (0, 0) {
             return None;
         }
         let kind = Kind::of(kind)?;
@@ -213,6 +218,7 @@ impl Header {
         let header = Header {
             len,
             kind,
+            packed: flags == PACKED,
             seq: u64::from_le_bytes(*raw.get(8..)?.first_chunk()?),
             synced: u64::from_le_bytes(*raw.get(16..)?.first_chunk()?),
             prev: *raw.get(24..)?.first_chunk()?,
@@ -223,7 +229,7 @@ impl Header {
     fn write(&self, keys: &JournalKeys, id: Ulid) -> [u8; HEADER_BYTES] {
         let mut fields = Vec::with_capacity(HEADER_BYTES);
         fields.extend_from_slice(&self.len.to_le_bytes());
-        fields.extend_from_slice(&[self.kind.code(), 0, 0, 0]);
+        fields.extend_from_slice(&[self.kind.code(), if self.packed { PACKED } else { 0 }, 0, 0]);
         fields.extend_from_slice(&self.seq.to_le_bytes());
         fields.extend_from_slice(&self.synced.to_le_bytes());
         fields.extend_from_slice(&self.prev);
@@ -260,25 +266,34 @@ fn context(id: Ulid, offset: u64, header: &[u8; HEADER_BYTES]) -> Vec<u8> {
     bytes
 }
 
-/// Appends a record to `out`, which stands for the segment from `base` on. Returns the record's offset; `position`
-/// moves on to the next.
+/// A record's body on its way into a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Body<'a> {
+    pub(crate) kind: Kind,
+    /// `bytes` are packed.
+    pub(crate) packed: bool,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Appends a record to `out`. Returns the record's offset; `position` moves on to the next.
 pub(crate) fn push_record(
     keys: &JournalKeys,
     id: Ulid,
     position: &mut Position,
     synced: u64,
-    (kind, plain): (Kind, &[u8]),
+    body: Body<'_>,
     out: &mut Vec<u8>,
 ) -> Result<u64, JournalError> {
-    let sealed = plain.len() + SealKey::OVERHEAD;
-    let len = u32::try_from(sealed).ok().filter(|_| sealed <= MAX_BODY).ok_or(JournalError::TooLarge(plain.len()))?;
+    let Body { kind, packed, bytes } = body;
+    let sealed = bytes.len() + SealKey::OVERHEAD;
+    let len = u32::try_from(sealed).ok().filter(|_| sealed <= MAX_BODY).ok_or(JournalError::TooLarge(bytes.len()))?;
     let offset = position.offset;
-    let header = Header { len, kind, seq: position.seq, synced, prev: position.prev };
+    let header = Header { len, kind, packed, seq: position.seq, synced, prev: position.prev };
     let raw = header.write(keys, id);
     let start = out.len();
     out.reserve(usize::try_from(header.span()).unwrap_or(0));
     out.extend_from_slice(&raw);
-    if let Err(error) = keys.records.seal_into(&context(id, offset, &raw), plain, out) {
+    if let Err(error) = keys.records.seal_into(&context(id, offset, &raw), bytes, out) {
         out.truncate(start);
         return Err(error.into());
     }
@@ -290,8 +305,20 @@ pub(crate) fn push_record(
     Ok(offset)
 }
 
-/// Opens the record whose whole span (header, body, padding) is `bytes`.
-pub(crate) fn open_record(keys: &JournalKeys, id: Ulid, offset: u64, bytes: &[u8]) -> Option<Vec<u8>> {
+/// Opens the record whose whole span (header, body, padding) is `bytes`. A packed body is unpacked.
+pub(crate) fn open_record(
+    keys: &JournalKeys,
+    id: Ulid,
+    offset: u64,
+    bytes: &[u8],
+    unpacker: &mut Unpacker,
+) -> Option<Vec<u8>> {
+    let [_, _, _, _, kind, flags, ..] = *bytes.first_chunk::<HEADER_BYTES>()?;
+    let plain = open_packed(keys, id, offset, bytes)?;
+    if flags & PACKED == 0 { Some(plain) } else { unpacker.unpack(Kind::of(kind)?, &plain) }
+}
+
+fn open_packed(keys: &JournalKeys, id: Ulid, offset: u64, bytes: &[u8]) -> Option<Vec<u8>> {
     let raw: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
     let len = usize::try_from(u32::from_le_bytes(*raw.first_chunk()?)).ok()?;
     let body = bytes.get(HEADER_BYTES..)?.get(..len)?;
@@ -325,21 +352,49 @@ pub(crate) fn write_head(keys: &JournalKeys, id: Ulid, head: &Head) -> Result<(V
     Ok((bytes, position))
 }
 
-/// Reads the head of segment `id`; `None` where it is not what was written.
-pub(crate) fn read_head(keys: &JournalKeys, id: Ulid, bytes: &[u8]) -> Option<(Head, Position)> {
+/// What stands where a segment's head belongs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum HeadFound {
+    /// A head of a version that this program reads.
+    Ours {
+        /// The version: 1 or [`VERSION`].
+        version: u16,
+        /// Its sealed part.
+        head: Head,
+        /// Where the first record goes.
+        first: Position,
+    },
+    /// A head of this later version. (Its sealed part opens, so it is no damage: heads of all versions do.)
+    Newer(u16),
+    /// Not what was written.
+    Damaged,
+}
+
+/// Reads the head of segment `id`.
+pub(crate) fn read_head(keys: &JournalKeys, id: Ulid, bytes: &[u8]) -> HeadFound {
+    try_head(keys, id, bytes).unwrap_or(HeadFound::Damaged)
+}
+
+fn try_head(keys: &JournalKeys, id: Ulid, bytes: &[u8]) -> Option<HeadFound> {
     let bytes = bytes.get(..HEAD_BYTES as usize)?;
     let (fixed, rest) = bytes.split_first_chunk::<32>()?;
     let named: &[u8; 16] = fixed.last_chunk()?;
+    let version = u16::from_le_bytes(*fixed.get(8..)?.first_chunk()?);
     let len = usize::from(u16::from_le_bytes(*fixed.get(10..)?.first_chunk()?));
-    let right = fixed.starts_with(MAGIC) && fixed.get(8..10)? == VERSION.to_le_bytes() && *named == id.to_bytes();
     let sealed = rest.get(..len)?;
-    if !right || rest.get(len..)?.iter().any(|b| *b != 0) {
+    if !fixed.starts_with(MAGIC) || *named != id.to_bytes() || version == 0 {
         return None;
     }
-    let head = decode(&keys.records.open(&head_context(fixed), sealed).ok()?)?;
-    Some((head, Position { offset: HEAD_BYTES, seq: 0, prev: *sealed.last_chunk()? }))
+    let plain = keys.records.open(&head_context(fixed), sealed).ok()?;
+    if version > VERSION {
+        return Some(HeadFound::Newer(version));
+    }
+    let first = Position { offset: HEAD_BYTES, seq: 0, prev: *sealed.last_chunk()? };
+    let zeroes = rest.get(len..)?.iter().all(|b| *b == 0);
+    zeroes.then_some(HeadFound::Ours { version, head: decode(&plain)?, first })
 }
 
+/// (The number is of the layout of heads, which all versions share.)
 fn head_context(fixed: &[u8]) -> Vec<u8> {
     [b"raincoat journal head 1".as_slice(), fixed].concat()
 }
@@ -354,5 +409,29 @@ pub(crate) fn decode<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Option<T> {
     match postcard::take_from_bytes(bytes) {
         Ok((value, [])) => Some(value),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // However a later version's records look, its head opens, and tells.
+    #[test]
+    fn a_later_head_is_no_damage_and_a_damaged_one_is_no_later_one() {
+        let key = SealKey::from_bytes([3; 32]);
+        let (keys, id) = (JournalKeys::new(&key, &key), Ulid(5));
+        let head = Head { created: Timestamp::default(), after: None };
+        let (ours, first) = write_head(&keys, id, &head).unwrap();
+        assert_eq!(read_head(&keys, id, &ours), HeadFound::Ours { version: VERSION, head: head.clone(), first });
+        let mut later = ours[..32].to_vec();
+        later[8] = 9;
+        let sealed = keys.records.seal(&head_context(&later), &encode(&head).unwrap()).unwrap();
+        later.extend_from_slice(&sealed);
+        later.resize(HEAD_BYTES as usize, 0);
+        assert_eq!(read_head(&keys, id, &later), HeadFound::Newer(9));
+        let mut damaged = ours;
+        damaged[8] = 9;
+        assert_eq!(read_head(&keys, id, &damaged), HeadFound::Damaged);
     }
 }

@@ -4,7 +4,8 @@ use raincoat_types::{Intent, RunHeader, Ulid};
 
 use crate::JournalKeys;
 use crate::dropped::Dropped;
-use crate::format::{End, HEAD_BYTES, Kind, Note, Outcome, Position, decode, read_head};
+use crate::format::{End, HEAD_BYTES, HeadFound, Kind, Note, Outcome, Position, decode, read_head};
+use crate::pack::Unpacker;
 use crate::walk::{Step, Walk};
 
 /// What the bytes of one segment hold.
@@ -24,11 +25,11 @@ pub struct Inspection {
 pub fn inspect(keys: &JournalKeys, id: Ulid, bytes: &[u8]) -> Inspection {
     let mut found = Inspection::default();
     let from = match read_head(keys, id, bytes) {
-        Some((_, position)) => {
+        HeadFound::Ours { first, .. } => {
             found.head = true;
-            position
+            first
         }
-        None => Position { offset: HEAD_BYTES, seq: 0, prev: [0; 16] },
+        HeadFound::Newer(_) | HeadFound::Damaged => Position { offset: HEAD_BYTES, seq: 0, prev: [0; 16] },
     };
     // Reading from memory does not fail.
     let Ok(walk) = Walk::new(&bytes, keys, id, from, 0) else { return found };
@@ -61,6 +62,11 @@ pub fn is_body(code: u8, bytes: &[u8]) -> bool {
     }
 }
 
+/// What `bytes` hold as the opened, packed body of a record of the kind with this code; `None` where they are none.
+pub fn unpack(code: u8, bytes: &[u8]) -> Option<Vec<u8>> {
+    Unpacker::default().unpack(Kind::of(code)?, bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -68,7 +74,8 @@ mod tests {
     use raincoat_types::Timestamp;
 
     use super::*;
-    use crate::format::{Head, push_record, write_head};
+    use crate::format::{Body, Head, push_record, write_head};
+    use crate::pack::Packer;
 
     fn keys() -> JournalKeys {
         let key = SealKey::from_bytes([3; 32]);
@@ -77,14 +84,17 @@ mod tests {
 
     const ID: Ulid = Ulid(77);
 
-    /// A segment of notes of these lengths, synced after each, with room behind.
+    /// A segment of content of these lengths, some of it packed, synced after each, with room behind.
     fn segment(keys: &JournalKeys, lengths: &[u16]) -> Vec<u8> {
         let head = Head { created: Timestamp::default(), after: None };
         let (mut bytes, mut position) = write_head(keys, ID, &head).unwrap();
         for len in lengths {
             let synced = position.offset;
             let body = vec![*len as u8; usize::from(*len)];
-            push_record(keys, ID, &mut position, synced, (Kind::Chunk, &body), &mut bytes).unwrap();
+            let packed = Packer::default().pack(Kind::Chunk, &body);
+            let bytes_of = packed.as_ref().unwrap_or(&body);
+            let body = Body { kind: Kind::Chunk, packed: packed.is_some(), bytes: bytes_of };
+            push_record(keys, ID, &mut position, synced, body, &mut bytes).unwrap();
         }
         bytes.extend([0; 4096]);
         bytes

@@ -11,18 +11,22 @@ use raincoat_types::{
 };
 
 use crate::facts::{Facts, Loc, SegmentRow, SegmentState};
-use crate::format::{CHUNK_BYTES, End, Head, Kind, Note, NoteKind, Outcome, encode};
+use crate::format::{Body, End, Head, Kind, Note, NoteKind, Outcome, encode};
+use crate::incoming::{Incoming, Ready};
 use crate::index::Index;
 use crate::memory::Apart;
+use crate::pack::Unpacker;
 use crate::paths::{Paths, Roots};
 use crate::read::Readers;
 use crate::writer::Writer;
-use crate::{JournalError, JournalKeys};
+use crate::{CHUNK_BYTES, Chunker, JournalError, JournalKeys, Piece, lists};
 
 /// Facts that are gathered before the index takes them.
 const BATCH: usize = 4096;
 /// Content that is gathered before it is written (it is durable only after the next intent).
 const BUFFER: usize = 4 << 20;
+/// Content that may wait to be packed and sealed.
+const AHEAD: usize = 8 << 20;
 /// Bytes of a note in one record.
 const NOTE_BYTES: usize = 1 << 20;
 /// Space that is kept for outcomes, recovery and undo on a full disk.
@@ -44,6 +48,7 @@ pub struct Journal {
     pub(crate) writer: Option<Writer>,
     pub(crate) runs: HashMap<RunId, OpenRun>,
     pub(crate) readers: RefCell<Readers>,
+    pub(crate) unpacker: RefCell<Unpacker>,
     /// The folders of runs that were asked for lately.
     pub(crate) roots: RefCell<HashMap<RunId, Roots>>,
     /// The names of the places among the facts.
@@ -52,6 +57,8 @@ pub struct Journal {
     pub(crate) latest: Timestamp,
     /// Chunks in the writer's buffer.
     fresh: Vec<ChunkId>,
+    /// Chunks on their way there.
+    pub(crate) incoming: Incoming,
     /// When to write to the index again, after it refused.
     next_flush: usize,
     poison: Option<String>,
@@ -99,52 +106,117 @@ impl Journal {
         Ok(())
     }
 
+    /// What cuts content into chunks, and names them, as this store does.
+    pub fn chunker(&self) -> Chunker {
+        Chunker(Arc::clone(&self.keys))
+    }
+
     /// Stores a piece of content of at most [`CHUNK_BYTES`] bytes, if the store does not have it. It is durable after
     /// the next [`Journal::intend`].
     ///
     /// # Errors
     /// [`JournalError::TooLarge`]; [`JournalError::Full`], [`JournalError::Poisoned`], or the system's.
     pub fn put_chunk(&mut self, bytes: &[u8]) -> Result<ChunkId, JournalError> {
-        self.check_poison()?;
-        if bytes.len() > CHUNK_BYTES {
-            return Err(JournalError::TooLarge(bytes.len()));
-        }
-        let id = self.keys.chunk_id(bytes);
-        if !self.facts_have_own(&id) {
-            self.hold_still()?;
-            if self.chunk_at(&id)?.is_some() {
-                self.pinned.borrow_mut().insert(id);
-                return Ok(id);
-            }
-        } else {
-            return Ok(id);
-        }
-        let undo = self.runs.values().any(|run| run.undo);
-        self.ready(undo)?;
-        let Some(writer) = &mut self.writer else { return Ok(id) };
-        let at = writer.push(&self.keys, Kind::Chunk, bytes)?;
-        self.facts.chunk(id, at);
-        self.fresh.push(id);
-        if writer.buffered() >= BUFFER {
-            self.write_out(undo)?;
-        }
+        let piece = self.chunker().piece(bytes.to_vec());
+        let id = piece.id;
+        self.put_pieces(vec![piece])?;
         Ok(id)
+    }
+
+    /// Stores pieces that this store's [`Chunker`] named: see [`Journal::put_chunk`].
+    ///
+    /// # Errors
+    /// As [`Journal::put_chunk`]; then nothing counts that was stored since the last intent.
+    pub fn put_pieces(&mut self, pieces: Vec<Piece>) -> Result<(), JournalError> {
+        self.check_poison()?;
+        for piece in pieces {
+            if piece.bytes.len() > CHUNK_BYTES {
+                return Err(JournalError::TooLarge(piece.bytes.len()));
+            }
+            if !self.relies_on(&piece.id)? {
+                self.incoming.push(piece);
+            }
+            if self.incoming.bytes() >= AHEAD {
+                self.take_in(AHEAD - AHEAD / 4)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the store has a chunk, for one who is about to name it: nobody takes it away until the next intent.
+    fn relies_on(&self, id: &ChunkId) -> Result<bool, JournalError> {
+        if self.incoming.get(id).is_some() || self.facts_have_own(id) {
+            return Ok(true);
+        }
+        self.hold_still()?;
+        let found = self.chunk_at(id)?.is_some();
+        if found {
+            self.pinned.borrow_mut().insert(*id);
+        }
+        Ok(found)
     }
 
     /// Stores several pieces: see [`Journal::put_chunk`].
     ///
     /// # Errors
-    /// As [`Journal::put_chunk`]; none of them counts then.
+    /// As [`Journal::put_pieces`].
     pub fn put_chunks(&mut self, pieces: &[Vec<u8>]) -> Result<Vec<ChunkId>, JournalError> {
         pieces.iter().map(|piece| self.put_chunk(piece)).collect()
     }
 
+    /// Seals the pieces that wait, until no more than so many bytes of them are left.
+    fn take_in(&mut self, leave: usize) -> Result<(), JournalError> {
+        if self.incoming.bytes() == 0 || self.incoming.bytes() <= leave {
+            return Ok(());
+        }
+        let undo = self.runs.values().any(|run| run.undo);
+        let taken = self.seal_incoming(leave, undo);
+        if taken.is_err() {
+            self.incoming.clear();
+        }
+        taken
+    }
+
+    fn seal_incoming(&mut self, leave: usize, undo: bool) -> Result<(), JournalError> {
+        while self.incoming.bytes() > leave
+            && let Some(Ready { id, bytes, packed }) = self.incoming.pop()
+        {
+            self.ready(undo)?;
+            let Some(writer) = &mut self.writer else { return Ok(()) };
+            let body = Body { kind: Kind::Chunk, packed: packed.is_some(), bytes: packed.as_ref().unwrap_or(&bytes) };
+            let at = writer.push_body(&self.keys, body)?;
+            self.facts.chunk(id, at);
+            self.fresh.push(id);
+            if writer.buffered() >= BUFFER {
+                self.write_out(undo)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores all but the top of a long chunk list.
+    fn fold(&mut self, content: &mut FileContent) -> Result<(), JournalError> {
+        lists::fold(content, &mut |bytes| self.put_chunk(&bytes))
+    }
+
     /// Remembers that content with this digest is in the store, so that [`Journal::lookup`] finds it. Contents that
     /// intents and outcomes carry are remembered by themselves.
-    pub fn remember(&mut self, content: &FileContent) {
+    ///
+    /// # Errors
+    /// As [`Journal::put_chunk`].
+    pub fn remember(&mut self, content: &FileContent) -> Result<(), JournalError> {
         if content.stored {
-            self.facts.content(&self.keys, content);
+            let mut content = content.clone();
+            let held = self.is_still();
+            let folded = self.fold(&mut content);
+            if !held {
+                // No record names what was put: if it is pruned, the content only counts as not stored.
+                self.let_go();
+            }
+            folded?;
+            self.facts.content(&self.keys, &content);
         }
+        Ok(())
     }
 
     /// Content with this digest, if the store has all of it.
@@ -158,13 +230,13 @@ impl Journal {
             Some(content) => Some(content.clone()),
             None => self.index.borrow().content(&self.keys, &name)?,
         };
-        match found {
-            Some(content) if content.digest == *digest && self.holds(&content)? => {
-                self.pinned.borrow_mut().extend(content.chunks.iter().map(|chunk| chunk.id));
-                Ok(Some(content))
-            }
-            _ => Ok(None),
+        let Some(mut content) = found.filter(|content| content.digest == *digest) else { return Ok(None) };
+        self.unfold(&mut content)?;
+        if !content.stored || !self.holds(&content)? {
+            return Ok(None);
         }
+        self.pinned.borrow_mut().extend(content.chunks.iter().map(|chunk| chunk.id));
+        Ok(Some(content))
     }
 
     /// Lets these operations destroy content of which no copy is kept. Only at the person's word for that very change.
@@ -213,10 +285,14 @@ impl Journal {
     /// Checks and appends intents.
     fn mean(&mut self, intents: &[Intent]) -> Result<(), JournalError> {
         self.check_poison()?;
+        let mut folded = intents.to_vec();
+        for content in folded.iter_mut().flat_map(lists::of_intent) {
+            self.fold(content)?;
+        }
         let mut undo = false;
         let mut next: HashMap<RunId, u32> = HashMap::new();
         let mut records = Vec::with_capacity(intents.len());
-        for intent in intents {
+        for (intent, folded) in intents.iter().zip(&folded) {
             let run = self.runs.get(&intent.op.run).ok_or(JournalError::NotOpen(intent.op.run))?;
             let last = next.entry(intent.op.run).or_insert(run.ops);
             if intent.op.seq != last.saturating_add(1) {
@@ -231,10 +307,10 @@ impl Journal {
                 return Err(JournalError::UnknownOp(undone));
             }
             self.latest = self.latest.max(intent.at);
-            records.push((Kind::Intent, encode(intent)?));
+            records.push((Kind::Intent, encode(folded)?));
         }
         let places = self.append(undo, &records)?;
-        for (intent, at) in intents.iter().zip(places) {
+        for (intent, at) in folded.iter().zip(places) {
             self.facts.intent(&self.keys, intent, at);
             if let Some(run) = self.runs.get_mut(&intent.op.run) {
                 run.ops = intent.op.seq;
@@ -272,8 +348,21 @@ impl Journal {
 
     fn outcomes(&mut self, kind: Kind, outcomes: &[(OpId, OpResult)]) -> Result<(), JournalError> {
         self.check_poison()?;
+        let held = self.is_still();
+        let told = self.tell_outcomes(kind, outcomes.to_vec());
+        if !held {
+            // What was put is named by an outcome now: a prune need not wait for the next intent.
+            self.let_go();
+        }
+        told
+    }
+
+    fn tell_outcomes(&mut self, kind: Kind, mut outcomes: Vec<(OpId, OpResult)>) -> Result<(), JournalError> {
+        for content in outcomes.iter_mut().filter_map(|(_, result)| lists::of_result(result)) {
+            self.fold(content)?;
+        }
         let mut records = Vec::with_capacity(outcomes.len());
-        for (op, result) in outcomes {
+        for (op, result) in &outcomes {
             if !self.runs.get(&op.run).is_some_and(|run| run.pending.contains(&op.seq)) {
                 return Err(JournalError::NotPending(*op));
             }
@@ -374,7 +463,7 @@ impl Journal {
 
     fn holds(&self, content: &FileContent) -> Result<bool, JournalError> {
         for chunk in &content.chunks {
-            if self.chunk_at(&chunk.id)?.is_none() {
+            if !self.has_chunk(&chunk.id)? {
                 return Ok(false);
             }
         }
@@ -384,6 +473,7 @@ impl Journal {
     /// Appends records and hands them to the kernel. `reserved`: whether the reserve may be used up for them.
     pub(crate) fn append(&mut self, reserved: bool, records: &[(Kind, Vec<u8>)]) -> Result<Vec<Loc>, JournalError> {
         self.check_poison()?;
+        self.take_in(0)?;
         self.ready(reserved)?;
         let Some(writer) = &mut self.writer else { return Ok(Vec::new()) };
         let start = writer.position;
@@ -422,6 +512,7 @@ impl Journal {
                 if let Some(writer) = &mut self.writer {
                     writer.discard();
                 }
+                self.incoming.clear();
                 for id in self.fresh.drain(..) {
                     self.facts.chunks.remove(&id);
                 }
@@ -540,6 +631,11 @@ impl Journal {
         *self.using.borrow_mut() = None;
     }
 
+    /// Whether something was found on which an intent is to rely, so that nothing may be pruned.
+    fn is_still(&self) -> bool {
+        self.using.borrow().is_some() || !self.pinned.borrow().is_empty()
+    }
+
     /// A name for a new segment.
     pub(crate) fn new_name(&self, at: Timestamp) -> Result<Ulid, JournalError> {
         new_ulid(&Told(self.latest.max(at))).map_err(JournalError::io("draw a random name"))
@@ -583,10 +679,12 @@ impl Journal {
             writer: None,
             runs: HashMap::new(),
             readers: RefCell::default(),
+            unpacker: RefCell::default(),
             roots: RefCell::default(),
             late: RefCell::default(),
             latest,
             fresh: Vec::new(),
+            incoming: Incoming::default(),
             next_flush: BATCH,
             poison: None,
             marked: 0,

@@ -3,6 +3,8 @@
 use raincoat_seal::SealKey;
 use raincoat_types::{ChunkId, Digest, Identity};
 
+use crate::cut::Gear;
+
 /// The journal's keys, each for one use.
 #[derive(Debug)]
 pub struct JournalKeys {
@@ -16,6 +18,8 @@ pub struct JournalKeys {
     pub(crate) memory: SealKey,
     chunks: SealKey,
     contents: SealKey,
+    /// Where content is cut.
+    pub(crate) gear: Gear,
     places: SealKey,
 }
 
@@ -29,6 +33,7 @@ impl JournalKeys {
             cells: index.derive("journal index cells"),
             chunks: index.derive("journal chunk addresses"),
             contents: index.derive("journal content addresses"),
+            gear: Gear::new(&index.derive("journal content cuts")),
             places: index.derive("journal index places"),
         }
     }

@@ -7,17 +7,21 @@
 //!
 //! The segments are the truth (`docs/formats/journal.md` gives every byte); the index beside them is a cache.
 
+mod cut;
 mod dropped;
 mod error;
 mod facts;
 mod format;
 mod history;
+mod incoming;
 mod index;
 mod inspect;
 mod journal;
 mod keys;
+mod lists;
 mod memory;
 mod mover;
+mod pack;
 mod paths;
 mod prune;
 mod read;
@@ -31,12 +35,13 @@ mod verify;
 mod walk;
 mod writer;
 
+pub use cut::{CHUNK_BYTES, Chunker, Piece, WHOLE_BYTES};
 pub use dropped::{PrunedRun, Pruning};
 pub use error::JournalError;
 pub use facts::Damage;
-pub use format::{CHUNK_BYTES, NoteKind};
+pub use format::NoteKind;
 pub use history::{Episode, Moment, Past};
-pub use inspect::{Inspection, inspect, is_body};
+pub use inspect::{Inspection, inspect, is_body, unpack};
 pub use journal::Journal;
 pub use keys::JournalKeys;
 pub use memory::Remembered;

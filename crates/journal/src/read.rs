@@ -5,13 +5,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use raincoat_os::AppendFile;
-use raincoat_types::{ChunkId, OpId, OpRecord, RunEnd, RunHeader, RunId, Ulid};
+use raincoat_types::{ChunkId, FileContent, OpId, OpRecord, RunEnd, RunHeader, RunId, Ulid};
 
 use crate::facts::{Damage, Loc, OpRow, OpState, RunRow};
 use crate::format::{End, HEADER_BYTES, Header, Kind, Note, NoteKind, Outcome, decode, open_record};
 use crate::undo::{History, effective_undoer};
 use crate::writer::file_name;
-use crate::{Journal, JournalError};
+use crate::{Journal, JournalError, lists};
 
 /// Bytes read at once, so that neighbouring records cost one call.
 const WINDOW: usize = 64 << 10;
@@ -157,7 +157,7 @@ impl Journal {
                 let seq = if order == Order::Forward { step } else { to - 1 - (step - from) };
                 let op = OpId { run, seq };
                 // What a repair could not save is known, and the rest can be gone through.
-                if !rows.contains_key(&seq) && self.index.borrow().is_lost(op)? {
+                if rows.get(&seq).is_none_or(|row| row.intent.is_none()) && self.index.borrow().is_lost(op)? {
                     continue;
                 }
                 if each(self.record_of(op, rows.get(&seq).copied().unwrap_or_default())?).is_break() {
@@ -204,9 +204,25 @@ impl Journal {
     /// # Errors
     /// [`JournalError::UnknownChunk`], [`JournalError::Corrupt`], or the system's.
     pub fn read_chunk(&self, id: ChunkId) -> Result<Vec<u8>, JournalError> {
+        if let Some(bytes) = self.incoming.get(&id) {
+            return Ok(bytes.to_vec());
+        }
         let at = self.chunk_at(&id)?.ok_or(JournalError::UnknownChunk(id))?;
         let bytes = self.read_body(at, &[Kind::Chunk])?;
         if self.keys.chunk_id(&bytes) == id { Ok(bytes) } else { Err(misplaced(at)) }
+    }
+
+    /// Puts a long chunk list together again. Where a piece of it is lost, the content counts as not stored.
+    pub(crate) fn unfold(&self, content: &mut FileContent) -> Result<(), JournalError> {
+        match lists::unfold(content, &mut |id| self.read_chunk(id)) {
+            Ok(Some(())) => Ok(()),
+            Ok(None) | Err(JournalError::Corrupt { .. } | JournalError::UnknownChunk(_)) => {
+                content.chunks.clear();
+                content.stored = false;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the store has a chunk.
@@ -214,7 +230,7 @@ impl Journal {
     /// # Errors
     /// The index's.
     pub fn has_chunk(&self, id: &ChunkId) -> Result<bool, JournalError> {
-        Ok(self.chunk_at(id)?.is_some())
+        Ok(self.incoming.get(id).is_some() || self.chunk_at(id)?.is_some())
     }
 
     /// The operation that took `op` back, if it stands taken back now: an undo that was itself undone does not count.
@@ -304,14 +320,20 @@ impl Journal {
 
     fn record_of(&self, op: OpId, row: OpRow) -> Result<OpRecord, JournalError> {
         let Some(at) = row.intent else { return Err(self.lost(op.run)) };
-        let intent: raincoat_types::Intent = self.read_as(at, &[Kind::Intent])?;
+        let mut intent: raincoat_types::Intent = self.read_as(at, &[Kind::Intent])?;
         if intent.op != op {
             return Err(misplaced(at));
         }
+        for content in lists::of_intent(&mut intent) {
+            self.unfold(content)?;
+        }
         let Some(at) = row.outcome else { return Ok(OpRecord { intent, result: None }) };
-        let outcome: Outcome = self.read_as(at, &[Kind::Outcome, Kind::Settle])?;
+        let mut outcome: Outcome = self.read_as(at, &[Kind::Outcome, Kind::Settle])?;
         if outcome.op != op {
             return Err(misplaced(at));
+        }
+        if let Some(content) = lists::of_result(&mut outcome.result) {
+            self.unfold(content)?;
         }
         Ok(OpRecord { intent, result: Some(outcome.result) })
     }
@@ -361,10 +383,11 @@ impl Journal {
     }
 
     fn open_in(&self, bytes: &[u8], at: Loc, kinds: &[Kind]) -> Option<Vec<u8>> {
+        let unpacker = &mut *self.unpacker.borrow_mut();
         let header = Header::read(&self.keys, at.segment, bytes).filter(|h| kinds.contains(&h.kind))?;
         let record = bytes.get(..usize::try_from(header.span()).ok()?)?;
         debug_assert!(record.len() > HEADER_BYTES);
-        open_record(&self.keys, at.segment, at.offset, record)
+        open_record(&self.keys, at.segment, at.offset, record, unpacker)
     }
 
     fn file(&self, readers: &mut Readers, id: Ulid) -> Result<Arc<AppendFile>, JournalError> {

@@ -8,7 +8,7 @@ use raincoat_types::{Clock, OpRecord, RunHeader, RunId, Timestamp, Ulid};
 
 use crate::dropped::Dropped;
 use crate::facts::{Damage, Loc, SegmentRow, SegmentState};
-use crate::format::{HEAD_BYTES, HEADER_BYTES, Header, Kind, Position, Source, encode, read_head};
+use crate::format::{HEAD_BYTES, HEADER_BYTES, HeadFound, Header, Kind, Position, Source, VERSION, encode, read_head};
 use crate::index::Index;
 use crate::journal::OpenRun;
 use crate::mover::put_away;
@@ -384,7 +384,7 @@ impl Journal {
             // A run that began there and has no end is to be recovered by whoever opens the store next.
             let mine = self.held.contains_key(&known.id);
             let foreign = !mine && self.unended_in(known.id)?;
-            if !usable(&row) || foreign {
+            if !usable(&row) || foreign || !is_current(&self.keys, known.id, &file)? {
                 continue;
             }
             self.segments.sync().map_err(JournalError::io("make its segments durable"))?;
@@ -435,7 +435,18 @@ fn nothing_new(keys: &JournalKeys, id: Ulid, file: &AppendFile, at: Position) ->
 fn head_of(keys: &JournalKeys, id: Ulid, file: &AppendFile) -> Result<Option<Position>, JournalError> {
     let mut bytes = [0; HEAD_BYTES as usize];
     file.read_at(&mut bytes, 0).map_err(JournalError::io("read a segment"))?;
-    Ok(read_head(keys, id, &bytes).map(|(_, position)| position))
+    match read_head(keys, id, &bytes) {
+        HeadFound::Ours { first, .. } => Ok(Some(first)),
+        HeadFound::Newer(version) => Err(JournalError::Newer { segment: id, version }),
+        HeadFound::Damaged => Ok(None),
+    }
+}
+
+/// Whether a segment is of the version that is written now.
+fn is_current(keys: &JournalKeys, id: Ulid, file: &AppendFile) -> Result<bool, JournalError> {
+    let mut bytes = [0; HEAD_BYTES as usize];
+    file.read_at(&mut bytes, 0).map_err(JournalError::io("read a segment"))?;
+    Ok(matches!(read_head(keys, id, &bytes), HeadFound::Ours { version: VERSION, .. }))
 }
 
 /// Whether a segment whose head does not open has a record that does: then the key is right.

@@ -11,7 +11,7 @@ use raincoat_types::{GrantId, Intent, OpId, RunHeader, RunId, Timestamp, Ulid};
 
 use crate::dropped::{Dropped, DroppedSegment};
 use crate::facts::{Loc, SegmentState};
-use crate::format::{HEAD_BYTES, Kind, Position, Tag, decode, encode, read_head};
+use crate::format::{HEAD_BYTES, HeadFound, Kind, Position, Tag, decode, encode, read_head};
 use crate::mover::{Mover, quarantined};
 use crate::survey::run_of;
 use crate::verify::Lost;
@@ -169,7 +169,11 @@ impl Journal {
         let fail = |error| JournalError::io("read a segment")(error);
         let mut bytes = [0; HEAD_BYTES as usize];
         file.read_at(&mut bytes, 0).map_err(fail)?;
-        let head = read_head(&self.keys, id, &bytes).map(|(_, position)| position);
+        let head = match read_head(&self.keys, id, &bytes) {
+            HeadFound::Ours { first, .. } => Some(first),
+            HeadFound::Newer(version) => return Err(JournalError::Newer { segment: id, version }),
+            HeadFound::Damaged => None,
+        };
         let from = head.unwrap_or(Position { offset: HEAD_BYTES, seq: 0, prev: [0; 16] });
         let walk = Walk::new(file, &self.keys, id, from, durable).map_err(fail)?;
         let mut walk = if head.is_none() { walk.loose() } else { walk };

@@ -8,6 +8,7 @@ use raincoat_types::Ulid;
 
 use crate::JournalKeys;
 use crate::format::{HEAD_BYTES, HEADER_BYTES, Header, open_record, tag_of};
+use crate::pack::Unpacker;
 
 /// Bytes that are read at once: small records come many at a time, large bodies are stepped over.
 const WINDOW: usize = 16 << 10;
@@ -21,12 +22,13 @@ pub(crate) struct Skim<'a> {
     end: u64,
     window: Vec<u8>,
     window_at: u64,
+    unpacker: Unpacker,
 }
 
 impl<'a> Skim<'a> {
     /// Starts behind the head.
     pub(crate) fn new(file: &'a AppendFile, keys: &'a JournalKeys, id: Ulid, end: u64) -> Skim<'a> {
-        Skim { file, keys, id, at: HEAD_BYTES, end, window: Vec::new(), window_at: 0 }
+        Skim { file, keys, id, at: HEAD_BYTES, end, window: Vec::new(), window_at: 0, unpacker: Unpacker::default() }
     }
 
     /// The next record's place and header; `None` at the end.
@@ -50,8 +52,13 @@ impl<'a> Skim<'a> {
     pub(crate) fn body(&mut self, offset: u64, header: &Header) -> io::Result<Option<(Vec<u8>, [u8; 16])>> {
         let span = usize::try_from(header.span()).unwrap_or(usize::MAX);
         let (keys, id) = (self.keys, self.id);
-        let record = self.bytes(offset, span)?;
-        Ok(open_record(keys, id, offset, record).map(|body| (body, tag_of(header, record))))
+        let mut unpacker = std::mem::take(&mut self.unpacker);
+        let read = self.bytes(offset, span).map(|record| {
+            let body = open_record(keys, id, offset, record, &mut unpacker)?;
+            Some((body, tag_of(header, record)))
+        });
+        self.unpacker = unpacker;
+        read
     }
 
     /// `n` bytes at `offset`; fewer only where the file ends.

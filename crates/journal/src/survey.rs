@@ -1,15 +1,16 @@
 //! What the store holds and what of it is still needed: for its size in words, and for pruning.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use raincoat_os::AppendFile;
 use raincoat_types::{
-    Change, Chunk, Content, FileContent, Image, Intent, OpResult, RunHeader, RunId, RunKind, Timestamp, Ulid,
+    Change, Chunk, ChunkId, Content, FileContent, Image, Intent, OpResult, RunHeader, RunId, RunKind, Timestamp, Ulid,
 };
 
 use crate::facts::{Loc, SegmentState};
 use crate::format::{End, Kind, Note, Outcome, decode};
+use crate::lists::is_piece;
 use crate::skim::Skim;
 use crate::writer::file_name;
 use crate::{Journal, JournalError};
@@ -56,6 +57,8 @@ pub(crate) struct Survey {
     /// Which runs name which chunk.
     pub(crate) uses: Vec<(u32, u32)>,
     pub(crate) segments: BTreeMap<Ulid, SegmentUse>,
+    /// Chunks that are pieces of chunk lists: their names and numbers.
+    lists: HashMap<[u8; 32], u32>,
 }
 
 /// What is known of a run.
@@ -113,16 +116,60 @@ impl Survey {
     }
 
     fn names(&mut self, run: u32, content: &FileContent) {
-        for Chunk { len, id, .. } in &content.chunks {
-            let next = u32::try_from(self.sizes.len()).unwrap_or(u32::MAX);
-            let number = *self.chunks.entry(id.0).or_insert(next);
-            if number == next {
-                self.sizes.push((*len, 0));
-            }
+        for chunk in &content.chunks {
+            let number = self.chunk(chunk);
             if self.uses.last() != Some(&(number, run)) {
                 self.uses.push((number, run));
             }
         }
+    }
+
+    /// The number of a chunk that something names.
+    fn chunk(&mut self, chunk: &Chunk) -> u32 {
+        let next = u32::try_from(self.sizes.len()).unwrap_or(u32::MAX);
+        let number = *self.chunks.entry(chunk.id.0).or_insert(next);
+        if number == next {
+            self.sizes.push((chunk.len, 0));
+        }
+        if is_piece(chunk) {
+            self.lists.insert(chunk.id.0, number);
+        }
+        number
+    }
+
+    /// Whoever names a piece of a chunk list names the chunks in it too, and they may be pieces in turn. `read` gives the
+    /// bytes of a piece, `None` where it is lost.
+    fn name_listed(
+        &mut self,
+        read: &mut dyn FnMut(ChunkId) -> Result<Option<Vec<u8>>, JournalError>,
+    ) -> Result<(), JournalError> {
+        let mut parts: HashMap<u32, Vec<u32>> = HashMap::new();
+        loop {
+            let unread = self.lists.iter().filter(|(_, number)| !parts.contains_key(*number));
+            let unread: Vec<([u8; 32], u32)> = unread.map(|(name, number)| (*name, *number)).collect();
+            if unread.is_empty() {
+                break;
+            }
+            for (name, number) in unread {
+                // What does not decode, or is lost, names nothing: its content counts as not stored.
+                let listed = read(ChunkId(name))?.and_then(|bytes| decode::<Vec<Chunk>>(&bytes)).unwrap_or_default();
+                parts.insert(number, listed.iter().map(|chunk| self.chunk(chunk)).collect());
+            }
+        }
+        let mut next: Vec<(u32, u32)> =
+            self.uses.iter().filter(|(chunk, _)| parts.contains_key(chunk)).copied().collect();
+        next.sort_unstable();
+        next.dedup();
+        let mut all: HashSet<(u32, u32)> = HashSet::new();
+        while let Some((piece, run)) = next.pop() {
+            for part in parts.get(&piece).into_iter().flatten() {
+                if all.insert((*part, run)) && parts.contains_key(part) {
+                    next.push((*part, run));
+                }
+            }
+        }
+        self.uses.extend(all);
+        Ok(())
     }
 
     fn image(&mut self, run: u32, image: &Image) {
@@ -302,7 +349,7 @@ impl Journal {
         homes.extend(self.facts.chunks.iter().map(|(id, at)| (*at, id.0)));
         // Which chunk a place holds is known only when all records that name chunks have been read.
         let mut places: Vec<(Ulid, u64, u64)> = Vec::new();
-        let pruned: std::collections::HashSet<RunId> = self.index.borrow().all_pruned()?.into_iter().collect();
+        let pruned: HashSet<RunId> = self.index.borrow().all_pruned()?.into_iter().collect();
         for (id, file, end) in self.whole_segments()? {
             let mut segment = SegmentUse { runs: HashMap::new(), chunks: Vec::new(), other: 0, doubled: 0 };
             let fail = |error: std::io::Error| unread(id, error);
@@ -333,6 +380,8 @@ impl Journal {
             }
             survey.segments.insert(id, segment);
         }
+        let mut by_reading: Option<HashMap<[u8; 32], Loc>> = None;
+        survey.name_listed(&mut |id| self.listed(id, &places, &mut by_reading))?;
         for (id, offset, span) in places {
             let chunk = homes.get(&Loc { segment: id, offset }).map(|name| survey.chunks.get(name).copied());
             let Some(segment) = survey.segments.get_mut(&id) else { continue };
@@ -363,6 +412,29 @@ impl Journal {
             }
         }
         Ok(survey)
+    }
+
+    /// The bytes of a piece of a chunk list. The index only says where to look: where it does not know the piece, all
+    /// contents are gone through for it, once. `None` where it is lost.
+    fn listed(
+        &self,
+        id: ChunkId,
+        places: &[(Ulid, u64, u64)],
+        by_reading: &mut Option<HashMap<[u8; 32], Loc>>,
+    ) -> Result<Option<Vec<u8>>, JournalError> {
+        match self.read_chunk(id) {
+            Ok(bytes) => return Ok(Some(bytes)),
+            Err(JournalError::UnknownChunk(_) | JournalError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let found = by_reading.get_or_insert_with(|| {
+            let read = |(segment, offset, _): &(Ulid, u64, u64)| {
+                let at = Loc { segment: *segment, offset: *offset };
+                Some((self.keys.chunk_id(&self.body_at(at)?.1).0, at))
+            };
+            places.iter().filter_map(read).collect()
+        });
+        Ok(found.get(&id.0).and_then(|at| self.body_at(*at)).map(|(_, bytes)| bytes))
     }
 
     /// Segments that are read, their files, and where their known records end. An error where one is damaged: what it

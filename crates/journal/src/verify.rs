@@ -9,19 +9,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use raincoat_os::{AppendFile, PrivateDir};
 use raincoat_types::{
-    Change, ChunkId, Content, FileContent, Image, Intent, OpId, RunHeader, RunId, Spot, Timestamp, Ulid,
+    Change, Chunk, ChunkId, Content, FileContent, Image, Intent, OpId, RunHeader, RunId, Spot, Timestamp, Ulid,
 };
 
 use crate::dropped::{Dropped, DroppedSegment};
 use crate::facts::{Loc, SegmentState};
 use crate::format::{
-    End, HEAD_BYTES, Head, Header, Kind, Note, Outcome, Position, Tag, decode, open_record, read_head,
+    End, HEAD_BYTES, Head, HeadFound, Header, Kind, Note, Outcome, Position, Tag, decode, open_record, read_head,
 };
 use crate::memory::Remembered;
 use crate::survey::images;
 use crate::walk::{Step, Walk};
 use crate::writer::file_name;
-use crate::{Journal, JournalError, JournalKeys};
+use crate::{Journal, JournalError, JournalKeys, lists};
 
 /// Rows of the index that are told of where they are wrong; more are only counted.
 const TOLD: usize = 20;
@@ -112,7 +112,7 @@ struct Seen {
     ops: Vec<(OpId, u64)>,
     outcomes: Vec<(OpId, u64)>,
     /// Chunks that an operation of [`Seen::ops`] needs to be taken back, by its place there.
-    needs: Vec<(u32, ChunkId)>,
+    needs: Vec<(u32, Chunk)>,
     dropped: Vec<Dropped>,
     last: Option<Tag>,
     is_final: bool,
@@ -189,7 +189,7 @@ impl Journal {
         all.segments(&mut report);
         all.chain(&mut report);
         all.runs(&mut report);
-        all.content(&mut report);
+        all.content(self, &mut report);
         if deep {
             self.hash_again(&all, &mut report)?;
         }
@@ -222,19 +222,20 @@ impl Journal {
             while let Some(reading) = readings.get(next.fetch_add(1, Ordering::Relaxed)) {
                 out.push((reading.id, read_segment(keys, reading)?));
             }
-            Ok::<_, std::io::Error>(out)
+            Ok::<_, JournalError>(out)
         };
         let parts = std::thread::scope(|scope| {
             let handles: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
             let mut parts = vec![work()];
             parts.extend(handles.into_iter().map(|handle| {
-                handle.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread that checks segments died")))
+                let died = |_| std::io::Error::other("a thread that checks segments died");
+                handle.join().map_err(died).map_err(JournalError::io("read a segment")).flatten()
             }));
             parts
         });
         let mut all = BTreeMap::new();
         for part in parts {
-            all.extend(part.map_err(JournalError::io("read a segment"))?);
+            all.extend(part?);
         }
         Ok(all)
     }
@@ -257,7 +258,8 @@ impl Journal {
         let header = Header::read(&self.keys, at.segment, &bytes)?;
         bytes.resize(usize::try_from(header.span()).ok()?, 0);
         file.read_exact_at(&mut bytes, at.offset).ok()?;
-        Some((header.kind, open_record(&self.keys, at.segment, at.offset, &bytes)?))
+        let unpacker = &mut *self.unpacker.borrow_mut();
+        Some((header.kind, open_record(&self.keys, at.segment, at.offset, &bytes, unpacker)?))
     }
 
     /// What is lost with an operation.
@@ -285,12 +287,15 @@ impl Journal {
             let mut wrong = Vec::new();
             images(&intent.change, &mut |image| {
                 let Content::File(file) = &image.content else { return };
-                if !file.stored || file.chunks.iter().any(|chunk| !all.chunks.contains_key(&short(&chunk.id))) {
+                let mut file = file.clone();
+                // What is lost of it was told before.
+                let read = &mut |id| self.body_at(*all.chunks.get(&short(&id)).ok_or(())?).map(|(_, b)| b).ok_or(());
+                if !file.stored || lists::unfold(&mut file, read) != Ok(Some(())) || !all.holds(&file) {
                     return;
                 }
                 let right = *done.entry(file.digest.0).or_insert_with(|| {
                     report.contents += 1;
-                    self.digest_of(file, image.meta.size, all) == Some(file.digest.0)
+                    self.digest_of(&file, image.meta.size, all) == Some(file.digest.0)
                 });
                 if !right {
                     wrong.push(Some(image) == needed.as_ref());
@@ -417,28 +422,30 @@ impl Journal {
 }
 
 /// Reads one segment to its end. What is wrong is in what it says.
-fn read_segment(keys: &JournalKeys, reading: &Reading) -> std::io::Result<Seen> {
+fn read_segment(keys: &JournalKeys, reading: &Reading) -> Result<Seen, JournalError> {
+    let fail = |error| JournalError::io("read a segment")(error);
     let id = reading.id;
     let mut seen = Seen { live: reading.live, ..Seen::default() };
     let mut bytes = [0; HEAD_BYTES as usize];
-    reading.file.read_at(&mut bytes, 0)?;
+    reading.file.read_at(&mut bytes, 0).map_err(fail)?;
     let from = match read_head(keys, id, &bytes) {
-        Some((head, position)) => {
+        HeadFound::Ours { head, first, .. } => {
             seen.head = Some(head);
-            position
+            first
         }
-        None => {
+        HeadFound::Newer(version) => return Err(JournalError::Newer { segment: id, version }),
+        HeadFound::Damaged => {
             seen.problem(id, 0, HEAD_BYTES, "its head is not what was written", "nothing: records name it");
             Position { offset: HEAD_BYTES, seq: 0, prev: [0; 16] }
         }
     };
-    let walk = Walk::new(&*reading.file, keys, id, from, reading.durable)?;
+    let walk = Walk::new(&*reading.file, keys, id, from, reading.durable).map_err(fail)?;
     let mut walk = if seen.head.is_none() { walk.loose() } else { walk };
     if reading.live {
         walk = walk.live();
     }
     loop {
-        match walk.step()? {
+        match walk.step().map_err(fail)? {
             Step::Record { offset, header, body } => {
                 seen.records += 1;
                 seen.bytes += header.span();
@@ -499,7 +506,7 @@ impl Seen {
                 let number = u32::try_from(self.ops.len()).unwrap_or(u32::MAX);
                 self.ops.push((intent.op, at.offset));
                 if let Some(Image { content: Content::File(file), .. }) = gives_back(&intent.change) {
-                    self.needs.extend(file.chunks.iter().map(|chunk| (number, chunk.id)));
+                    self.needs.extend(file.chunks.iter().map(|chunk| (number, *chunk)));
                 }
             }
             Kind::Outcome | Kind::Settle => {
@@ -701,14 +708,37 @@ impl Together {
         after.map(|(before, _)| before).filter(missing)
     }
 
+    /// Whether all chunks of a whole list were read.
+    fn holds(&self, file: &FileContent) -> bool {
+        file.chunks.iter().all(|chunk| self.chunks.contains_key(&short(&chunk.id)))
+    }
+
+    /// Whether a chunk was read; of a piece of a list, all that it names too. `pieces`: what is known of those already.
+    fn has(&self, journal: &Journal, chunk: &Chunk, pieces: &mut HashMap<u128, bool>, depth: usize) -> bool {
+        let name = short(&chunk.id);
+        let Some(at) = self.chunks.get(&name) else { return false };
+        if !lists::is_piece(chunk) {
+            return true;
+        }
+        if let Some(known) = pieces.get(&name) {
+            return *known;
+        }
+        let listed = journal.body_at(*at).and_then(|(_, bytes)| decode::<Vec<Chunk>>(&bytes));
+        let has = depth < lists::DEPTH
+            && listed.is_some_and(|listed| listed.iter().all(|chunk| self.has(journal, chunk, pieces, depth + 1)));
+        pieces.insert(name, has);
+        has
+    }
+
     /// Content may lie in another segment than the intent that names it.
-    fn content(&self, report: &mut VerifyReport) {
+    fn content(&self, journal: &Journal, report: &mut VerifyReport) {
+        let mut pieces: HashMap<u128, bool> = HashMap::new();
         for (id, seen) in self.read() {
             let mut told = None;
             for (number, chunk) in &seen.needs {
                 let Some((op, offset)) = seen.ops.get(*number as usize) else { continue };
                 let known = told == Some(*number) || self.pruned.contains(&op.run) || self.accepted.contains(op);
-                if !known && !self.chunks.contains_key(&short(chunk)) {
+                if !known && !self.has(journal, chunk, &mut pieces, 0) {
                     told = Some(*number);
                     report.lost_ops.push(*op);
                     let costs = format!("operation `{op}` cannot give back what was there");

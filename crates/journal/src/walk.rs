@@ -10,6 +10,7 @@ use raincoat_types::Ulid;
 
 use crate::JournalKeys;
 use crate::format::{ALIGN, HEADER_BYTES, Header, Kind, MAX_BODY, Position, Source, open_record, tag_of};
+use crate::pack::Unpacker;
 
 /// Bytes that are read at once.
 const WINDOW: usize = 256 << 10;
@@ -62,6 +63,7 @@ pub(crate) struct Walk<'a, S: Source> {
     live: bool,
     window: Vec<u8>,
     window_at: u64,
+    unpacker: Unpacker,
 }
 
 impl<'a, S: Source> Walk<'a, S> {
@@ -86,6 +88,7 @@ impl<'a, S: Source> Walk<'a, S> {
             live: false,
             window: Vec::new(),
             window_at: 0,
+            unpacker: Unpacker::default(),
         })
     }
 
@@ -112,8 +115,11 @@ impl<'a, S: Source> Walk<'a, S> {
         };
         let span = header.span();
         let (keys, id) = (self.keys, self.id);
+        let mut unpacker = std::mem::take(&mut self.unpacker);
         let bytes = self.bytes(offset, usize::try_from(span).unwrap_or(usize::MAX))?;
-        let Some(body) = bytes.and_then(|bytes| open_record(keys, id, offset, bytes)) else {
+        let opened = bytes.and_then(|bytes| open_record(keys, id, offset, bytes, &mut unpacker));
+        self.unpacker = unpacker;
+        let Some(body) = opened else {
             return self.end_or_damage(offset, Some(header), "a record is not what was written");
         };
         let follows = header.seq == self.position.seq && header.prev == self.position.prev;

@@ -6,7 +6,8 @@ use raincoat_os::{AppendFile, PrivateDir};
 use raincoat_types::Ulid;
 
 use crate::facts::Loc;
-use crate::format::{Head, Kind, Position, push_record, write_head};
+use crate::format::{Body, Head, Kind, Position, push_record, write_head};
+use crate::pack::Packer;
 use crate::{JournalError, JournalKeys};
 
 /// A segment takes no more records beyond this; the next one is begun.
@@ -34,6 +35,7 @@ pub(crate) struct Writer {
     /// Bytes of the file that hold records or zeroes.
     allocated: u64,
     buffer: Vec<u8>,
+    packer: Packer,
 }
 
 /// The name of a segment's file.
@@ -74,12 +76,19 @@ impl Writer {
 
     fn at(id: Ulid, file: Arc<AppendFile>, position: Position, allocated: u64) -> Writer {
         let (written, synced) = (position, position.offset);
-        Writer { id, file, position, written, synced, allocated, buffer: Vec::new() }
+        Writer { id, file, position, written, synced, allocated, buffer: Vec::new(), packer: Packer::default() }
     }
 
-    /// Adds a record to the buffer.
+    /// Adds a record to the buffer, packed where that makes it smaller.
     pub(crate) fn push(&mut self, keys: &JournalKeys, kind: Kind, plain: &[u8]) -> Result<Loc, JournalError> {
-        let offset = push_record(keys, self.id, &mut self.position, self.synced, (kind, plain), &mut self.buffer)?;
+        let packed = self.packer.pack(kind, plain);
+        let bytes = packed.as_deref().unwrap_or(plain);
+        self.push_body(keys, Body { kind, packed: packed.is_some(), bytes })
+    }
+
+    /// Adds a record to the buffer, its body as it is.
+    pub(crate) fn push_body(&mut self, keys: &JournalKeys, body: Body<'_>) -> Result<Loc, JournalError> {
+        let offset = push_record(keys, self.id, &mut self.position, self.synced, body, &mut self.buffer)?;
         Ok(Loc { segment: self.id, offset })
     }
 

@@ -262,6 +262,59 @@ fn a_prune_killed_at_any_call_is_done_or_not_and_nothing_else_is_lost() {
     assert!(calls > 20, "{calls}");
 }
 
+/// A content of many small chunks, so that its list is kept as content too. Those below `changed` are `n`'s own.
+fn long(journal: &mut Journal, n: u64, changed: u64) -> Image {
+    let (mut bytes, mut chunks) = (Vec::new(), Vec::new());
+    for at in 0..400 {
+        let piece = content(at + if at < changed { 1000 * n } else { 0 }, 300);
+        let id = journal.put_chunk(&piece).unwrap();
+        chunks.push(Chunk { offset: bytes.len() as u64, len: piece.len() as u32, id });
+        bytes.extend(piece);
+    }
+    let digest = Digest(*blake3::hash(&bytes).as_bytes());
+    let file = FileContent { digest, chunks, stored: true };
+    Image { meta: meta(FileKind::File, bytes.len() as u64), content: Content::File(file) }
+}
+
+#[test]
+fn the_pieces_of_long_chunk_lists_go_and_stay_with_what_they_list() {
+    let store = Store::new();
+    let mut journal = store.open();
+    let mut images = BTreeMap::new();
+    for n in 1..=4 {
+        journal.begin_run(&header(n)).unwrap();
+        let image = long(&mut journal, n, 300);
+        journal.intend(&[removal(op_id(n, 1), "long.bin", image.clone())]).unwrap();
+        journal.conclude(&[(op_id(n, 1), done())]).unwrap();
+        journal.end_run(&RunEnd { at: stamp(100 + n as i64), ..end(n, RunStatus::Done) }).unwrap();
+        images.insert(n, image);
+    }
+    // (A segment that is being written to is not written again.)
+    drop(journal);
+    let mut journal = store.open();
+    let chunks = journal.verify().unwrap().chunks;
+    assert!(chunks > 4 * 300 + 100, "no piece of a list was stored: {chunks}");
+    let went = journal.prune(&before(3)).unwrap();
+    assert_eq!(went.runs.len(), 2);
+    drop(journal);
+    for index in [true, false] {
+        if !index {
+            store.drop_index();
+        }
+        let journal = store.open();
+        let report = journal.verify_with(true, None).unwrap();
+        assert!(report.is_whole(), "{report:?}");
+        assert_eq!(report.contents, 2);
+        assert!(report.chunks < chunks - 600, "{} of {chunks}", report.chunks);
+        for n in 3..=4 {
+            let op = journal.op(op_id(n, 1)).unwrap();
+            assert_eq!(op.intent.change.before(), Some(&images[&n]));
+            read_back(&journal, &images[&n]);
+        }
+        assert!(journal.op(op_id(1, 1)).is_err());
+    }
+}
+
 #[test]
 fn a_journal_that_was_cut_off_or_put_back_is_less_than_is_remembered() {
     let store = Store::new();

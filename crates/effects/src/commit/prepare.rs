@@ -17,10 +17,10 @@ use super::dirs::{Doors, Paths, Side};
 use super::look::{Looked, New};
 use super::point::{Deed, Lies};
 use super::reader::{self, Job, Reader, Reading, xattrs_of_open};
-use super::stage::{Hold, Original, Pipeline, Which, copy, held_name, hold_name, is_layering};
-use crate::capture::digest_of;
+use super::stage::{Hold, Original, copy, held_name, hold_name, is_layering};
+use crate::capture::{Storing, digest_of};
 use crate::engine::Engine;
-use crate::failure::at_path;
+use crate::failure::{at_path, broken};
 use crate::resolve::Resolver;
 
 /// A file whose times are no older than this when it is read could change again without showing (see "racy git").
@@ -68,7 +68,7 @@ pub(crate) struct Prepared {
     pub(super) dirs: Paths<Dir>,
     planned: Paths<Planned>,
     pub(super) ops: Vec<Op>,
-    pipeline: Pipeline,
+    storing: Storing,
     /// Who reads the draft's files, beside.
     pub(super) reader: Option<Reader>,
     reading: Reading,
@@ -206,9 +206,7 @@ impl Prepared {
                 Ok(Some((digest, xattrs))) => {
                     let (strip, own) = xattrs.into_iter().partition(|xattr| is_layering(&xattr.name));
                     op.strip = strip;
-                    if let Some(Image { meta, content: Content::File(content) }) =
-                        image_of(&mut op.change, Which::After)
-                    {
+                    if let Some(Image { meta, content: Content::File(content) }) = after_of(&mut op.change) {
                         content.digest = digest;
                         if !op.set {
                             meta.xattrs = own;
@@ -339,16 +337,12 @@ impl Taking<'_> {
         let fail = |e| at_path(e, &path);
         let (folder, name) = self.source_of(new)?;
         let source = beneath::open_file_for_reading(folder.as_fd(), &name, &new.stat).map_err(fail)?;
-        let op = self.prepared.ops.len();
-        let digest = self
-            .prepared
-            .pipeline
-            .take(&self.engine.recorder, source.as_fd(), new.stat.size, op, Which::After)
-            .map_err(|e| e.at_path(&path))?;
-        self.unchanged(new, source.as_fd(), digest)?;
+        let storing = &mut self.prepared.storing;
+        let content =
+            storing.take(&self.engine.recorder, source.as_fd(), new.stat.size).map_err(|e| e.at_path(&path))?;
+        self.unchanged(new, source.as_fd(), content.digest)?;
         let meta = Meta { size: new.stat.size, nlink: before.meta.nlink, identity: before.meta.identity, ..wanted };
-        let content = Content::File(FileContent { digest, chunks: Vec::new(), stored: true });
-        let after = Image { meta, content };
+        let after = Image { meta, content: Content::File(content) };
         let change = Change::Replace { at: self.spot.clone(), before, after, in_place: true };
         self.prepared.push(self.n, change, Deed::Write);
         Ok(())
@@ -523,23 +517,21 @@ impl Taking<'_> {
         let (content, xattrs) = match stat.kind {
             FileKind::File => {
                 let fd = beneath::open_file_for_reading(folder.as_fd(), &name, stat).map_err(fail)?;
-                let op = self.prepared.ops.len();
                 let recorder = &self.engine.recorder;
-                let waived = stat.nlink == 1 && recorder.waives(&path);
-                let digest = if waived {
-                    digest_of(fd.as_fd()).map_err(fail)?
+                let content = if stat.nlink == 1 && recorder.waives(&path) {
+                    let digest = digest_of(fd.as_fd()).map_err(fail)?;
+                    FileContent { digest, chunks: Vec::new(), stored: false }
                 } else {
                     recorder.make_room(&path, stat.size, &|| digest_of(fd.as_fd()).ok())?;
-                    let pipeline = &mut self.prepared.pipeline;
-                    pipeline.take(recorder, fd.as_fd(), stat.size, op, Which::Before).map_err(|e| e.at_path(&path))?
+                    self.prepared.storing.take(recorder, fd.as_fd(), stat.size).map_err(|e| e.at_path(&path))?
                 };
                 let xattrs = xattrs_of_open(fd.as_fd()).map_err(fail)?;
                 let later = state::stat_fd(fd.as_fd()).map_err(fail)?;
-                if !stat.untouched(&later) || self.old.is_some_and(|old| old != digest) {
+                if !stat.untouched(&later) || self.old.is_some_and(|old| old != content.digest) {
                     let words = format!("`{}` has been changed by somebody else meanwhile", path.display());
                     return Err(Failure::new(FailureKind::Changed, words));
                 }
-                (Content::File(FileContent { digest, chunks: Vec::new(), stored: !waived }), xattrs)
+                (Content::File(content), xattrs)
             }
             kind => {
                 let held = mutate::hold(folder.as_fd(), &name).map_err(fail)?;
@@ -583,11 +575,10 @@ fn reviewed(path: &RelPath) -> Failure {
     Failure::new(FailureKind::Changed, words)
 }
 
-/// The image of an operation's change that a piece of content belongs to.
-fn image_of(change: &mut Change, which: Which) -> Option<&mut Image> {
-    match (change, which) {
-        (Change::Replace { before, .. } | Change::Remove { before, .. }, Which::Before) => Some(before),
-        (Change::Replace { after, .. } | Change::Create { after, .. }, Which::After) => Some(after),
+/// The image of what an operation brings.
+fn after_of(change: &mut Change) -> Option<&mut Image> {
+    match change {
+        Change::Replace { after, .. } | Change::Create { after, .. } => Some(after),
         _ => None,
     }
 }
@@ -598,13 +589,7 @@ pub(super) fn complete(engine: &Engine, begin: &Begin, prepared: &mut Prepared) 
     if !prepared.conflicts.is_empty() || prepared.failure.is_some() {
         return prepared.failure.take().map_or(Ok(()), Err);
     }
-    for (slot, chunk) in prepared.pipeline.finish(&engine.recorder)? {
-        if let Some(op) = prepared.ops.get_mut(slot.op)
-            && let Some(Image { content: Content::File(content), .. }) = image_of(&mut op.change, slot.which)
-        {
-            content.chunks.push(chunk);
-        }
-    }
+    prepared.storing.finish(&engine.recorder).map_err(|words| broken(&words))?;
     for group in std::mem::take(&mut prepared.linked).into_values() {
         keep_together(engine, begin, prepared, &group)?;
     }

@@ -1,22 +1,13 @@
-//! What is put beside before a commit: copies of what cannot be moved, folders that are to be made. And the pipeline by
-//! which content goes into the store, many files to a message.
+//! What is put beside before a commit: copies of what cannot be moved, folders that are to be made.
 
-use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use raincoat_os::{Stat, beneath, mutate, state};
-use raincoat_types::{
-    Chunk, ChunkId, Content, Digest, Failure, FailureKind, FileContent, FileKind, Meta, RelPath, RunId,
-};
+use raincoat_types::{Content, Failure, FailureKind, FileContent, FileKind, Meta, RelPath, RunId};
 
-use crate::capture::{ContentError, Pieces, digest_of};
-use crate::failure::{at_path, broken};
-use crate::recorder::{Answer, Recorder};
+use crate::capture::digest_of;
+use crate::failure::at_path;
 
-/// Bytes that go to the store in one message.
-const BATCH_BYTES: usize = 1 << 20;
-/// Messages that may be under way: what is read never piles up in memory.
-const FLYING: usize = 4;
 /// What the kernel's layering puts on a file of a draft.
 const LAYERING: &[u8] = b"user.overlay.";
 
@@ -119,92 +110,4 @@ fn writing(path: &RelPath) -> Failure {
     let words =
         format!("`{}` is being written in the draft; commit it when the program is done with it", path.display());
     Failure::new(FailureKind::Changed, words)
-}
-
-/// Which image of an operation a piece of content belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Which {
-    Before,
-    After,
-}
-
-/// A piece of content on its way into the store.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
-    pub(super) op: usize,
-    pub(super) which: Which,
-    offset: u64,
-    len: u32,
-}
-
-/// Content on its way into the store.
-#[derive(Default)]
-pub(super) struct Pipeline {
-    batch: Vec<Vec<u8>>,
-    bytes: usize,
-    slots: Vec<Slot>,
-    flying: VecDeque<(Answer<Vec<ChunkId>>, Vec<Slot>)>,
-    landed: Vec<(Slot, Chunk)>,
-}
-
-impl Pipeline {
-    /// Reads an open file to its end, once, on its way into the store and into its digest.
-    pub(super) fn take(
-        &mut self,
-        recorder: &Recorder,
-        fd: BorrowedFd<'_>,
-        size: u64,
-        op: usize,
-        which: Which,
-    ) -> Result<Digest, ContentError> {
-        let mut hasher = blake3::Hasher::new();
-        let mut pieces = Pieces::new(fd, size);
-        let mut at = 0;
-        while let Some((offset, bytes)) = pieces.next()? {
-            crate::capture::hash_zeroes(&mut hasher, offset - at);
-            hasher.update(bytes);
-            at = offset + bytes.len() as u64;
-            self.slots.push(Slot { op, which, offset, len: u32::try_from(bytes.len()).unwrap_or(0) });
-            self.bytes += bytes.len();
-            self.batch.push(bytes.to_vec());
-            if self.bytes >= BATCH_BYTES {
-                self.send(recorder).map_err(ContentError::Store)?;
-            }
-        }
-        crate::capture::hash_zeroes(&mut hasher, size.saturating_sub(at));
-        Ok(Digest(*hasher.finalize().as_bytes()))
-    }
-
-    fn send(&mut self, recorder: &Recorder) -> Result<(), String> {
-        if !self.batch.is_empty() {
-            let (batch, slots) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.slots));
-            self.bytes = 0;
-            self.flying.push_back((recorder.put_chunks(batch), slots));
-        }
-        while self.flying.len() > FLYING {
-            self.land()?;
-        }
-        Ok(())
-    }
-
-    fn land(&mut self) -> Result<(), String> {
-        if let Some((answer, slots)) = self.flying.pop_front() {
-            let ids = answer.wait()?;
-            let chunks = slots.into_iter().zip(ids);
-            self.landed.extend(chunks.map(|(slot, id)| (slot, Chunk { offset: slot.offset, len: slot.len, id })));
-        }
-        Ok(())
-    }
-
-    /// Waits until the store has all of it. Each piece, in order.
-    pub(super) fn finish(&mut self, recorder: &Recorder) -> Result<Vec<(Slot, Chunk)>, Failure> {
-        let done = self.send(recorder).and_then(|()| {
-            while !self.flying.is_empty() {
-                self.land()?;
-            }
-            Ok(())
-        });
-        done.map_err(|words| broken(&words))?;
-        Ok(std::mem::take(&mut self.landed))
-    }
 }
