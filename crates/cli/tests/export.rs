@@ -321,6 +321,18 @@ fn nothing_is_lost_when_either_end_is_killed_and_what_is_refused_is_put_aside() 
         until("the entry arrived", || indexes(&file).contains(&index).then_some(()));
     };
 
+    // The exporter is killed, again and again, at whatever it does: the first times while it looks for what is refused.
+    let mut chance = std::process::id();
+    for round in 0..12 {
+        let exporter = follow();
+        chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        std::thread::sleep(Duration::from_millis(u64::from(chance >> 16) % 600));
+        if round % 3 == 2 {
+            more();
+        }
+        exporter.kill();
+    }
+
     // The collector is killed under an exporter that follows, and comes back.
     let exporter = follow();
     arrived(more());
@@ -329,16 +341,6 @@ fn nothing_is_lost_when_either_end_is_killed_and_what_is_refused_is_put_aside() 
     let (second, _) = collector(port, &file, &refused);
     arrived(while_gone);
     exporter.kill();
-
-    // The exporter is killed, again and again, at whatever it does.
-    let mut chance = std::process::id();
-    for _ in 0..12 {
-        let exporter = follow();
-        more();
-        chance = chance.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        std::thread::sleep(Duration::from_millis(u64::from(chance >> 16) % 600));
-        exporter.kill();
-    }
     let next = number(&home.json(&words)[0]["next"]);
     let mut all = indexes(&file);
     assert!(refused.iter().all(|one| !all.contains(one)));

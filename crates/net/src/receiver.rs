@@ -127,7 +127,7 @@ impl Receiver {
         let gone = |error: io::Error| {
             // The TLS library's words for it are long and lead to a web page.
             let error = match error.kind() {
-                io::ErrorKind::UnexpectedEof => "it ended without a goodbye".to_owned(),
+                io::ErrorKind::UnexpectedEof => "TLS without a goodbye".to_owned(),
                 _ => error.to_string(),
             };
             let why =
