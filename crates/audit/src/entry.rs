@@ -176,8 +176,7 @@ impl Sealer {
     /// `outer` names. An event that is too long goes in by digest. The nonce must be random.
     pub(crate) fn seal(
         &self,
-        index: u64,
-        nonce: &[u8; NONCE],
+        (index, nonce): (u64, &[u8; NONCE]),
         outer: &Outer,
         inside: &Inside<'_>,
         key: &SealKey,
@@ -339,7 +338,7 @@ mod tests {
         let (outer, mut out) = (outer(vec![]), b"before".to_vec());
         let key = SealKey::from_bytes([5; 32]).join("audit entry", &[]);
         let inside = Inside { run, actor: &actor, event: &event };
-        sealer().seal(index, &[8; 12], &outer, &inside, &key, &mut Scratch::default(), &mut out).unwrap();
+        sealer().seal((index, &[8; 12]), &outer, &inside, &key, &mut Scratch::default(), &mut out).unwrap();
         let class = Class::Operations;
         let entry = Entry { at: outer.at, run, actor, producer: outer.producer, event, class, slots: vec![] };
         (out.split_off(6), entry)

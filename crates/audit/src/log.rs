@@ -461,7 +461,7 @@ impl Audit {
             let inside = Inside { run: about.run, actor: &about.actor, event: short.as_ref().unwrap_or(event) };
             let at = start_frame(&mut batch);
             let keys = &self.reader.keys;
-            keys.sealer.seal(range.size(), &nonce, &outer, &inside, &common.key, &mut self.scratch, &mut batch)?;
+            keys.sealer.seal((range.size(), &nonce), &outer, &inside, &common.key, &mut self.scratch, &mut batch)?;
             range.push(0, end_frame(&mut batch, at, Kind::Entry));
             last = Some(common);
         }

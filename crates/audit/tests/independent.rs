@@ -113,8 +113,10 @@ fn go_and_aics_take_our_log_at_every_published_size_and_as_a_growth_of_the_last(
     }
 }
 
+type Damage = fn(&Path);
+
 /// What someone may do to a folder, by name.
-fn damages() -> Vec<(&'static str, fn(&Path))> {
+fn damages() -> Vec<(&'static str, Damage)> {
     fn flip(path: &Path) {
         let mut bytes = std::fs::read(path).unwrap();
         let at = bytes.len() / 2;

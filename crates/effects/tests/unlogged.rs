@@ -35,7 +35,8 @@ fn no_file_is_changed_that_no_entry_speaks_of() {
         let calls = fault::calls();
         fault::disarm();
         // A store whose disk failed is not closed in good order; its threads stay until the test's end.
-        std::mem::forget((run, store));
+        std::mem::forget(run);
+        std::mem::forget(store);
         let events = home.events();
         let planned: Vec<String> = events
             .iter()

@@ -116,7 +116,8 @@ fn an_approval_never_overrides_a_deny() {
 
 #[test]
 fn undo_is_the_persons_alone() {
-    let action = FileChange::Revert { op: OpId { run: RunId(Ulid::nil()), seq: 1 }, overwrite: false };
+    let action =
+        FileChange::Revert { op: OpId { run: RunId(Ulid::nil()), seq: 1 }, drift: OnDrift::Leave, at: Vec::new() };
     let by = |actor| {
         let proposal = Proposal { actor, run: RunId(Ulid::nil()), action: action.clone() };
         rule(decide(&open_policy(), &facts(vec![target(1, "x", Role::Write)]), proposal))
@@ -221,7 +222,7 @@ proptest! {
         let facts = Facts { approval, ..facts(targets) };
         let mut proposal = delete(actor);
         if revert {
-            proposal.action = FileChange::Revert { op: OpId { run: RunId(Ulid::nil()), seq: 1 }, overwrite: false };
+            proposal.action = FileChange::Revert { op: OpId { run: RunId(Ulid::nil()), seq: 1 }, drift: OnDrift::Leave, at: Vec::new() };
         }
         let expected = reference(&policy, &facts, &proposal);
         let got = match decide(&policy, &facts, proposal) {

@@ -159,7 +159,7 @@ fn after(journal: &Journal, episode: &Episode, now: Option<Digest>) -> Result<Ve
         _ => None,
     };
     // A folder that it lies in was moved: the image is the folder's.
-    let own = past.paths.iter().any(|path| *path == episode.path);
+    let own = past.paths.contains(&episode.path);
     let image = past.after().filter(|_| !gone && own);
     let actor = journal.run(op.run)?.header.actor.name();
     let undone = journal.undone_by(op)?.is_some();
@@ -173,7 +173,7 @@ fn before(journal: &Journal, first: &Episode, now: Option<Digest>) -> Result<Ver
         Change::SetMeta { before, .. } => Some(before),
         _ => None,
     };
-    let own = past.paths.iter().any(|path| *path == first.path);
+    let own = past.paths.contains(&first.path);
     let path = past.came_from(&first.path).unwrap_or_else(|| first.path.clone());
     let image = past.op.intent.change.before().filter(|_| own);
     let base = view(journal, image, meta, now)?;

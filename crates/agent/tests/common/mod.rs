@@ -200,9 +200,10 @@ impl Fake {
                 self.files.insert(name(to), Some(b"archive".to_vec()));
             }
             FileChange::Extract { to, .. } => self.mkdirs(&name(to)),
-            FileChange::Revert { .. } | FileChange::RestoreTimes { .. } | FileChange::Adopt { .. } => {
-                panic!("only undo proposes this")
-            }
+            FileChange::Revert { .. }
+            | FileChange::RestoreTimes { .. }
+            | FileChange::Restore { .. }
+            | FileChange::Adopt { .. } => panic!("only undo, restore and commit propose this"),
         }
         Ok(())
     }

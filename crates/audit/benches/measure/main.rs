@@ -81,7 +81,9 @@ impl Growing {
         settle(&self.dir)?;
         let start = Instant::now();
         match words {
-            ["append"] => drop(self.audit.append(&self.about, &[event()]).map_err(said)?),
+            ["append"] => {
+                self.audit.append(&self.about, &[event()]).map_err(said)?;
+            }
             ["batches", count, how] => {
                 let batch = vec![event(); BATCH];
                 for _ in 0..count.parse().map_err(said)? {

@@ -1,6 +1,8 @@
 //! ArcSight's Common Event Format, version 0 (its implementation standard, version 26): a header of seven fields and
 //! an extension of `key=value` pairs.
 
+use raincoat_types::display_text;
+
 use super::{Record, Severity, Source, cut, hex, millis};
 
 /// Bytes of a value, at most: the dictionary's own limit for most of its texts.
@@ -27,7 +29,7 @@ pub(super) fn line(record: &Record, source: &Source<'_>) -> String {
         }
         out.push_str(key);
         out.push('=');
-        out.push_str(&escaped(&cut(&value, VALUE_MOST)));
+        out.push_str(&escaped(&cut(&display_text(&value), VALUE_MOST)));
     }
     out
 }

@@ -90,7 +90,8 @@ pub fn mask(text: &str) -> Cow<'_, str> {
 
 /// Whether a secret begins here: how many bytes of its name stay, and how many after them go.
 fn secret_at(before: &str, rest: &str) -> Option<(usize, usize)> {
-    let starts = !before.ends_with(in_token);
+    // What follows an equals sign is a value of its own.
+    let starts = !before.ends_with(in_token) || before.ends_with('=');
     if starts {
         for (prefix, least) in PREFIXES {
             if let Some(after) = rest.strip_prefix(prefix) {
@@ -170,10 +171,12 @@ fn is_random(token: &str) -> bool {
             b'0'..=b'9' => 3,
             _ => 0,
         };
-        let has = |wanted: u8| bytes.iter().any(|byte| sort(byte) == wanted);
-        let turns = bytes.windows(2).filter(|two| matches!(two, [a, b] if sort(a) != sort(b))).count();
+        // Separators are no turn: names that people give are full of them.
+        let sorts: Vec<u8> = bytes.iter().map(sort).filter(|sort| *sort > 0).collect();
+        let turns = sorts.windows(2).filter(|two| matches!(two, [a, b] if a != b)).count();
         let different = bytes.iter().collect::<BTreeSet<_>>().len();
-        has(1) && has(2) && has(3) && turns * 5 >= bytes.len() * 2 && different >= 14
+        let all_sorts = (1..=3).all(|wanted| sorts.contains(&wanted));
+        all_sorts && turns * 5 >= sorts.len() * 2 && different >= 14
     })
 }
 

@@ -163,19 +163,19 @@ impl Bench {
     /// Writes the one of two contents that is not there now. The store has both: each was replaced before.
     fn write_known(&mut self, size: usize) -> Result<Duration> {
         let name = format!("known-{size}");
-        if !self.known.contains_key(&size) {
-            let both = [random(size)?, random(size)?];
-            self.known.insert(size, both.clone());
-            let [one, other] = both;
-            self.write_content(&name, one.clone())?;
-            self.write_content(&name, other)?;
-            self.write_content(&name, one)?;
-        }
-        let both = self.known.get_mut(&size).ok_or("they were put there just now")?;
-        both.reverse();
-        let content = both[0].clone();
+        let [there, other] = match self.known.remove(&size) {
+            Some(both) => both,
+            None => {
+                let (one, other) = (random(size)?, random(size)?);
+                self.write_content(&name, one.clone())?;
+                self.write_content(&name, other.clone())?;
+                self.write_content(&name, one.clone())?;
+                [one, other]
+            }
+        };
+        self.known.insert(size, [other.clone(), there]);
         settle(&self.tree)?;
-        self.write_content(&name, content)
+        self.write_content(&name, other)
     }
 
     fn write(&self, name: &str, size: usize) -> Result<Duration> {
