@@ -101,7 +101,11 @@ fn others_read_what_is_written_and_neither_secrets_nor_what_was_erased_is_in_it(
     let tombstones: Vec<&Value> = ours.iter().filter(|one| !one["erased"].is_null()).collect();
     assert!(!tombstones.is_empty());
     for one in &tombstones {
-        assert_eq!((&one["kind"], &one["fields"], &one["actor"]), (&json!("erased"), &json!({}), &Value::Null), "{one}");
+        assert_eq!(
+            (&one["kind"], &one["fields"], &one["actor"]),
+            (&json!("erased"), &json!({}), &Value::Null),
+            "{one}"
+        );
     }
     let spoken: Vec<&Value> = ours.iter().filter(|one| one["run"] == json!(erased)).collect();
     assert!(spoken.iter().all(|one| !one["erased"].is_null()), "{spoken:#?}");
