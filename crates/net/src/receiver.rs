@@ -125,6 +125,11 @@ impl Receiver {
         let activity = Activity::new();
         let mut stream = Watched { wire, activity: activity.clone() };
         let gone = |error: io::Error| {
+            // The TLS library's words for it are long and lead to a web page.
+            let error = match error.kind() {
+                io::ErrorKind::UnexpectedEof => "TLS without a goodbye".to_owned(),
+                _ => error.to_string(),
+            };
             let why =
                 format!("`{place}` closed the connection before it had read everything ({error}); is it running?");
             NetError::new(NetErrorKind::Cut, why)

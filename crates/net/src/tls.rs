@@ -99,9 +99,10 @@ fn build(roots: &Roots, protocols: &[&[u8]]) -> Result<ClientConfig, NetError> {
 /// Why there is no TLS with `place`, in words.
 pub(crate) fn explain(place: &str, error: &std::io::Error) -> NetError {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
+        // Nothing was said about who it is: a server that is just starting or stopping does this too.
         return NetError::new(
-            NetErrorKind::Tls,
-            format!("the server at `{place}` broke off the TLS handshake ({error}); does it speak `https`?"),
+            NetErrorKind::Connect,
+            format!("the server at `{place}` broke off the TLS handshake ({error}); does it speak TLS at this port?"),
         );
     };
     let why = match error {
@@ -129,7 +130,7 @@ pub(crate) fn explain(place: &str, error: &std::io::Error) -> NetError {
             CertificateError::Revoked => "its certificate has been revoked".to_owned(),
             other => format!("its certificate is not valid: {other}"),
         },
-        Error::InvalidMessage(_) => "what it answers is not TLS; does it speak `https` at this port?".to_owned(),
+        Error::InvalidMessage(_) => "what it answers is not TLS; does it speak TLS at this port?".to_owned(),
         other => other.to_string(),
     };
     NetError::new(NetErrorKind::Tls, format!("no safe connection to `{place}`: {why}"))

@@ -93,6 +93,7 @@ impl Keeper {
                     break;
                 }
                 std::thread::sleep(LOOK);
+                self.cover_waiting(&batches)?;
                 continue;
             };
             report.taken += batch.records.len() as u64;
@@ -220,6 +221,12 @@ impl Keeper {
             }
         }
         Ok(dropped)
+    }
+
+    /// Signs what was written since the newest head, if it still waits: else how the last command ended would go out
+    /// only with what the next one does, which may be days later.
+    fn cover_waiting(&self, batches: &Batches) -> Result<(), Error> {
+        if batches.wait_for_a_head()? { self.open_audit()?.leave().map_err(Error::store) } else { Ok(()) }
     }
 
     fn wire(

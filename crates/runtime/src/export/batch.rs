@@ -76,6 +76,11 @@ impl Batches {
         Ok(Some(Batch { head, records, end: self.next }))
     }
 
+    /// Whether there are entries that only wait for a head.
+    pub(super) fn wait_for_a_head(&self) -> Result<bool, Error> {
+        Ok(self.reader.unsigned().map_err(Error::store)? > 0)
+    }
+
     fn learn(&mut self, item: &Item) {
         if let raincoat_audit::export::What::Event(event) = &item.what {
             self.pairing.learn(item.run, event);

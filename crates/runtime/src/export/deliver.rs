@@ -56,6 +56,7 @@ impl Delivery<'_> {
                     return Ok(Ended::AtEnd);
                 }
                 self.wait(LOOK);
+                self.keeper.cover_waiting(&self.batches)?;
                 continue;
             };
             let source = source(&batch.head, self.wire.host());
