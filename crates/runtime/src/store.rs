@@ -230,7 +230,9 @@ impl Keeper {
                 }
                 Event::OpFailed { op, .. } => drop(absent.remove(&op)),
                 Event::GrantAdded { grant, .. } => drop(revoked.insert(grant, false)),
-                Event::GrantRevoked { grant } => drop(revoked.insert(grant, true)),
+                Event::GrantRevoked { grant } | Event::GrantTakenBack { grant, .. } => {
+                    revoked.insert(grant, true);
+                }
                 _ => {}
             }
         }

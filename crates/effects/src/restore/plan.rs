@@ -65,13 +65,15 @@ struct Planning<'a> {
     moved: Vec<(RelPath, RelPath)>,
     /// Places on the disk that a step has dealt with already.
     dealt: BTreeSet<RelPath>,
+    /// Places on the disk whose files a step moves elsewhere.
+    away: BTreeSet<RelPath>,
     spare: u32,
 }
 
 /// Plans to put what is at an absolute path, within the run's folder `root`, back to what it was.
 pub fn plan(effects: &Effects, root: &Root, path: &[u8], rewind: &Rewind) -> Plan {
-    let (plan, moved, dealt) = (Plan::default(), Vec::new(), BTreeSet::new());
-    let mut planning = Planning { effects, root, rewind, plan, moved, dealt, spare: 0 };
+    let (plan, moved, dealt, away) = (Plan::default(), Vec::new(), BTreeSet::new(), BTreeSet::new());
+    let mut planning = Planning { effects, root, rewind, plan, moved, dealt, away, spare: 0 };
     if let (Standing::Known(node), Some(at)) = (rewind.at(path), planning.within(path)) {
         planning.visit(node, &at);
     }
@@ -129,7 +131,7 @@ impl Planning<'_> {
         let stands = self.before_moves(at).and_then(|before| self.disk(&before).map(|found| (before, found)));
         let lies = node.now.as_deref().and_then(|now| self.within(now)).filter(|now| self.disk(now).is_some());
         let source = lies.clone().and_then(|now| self.disk(&now));
-        let now = lies.map(|now| self.after_moves(now));
+        let now = lies.clone().map(|now| self.after_moves(now));
         let is_dir = match (node.known_image(), &source) {
             (Some(image), _) => image.content == Content::Dir,
             (None, Some(found)) => found.stat.as_ref().is_some_and(|stat| stat.kind == FileKind::Dir),
@@ -143,6 +145,7 @@ impl Planning<'_> {
                     let words = self.absolute(&now);
                     self.step(at, Bring::From(from));
                     self.moved.push((now, at.clone()));
+                    self.away.extend(lies);
                     self.tell(at, What::MoveBack(words), false);
                 }
                 None if !self.bring_back(node, at, is_dir) => return,
@@ -182,8 +185,10 @@ impl Planning<'_> {
         let Some((there, found)) = stands else { return Some(()) };
         let kind = found.stat.as_ref().map(|stat| stat.kind);
         let other = self.rewind.now_at(&self.absolute(&there)).filter(|other| !std::ptr::eq(*other, node));
-        if other.is_some_and(|other| other.was && self.rewind.path_of(other).is_some()) {
-            // It has a place of its own, which it gets later.
+        let has_place = |other: &Node| other.was && self.rewind.path_of(other).is_some();
+        let in_the_way = kind == Some(FileKind::Dir) && !(is_dir && now.is_none());
+        if other.is_some_and(|other| has_place(other) || (in_the_way && !other.was && self.empties(&there, &found))) {
+            // It has a place of its own, which it gets later; or it is a folder that goes when all is out of it.
             self.spare += 1;
             let (parent, _) = at.split_last()?;
             let spare = parent.join(format!(".raincoat-restore-{}", self.spare).as_bytes()).ok()?;
@@ -280,7 +285,7 @@ impl Planning<'_> {
             .collect();
         gone.sort_by_key(|(now, _)| std::cmp::Reverse(now.names().count()));
         let mut cleared: BTreeSet<RelPath> = self.dealt.clone();
-        cleared.extend(self.moved.iter().filter_map(|(from, _)| self.before_moves(from).or(Some(from.clone()))));
+        cleared.extend(self.away.iter().cloned());
         for (now, node) in gone {
             let Some(found) = self.disk(&now) else { continue };
             let at = self.after_moves(now.clone());
@@ -297,10 +302,20 @@ impl Planning<'_> {
     }
 
     fn is_cleared(&self, folder: &RelPath, found: &Found, cleared: &BTreeSet<RelPath>) -> bool {
+        names_in(found).iter().all(|name| folder.join(name).is_ok_and(|path| cleared.contains(&path)))
+    }
+
+    /// Whether a folder that was not there then holds nothing but what goes too, or has a place of its own elsewhere.
+    fn empties(&self, folder: &RelPath, found: &Found) -> bool {
         names_in(found).iter().all(|name| {
-            folder
-                .join(name)
-                .is_ok_and(|path| cleared.contains(&path) || self.moved.iter().any(|(from, _)| *from == path))
+            let Ok(path) = folder.join(name) else { return false };
+            let Some(node) = self.rewind.now_at(&self.absolute(&path)) else { return false };
+            if node.was {
+                return self.rewind.path_of(node).is_some();
+            }
+            let Some(found) = self.disk(&path) else { return false };
+            let is_dir = found.stat.as_ref().is_some_and(|stat| stat.kind == FileKind::Dir);
+            !is_dir || self.empties(&path, &found)
         })
     }
 
