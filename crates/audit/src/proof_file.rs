@@ -191,7 +191,7 @@ mod tests {
                 &format!("index 73894\n{}", "gSKyXoYZUgZ6jduWYrkDOARinOMGJveXjgMkBTcdPlQ=\n".repeat(64)),
             ),
             good.trim_end().to_owned(),
-            good[..good.find("\u{2014}").unwrap()].to_owned(),
+            good.split("\u{2014}").next().unwrap().to_owned(),
         ];
         for bad in bad {
             assert!(matches!(ProofFile::parse(bad.as_bytes()), Err(ProofFault::Form(_))), "{bad}");

@@ -215,7 +215,7 @@ mod tests {
             undoes: None,
         };
         let operations = Keyed::Period(Class::Operations, 3);
-        assert_eq!(named(&intended), [&[operations.clone()], &common[..], &[of(2)]].concat());
+        assert_eq!(named(&intended), [std::slice::from_ref(&operations), &common[..], &[of(2)]].concat());
         let read = Event::ReadDone { verb: "read".into(), target: RawPath(b"/x".to_vec()), bytes: 1 };
         assert_eq!(named(&read), [&[Keyed::Period(Class::Reads, 3)], &common[..], &[of(1), of(2)]].concat());
         let began = Event::RunBegan { goal: "x".into(), kind: RunKind::Task, grants: vec![grant(2), grant(3)] };

@@ -100,6 +100,9 @@ fn write_content(
     Ok(())
 }
 
+/// Chunks that were asked for, and the answer with their bytes.
+type Coming<'a> = (&'a [Chunk], Answer<Vec<Vec<u8>>>);
+
 /// Writes content from the store into an empty file, holes where they were.
 pub(crate) fn restore_content(
     recorder: &Recorder,
@@ -112,7 +115,7 @@ pub(crate) fn restore_content(
     }
     // The next pieces are read and opened while these are written.
     let mut rest = content.chunks.as_slice();
-    let mut coming: VecDeque<(&[Chunk], Answer<Vec<Vec<u8>>>)> = VecDeque::new();
+    let mut coming: VecDeque<Coming<'_>> = VecDeque::new();
     loop {
         while coming.len() < READ_AHEAD
             && let (some @ [_, ..], after) = rest.split_at(together(rest))

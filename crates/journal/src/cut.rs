@@ -89,10 +89,12 @@ impl Chunker {
 }
 
 fn sizes_of(size: u64) -> Sizes {
-    match size {
-        0..=WHOLE_BYTES => WHOLE,
-        0..=HUGE_BYTES => USUAL,
-        _ => HUGE,
+    if size <= WHOLE_BYTES {
+        WHOLE
+    } else if size <= HUGE_BYTES {
+        USUAL
+    } else {
+        HUGE
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use raincoat_effects::look;
 use raincoat_journal::{Journal, JournalError, below};
 use raincoat_os::{Root, beneath};
-use raincoat_types::{Actor, Change, Content, Digest, FileContent, FileKind, Image, OpId, display_bytes};
+use raincoat_types::{Actor, Change, Content, Digest, FileContent, FileKind, Image, OpId, RunId, display_bytes};
 
 use crate::undo::{Chosen, UndoAsk, already, changed_by, choose};
 use crate::{Error, Keeper};
@@ -46,6 +46,9 @@ pub enum Verdict {
     Nothing,
 }
 
+/// Runs that are named where a folder is asked about.
+const SHOWN: usize = 5;
+
 impl Keeper {
     /// Whether a run, an operation (`RUN/SEQ`), or what was done to an absolute path can be taken back; of a path that
     /// nothing was done to, whether a change to it could be.
@@ -69,7 +72,7 @@ impl Keeper {
             return Ok(answer);
         }
         let path = what.as_bytes().to_vec();
-        let ops = self.look(told, move |journal| {
+        let (ops, below) = self.look(told, move |journal| {
             let mut ops = Vec::new();
             for episode in journal.history(&path).map_err(Error::store)? {
                 let op = episode.past.op.intent.op;
@@ -77,10 +80,10 @@ impl Keeper {
                     ops.push(op.to_string());
                 }
             }
-            Ok(ops)
+            Ok((ops, journal.runs_below(&path).map_err(Error::store)?))
         })?;
         if ops.is_empty() {
-            return self.could_undo(Path::new(what));
+            return self.could_undo(Path::new(what), &below);
         }
         let (ask, named) = (UndoAsk { what: ops, ..UndoAsk::default() }, what.to_owned());
         self.look(told, move |journal| {
@@ -89,8 +92,8 @@ impl Keeper {
         })
     }
 
-    /// Before anything is done: whether a change could be taken back.
-    fn could_undo(&self, path: &Path) -> Result<CanUndo, Error> {
+    /// Before anything is done to it: whether a change could be taken back. `below`: runs that changed something in it.
+    fn could_undo(&self, path: &Path, below: &[RunId]) -> Result<CanUndo, Error> {
         let shown = display_bytes(path.as_os_str().as_bytes());
         let mut answer = CanUndo {
             what: shown.clone(),
@@ -152,7 +155,15 @@ impl Keeper {
             None => answer.notes.push("nothing is there; what is made there can be taken away again".to_owned()),
             Some(_) => {}
         }
-        answer.notes.push("nothing was done to it yet; what it is will be backed up before any change".to_owned());
+        answer.notes.push(match below {
+            [] => "nothing was done to it yet; what it is will be backed up before any change".to_owned(),
+            runs => {
+                let all: Vec<String> =
+                    runs.iter().rev().take(SHOWN).map(|run| format!("`raincoat can-undo {run}`")).collect();
+                let more = if runs.len() > SHOWN { " and so on" } else { "" };
+                format!("what was done in it is looked at run by run: {}{more}", all.join(", "))
+            }
+        });
         answer.verdict = Verdict::All;
         Ok(answer)
     }
