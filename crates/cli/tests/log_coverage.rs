@@ -71,7 +71,7 @@ fn a_recipe_leaves_its_verdicts_its_approval_and_each_file_with_before_and_after
     says(&entries(&home), "undo.done", &["1 taken back, 0 left"]);
     home.ok(&["undo"]);
     home.ok(&["revoke", home.json(&["grants"])[0]["id"].as_str().unwrap()]);
-    says(&entries(&home), "grant.taken-back", &["in, granted as"]);
+    says(&entries(&home), "grant.taken-back", &["in back, granted as"]);
     assert!(home.ok(&["audit", "verify"]).contains("the log is sound"));
 }
 

@@ -16,7 +16,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use common::Home;
-use raincoat_runtime::snapshot::Snapshot;
+use raincoat_runtime::snapshot::{Aspect, EntryKind, Snapshot};
 
 /// A home with a folder that was tidied; and the run.
 fn tidied() -> (Home, PathBuf, Snapshot, String) {
@@ -30,6 +30,13 @@ fn tidied() -> (Home, PathBuf, Snapshot, String) {
 
 fn same(before: &Snapshot, dir: &Path) {
     assert_eq!(before.differences(&Snapshot::take(dir).unwrap()), []);
+}
+
+/// Times of folders that a partial undo has been at are not given back: they changed since.
+fn same_but_folder_times(before: &Snapshot, dir: &Path) {
+    let mut left = before.differences(&Snapshot::take(dir).unwrap());
+    left.retain(|d| d.what != Aspect::ModificationTime || before.entries()[&d.path].kind != EntryKind::Dir);
+    assert_eq!(left, []);
 }
 
 fn find(dir: &Path, name: &str) -> PathBuf {
@@ -120,11 +127,11 @@ fn only_what_matches_is_undone_and_redone() {
     home.ok(&["redo"]);
     assert!(!dir.join("b.csv").exists());
     home.ok(&["undo", &run]);
-    same(&before, &dir);
+    same_but_folder_times(&before, &dir);
     home.ok(&["redo"]);
-    same(&after, &dir);
+    same_but_folder_times(&after, &dir);
     home.ok(&["undo", "--since", "1h"]);
-    same(&before, &dir);
+    same_but_folder_times(&before, &dir);
     assert_eq!(home.run(&["undo", "--since", "tomorrow"]).code, 2);
 }
 

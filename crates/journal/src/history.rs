@@ -133,7 +133,8 @@ impl Journal {
     }
 
     /// Where what an operation left at an absolute path is by now, by later moves of the folders that it lies in and, with
-    /// `itself`, its own; moves in `except` do not count, for they are being taken back.
+    /// `itself`, its own; moves in `except` do not count, for they are being taken back, and neither do those that stand
+    /// taken back: where the clock went back, they may bear a later time than what took them back.
     ///
     /// # Errors
     /// [`JournalError::Corrupt`], or the system's.
@@ -157,7 +158,8 @@ impl Journal {
             }
             let mut next: Option<(Moment, Vec<u8>)> = None;
             for id in ids.into_iter().filter(|id| !except.contains(id)) {
-                if let Some(past) = self.past(id)?
+                if self.undone_by(id)?.is_none()
+                    && let Some(past) = self.past(id)?
                     && past.moment() > bound
                     && next.as_ref().is_none_or(|(moment, _)| past.moment() < *moment)
                     && let Some(to) = past.went_to(&at)

@@ -66,6 +66,7 @@ impl Which {
 pub(crate) fn tail(app: &mut App, limit: u64, follow: bool) -> Result<Exit> {
     let keeper = app.keeper()?;
     let newest = keeper.audit_tail(limit)?;
+    app.hand_out(&keeper, &format!("the log's last {limit} entries"));
     let next = newest.last().map_or(0, |line| line.index + 1);
     newest.iter().for_each(|line| print(app, line));
     if !follow {

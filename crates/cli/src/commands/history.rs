@@ -101,8 +101,7 @@ fn row(version: &VersionView) -> Vec<String> {
 
 /// `raincoat can-undo`.
 pub(crate) fn can_undo(app: &mut App, what: &str) -> Result<Exit> {
-    let looks_like_path =
-        what.contains('/') && !what.split_once('/').is_some_and(|(_, seq)| seq.parse::<u32>().is_ok());
+    let looks_like_path = what.split_once('/').is_some_and(|(_, seq)| seq.parse::<u32>().is_err());
     let exists = raincoat_runtime::kind_of(Path::new(what)).is_some();
     let what = if looks_like_path || exists {
         named(Path::new(what))?.to_string_lossy().into_owned()

@@ -78,6 +78,12 @@ pub fn plan(effects: &Effects, root: &Root, path: &[u8], rewind: &Rewind) -> Pla
         planning.visit(node, &at);
     }
     planning.take_away(path);
+    if planning.plan.steps.is_empty() {
+        // Nothing moves a folder's time, so those that are right stay so.
+        let mut times = std::mem::take(&mut planning.plan.times);
+        times.retain(|(spot, then)| effects.dir_times(spot).is_none_or(|now| now.mtime != then.mtime));
+        planning.plan.times = times;
+    }
     planning.plan.times.sort_by_key(|(spot, _)| std::cmp::Reverse(spot.path.names().count()));
     planning.plan
 }
