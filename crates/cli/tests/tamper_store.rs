@@ -231,7 +231,7 @@ fn remove_all(ground: &Ground, home: &Home) {
 
 fn double(_: &Ground, home: &Home) {
     let path = &segments(home)[0];
-    let name = format!("{}Z.seg", &path.file_stem().unwrap().to_str().unwrap()[..25]);
+    let name = format!("{}Z.seg", path.file_stem().unwrap().to_str().unwrap().get(..25).unwrap());
     fs::copy(path, home.path(SEGMENTS).join(name)).unwrap();
 }
 
