@@ -119,6 +119,8 @@ struct Dir {
     times: Option<Times>,
     /// Something that is not taken back was done in it between two runs that are: its times of before are not to be had.
     gap: bool,
+    /// The run of the operation in it that was planned last, whoever took back what came later.
+    last: Option<RunId>,
 }
 
 impl Planner {
@@ -144,10 +146,9 @@ impl Planner {
             // Backwards: first how the directories stood after the operation, by the names of then ...
             for dir in after {
                 if let Some(met) = self.meet(&dir.at, times(dir), id)
-                    && met.seen.run != id.run
+                    && met.last.is_some_and(|run| run != id.run)
                 {
                     met.gap |= met.times.is_some_and(|next| next.mtime != dir.mtime);
-                    met.seen = id;
                 }
             }
             // ... then what taking it back does to them, then how they stood before.
@@ -156,6 +157,7 @@ impl Planner {
         for before in &op.intent.dirs {
             if let Some(dir) = self.dirs.get_mut(&before.at) {
                 dir.times = Some(times(before));
+                dir.last = Some(id.run);
             }
         }
     }
@@ -166,7 +168,7 @@ impl Planner {
             // By later moves, which are taken back before this, it is elsewhere now.
             let follow = |spot: Spot, (from, to): &(Spot, Spot)| moved(&spot, from, to);
             let now = self.moves.iter().rev().try_fold(at.clone(), follow)?;
-            self.dirs.insert(at.clone(), Dir { now, expect: Some(expect), seen, times: None, gap: false });
+            self.dirs.insert(at.clone(), Dir { now, expect: Some(expect), seen, times: None, gap: false, last: None });
         }
         self.dirs.get_mut(at)
     }
@@ -238,7 +240,7 @@ impl Planner {
                 let times = Times { mtime: before.meta.mtime, atime: before.meta.atime };
                 self.dirs.insert(
                     at.clone(),
-                    Dir { now: at.clone(), expect: None, seen: id, times: Some(times), gap: false },
+                    Dir { now: at.clone(), expect: None, seen: id, times: Some(times), gap: false, last: None },
                 );
             }
             Change::Move { from, to, image } if image.content == Content::Dir => {
