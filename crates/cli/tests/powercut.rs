@@ -14,49 +14,27 @@
 
 #[path = "support/blocks.rs"]
 mod blocks;
+#[path = "support/cut.rs"]
+mod cut;
 #[path = "support/drafted.rs"]
 mod drafted;
 #[path = "support/whole.rs"]
 mod whole;
 
-use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-
-use blocks::{Entry, Log, Loop, Recorder, system};
+use cut::{Cut, LAG, Recording, lanes};
 use drafted::{Drafted, Program, Tree};
 use raincoat_runtime::snapshot::{Aspect, EntryKind, Snapshot};
-use whole::{Dice, same};
-
-/// Bytes of the disk.
-const DISK: u64 = 64 << 20;
-/// Of the states, one in so many is looked at, unless `RAINCOAT_TEST_ALL` asks for every one, as
-/// `cargo xtask crash` does.
-const SAMPLE: usize = 12;
-/// Entries that the record may have more than it says.
-const LAG: u64 = 2;
+use whole::same;
 
 #[test]
 fn whenever_the_power_is_cut_nothing_acknowledged_is_lost_and_no_commit_is_half() {
-    let seed = Dice::seed();
-    println!("RAINCOAT_TEST_SEED={seed}");
-    let root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
-    assert!(root, "this test mounts a small disk of its own: run it as root, or in the workflow's container");
-    let every = std::env::var_os("RAINCOAT_TEST_ALL").is_some();
-    let all: Vec<_> = [Program::Plain, Program::Protected]
-        .into_iter()
-        .enumerate()
-        .map(|(lane, program)| {
-            let name = format!("lane {lane} of RAINCOAT_TEST_SEED={seed}");
-            std::thread::Builder::new()
-                .name(name)
-                .spawn(move || Cut::new(lane, program).run(&mut Dice(seed), every))
-                .unwrap()
-        })
-        .collect();
-    // All of them end, and unmount their disks, before one's failure is told.
-    let ended: Vec<_> = all.into_iter().map(std::thread::JoinHandle::join).collect();
-    assert!(ended.iter().all(Result::is_ok), "a lane failed; run it again: RAINCOAT_TEST_SEED={seed}");
+    lanes(&[Program::Plain, Program::Protected], |lane, program, dice| {
+        let (mut cut, mut history) = History::record(lane, program);
+        let start = history.acknowledged.start;
+        let words = format!("({:?})", history.acknowledged);
+        cut.each(start, dice, |n, at| history.judge(n, &format!("{program:?} {at} {words}")));
+        println!("{program:?}: {} states, {} of them torn: {:?}", cut.states, cut.torn, history.counted);
+    });
 }
 
 /// Where the record stood when a command had said that it was done.
@@ -68,12 +46,8 @@ struct Acknowledged {
     undo: u64,
 }
 
-struct Cut {
-    // Unmounted before the directory is taken away.
-    disk: Loop,
+struct History {
     drafted: Drafted,
-    dir: tempfile::TempDir,
-    log: Log,
     acknowledged: Acknowledged,
     /// The program's run, and the commit's.
     runs: (String, String),
@@ -83,8 +57,6 @@ struct Cut {
 
 #[derive(Default, Debug)]
 struct Counted {
-    states: usize,
-    torn: usize,
     before: usize,
     after: usize,
     undoing: usize,
@@ -93,99 +65,24 @@ struct Counted {
     carried: usize,
 }
 
-impl Cut {
-    /// Records the whole history once.
-    fn new(lane: usize, program: Program) -> Cut {
-        let dir = tempfile::tempdir().unwrap();
-        let at = dir.path().join(format!("disk{lane}"));
-        fs::create_dir(&at).unwrap();
-        let recorder = Recorder::start(dir.path(), DISK);
-        let mut disk = Loop::new(&at);
-        disk.attach(&recorder.disk());
-        disk.make_file_system();
-        disk.mount();
-        let drafted = Drafted::at(&at, program);
-        system("sync", &["-f", drafted.dir.to_str().unwrap()]);
-        let start = recorder.entries() + LAG;
+impl History {
+    fn record(lane: usize, program: Program) -> (Cut, History) {
+        let recording = Recording::start(lane);
+        let drafted = Drafted::at(recording.at(), program);
+        let start = recording.settled();
         let run = drafted.exec();
-        let exec = recorder.entries();
+        let exec = recording.entries();
         let review = drafted.review(&run);
         drafted.home.ok(&["commit", &run]);
-        let commit = recorder.entries();
+        let commit = recording.entries();
         assert_eq!(drafted.tree("committed"), Tree::After);
         let commit_run = drafted.newest_run();
         drafted.home.ok(&["undo", &commit_run]);
-        let undo = recorder.entries();
+        let undo = recording.entries();
         assert_eq!(drafted.tree("undone"), Tree::Before);
-        disk.unmount();
-        let log = recorder.stop();
         let acknowledged = Acknowledged { start, exec, commit, undo };
-        println!("lane {lane}: {} entries, {acknowledged:?}", log.entries);
         let runs = (run, commit_run);
-        Cut { dir, disk, drafted, log, acknowledged, runs, review, counted: Counted::default() }
-    }
-
-    fn image(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    /// Every state, or every flush and some of the writes between.
-    fn run(&mut self, dice: &mut Dice, every: bool) {
-        let entries = self.log.read();
-        let (whole, flushed) = (self.image("whole.img"), self.image("flushed.img"));
-        let open = |path: &Path| {
-            let file = File::options().read(true).write(true).create(true).truncate(true).open(path).unwrap();
-            file.set_len(DISK).unwrap();
-            file
-        };
-        let (image, safe) = (open(&whole), open(&flushed));
-        // Written since the last flush: the disk may have any of these, or not.
-        let mut loose: Vec<Entry> = Vec::new();
-        for (n, entry) in (1..).zip(&entries) {
-            if entry.writes() {
-                self.log.apply(entry, &image);
-                loose.push(*entry);
-            }
-            if entry.is_flush() || n == self.acknowledged.start {
-                let settled = if entry.is_forced() { loose.len() } else { loose.len() - usize::from(entry.writes()) };
-                for entry in loose.drain(..settled) {
-                    self.log.apply(&entry, &safe);
-                }
-            }
-            if n < self.acknowledged.start {
-                continue;
-            }
-            if every || dice.below(SAMPLE) == 0 || (entry.is_flush() && dice.below(SAMPLE / 3) == 0) {
-                self.state(&whole, n, &format!("after entry {n}"));
-            }
-            if loose.len() > 1 && (every || dice.below(SAMPLE) == 0) {
-                self.torn(&flushed, &loose, n, dice);
-            }
-        }
-        println!("{:?}: {:?}", self.drafted.program, self.counted);
-    }
-
-    /// A disk that wrote some of what was not flushed, in whatever order, and not the rest.
-    fn torn(&mut self, flushed: &Path, loose: &[Entry], n: u64, dice: &mut Dice) {
-        let torn = self.image("torn.img");
-        copy(flushed, &torn);
-        let image = File::options().write(true).open(&torn).unwrap();
-        let kept: Vec<bool> = loose.iter().map(|_| dice.below(2) == 0).collect();
-        for (entry, _) in loose.iter().zip(&kept).filter(|(_, kept)| **kept) {
-            self.log.apply(entry, &image);
-        }
-        self.counted.torn += 1;
-        self.state(&torn, n, &format!("after entry {n}, of the last {} those kept: {kept:?}", loose.len()));
-    }
-
-    fn state(&mut self, image: &Path, n: u64, at: &str) {
-        let state = self.image("state.img");
-        copy(image, &state);
-        self.disk.attach(&state);
-        self.disk.mount();
-        self.judge(n, &format!("{:?} {at} ({:?})", self.drafted.program, self.acknowledged));
-        self.disk.unmount();
-        self.counted.states += 1;
+        (recording.stop(), History { drafted, acknowledged, runs, review, counted: Counted::default() })
     }
 
     fn judge(&mut self, n: u64, at: &str) {
@@ -241,8 +138,4 @@ impl Cut {
         }
         drafted.home.log_is_sound();
     }
-}
-
-fn copy(from: &Path, to: &Path) {
-    system("cp", &["--sparse=always", "--reflink=never", from.to_str().unwrap(), to.to_str().unwrap()]);
 }

@@ -371,8 +371,7 @@ pub(crate) fn put_back(recorder: &Recorder, fd: BorrowedFd<'_>, before: &Image) 
 }
 
 /// Takes the old file's temporary name away, after the change is durable and checked. What somebody wrote into it since
-/// that check, or still may, is theirs: it stays under a name that is seen, and the words for that are given. A failure
-/// leaves a hidden file that the next start finds by its intent.
+/// that check, or still may, is theirs: it stays under a name that is seen, and the words for that are given.
 pub(crate) fn clear(step: &Step, intent: &Intent) -> Option<String> {
     let temp = temp_name(intent)?;
     let found = &step.at.1;
@@ -381,8 +380,13 @@ pub(crate) fn clear(step: &Step, intent: &Intent) -> Option<String> {
         _ => return None,
     };
     if matches!(is_as_sealed(found.folder(), &temp, before), Ok(true)) {
-        let _ = mutate::unlink(found.folder(), &temp);
-        return None;
+        let left = take_away(found.folder(), &temp, false).err()?;
+        return Some(format!(
+            "what `{}` was before could not be taken away ({left}): it is left beside it as `{}`, and may be deleted, since \
+             the journal has it",
+            found.path.display(),
+            display_bytes(&temp)
+        ));
     }
     let kept = kept_name(found, intent);
     mutate::rename_new(found.folder(), &temp, found.folder(), &kept).ok()?;
@@ -421,11 +425,19 @@ pub(crate) fn abandon(step: &Step, intent: &Intent) {
     if step.made.is_none() || identity_of(&step.at.1, &temp) != step.made {
         return;
     }
-    let folder = step.at.1.folder();
-    let _ = match &step.change {
-        Change::Create { after, .. } if after.content == Content::Dir => mutate::remove_dir(folder, &temp),
-        _ => mutate::unlink(folder, &temp),
-    };
+    let is_dir = matches!(&step.change, Change::Create { after, .. } if after.content == Content::Dir);
+    let _ = take_away(step.at.1.folder(), &temp, is_dir);
+}
+
+/// Takes a temporary name away. Nobody comes back to it once the run has ended, so a failure that does not last is got
+/// over.
+fn take_away(folder: BorrowedFd<'_>, temp: &[u8], is_dir: bool) -> io::Result<()> {
+    let once = || if is_dir { mutate::remove_dir(folder, temp) } else { mutate::unlink(folder, temp) };
+    match once() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(_) => once(),
+        Ok(()) => Ok(()),
+    }
 }
 
 fn temp_name(intent: &Intent) -> Option<Vec<u8>> {

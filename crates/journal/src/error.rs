@@ -62,6 +62,11 @@ pub enum JournalError {
     /// No run's id begins or ends like that.
     #[error("no run matches `{0}`; `raincoat runs` lists them")]
     NoMatch(String),
+    /// The run was pruned: its id, what was asked of it, and by which rule it went.
+    #[error(
+        "run `{0}` (`{1}`) was pruned from the store ({2}), so what it changed can no longer be taken back; `raincoat audit timeline {0}` still tells what it did"
+    )]
+    Pruned(RunId, String, String),
     /// Several runs' ids begin or end like that.
     #[error("`{0}` matches {1} runs; give more characters of the id")]
     Ambiguous(String, usize),

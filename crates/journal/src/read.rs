@@ -104,7 +104,10 @@ impl Journal {
     /// [`JournalError::NoMatch`], [`JournalError::Ambiguous`], or the index's.
     pub fn find_run_prefix(&self, text: &str) -> Result<RunId, JournalError> {
         if let Some(run) = RunId::parse(text) {
-            return self.run_row(run)?.map(|_| run).ok_or(JournalError::UnknownRun(run));
+            return match self.run_row(run)? {
+                Some(_) => Ok(run),
+                None => Err(self.was_pruned(run)?.unwrap_or(JournalError::UnknownRun(run))),
+            };
         }
         let none = || JournalError::NoMatch(text.to_owned());
         let wanted = text.to_ascii_uppercase();
@@ -127,9 +130,18 @@ impl Journal {
         }
         match (runs.len(), runs.pop_first()) {
             (1, Some(run)) => Ok(run),
-            (0, _) | (_, None) => Err(none()),
+            (0, _) | (_, None) => {
+                let pruned = self.all_pruned()?;
+                let run = pruned.iter().find(begins).or_else(|| pruned.iter().find(ends));
+                let found = run.map(|run| self.was_pruned(*run)).transpose()?;
+                Err(found.flatten().unwrap_or_else(none))
+            }
             (n, _) => Err(JournalError::Ambiguous(text.to_owned(), n)),
         }
+    }
+
+    fn was_pruned(&self, run: RunId) -> Result<Option<JournalError>, JournalError> {
+        Ok(self.pruned(run)?.map(|pruning| JournalError::Pruned(run, pruning.run.goal, pruning.rule)))
     }
 
     /// Every operation of a run, read from the disk one by one.

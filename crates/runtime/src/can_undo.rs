@@ -46,6 +46,12 @@ pub enum Verdict {
     Nothing,
 }
 
+impl CanUndo {
+    fn not_at_all(what: String, why: String) -> CanUndo {
+        CanUndo { what, verdict: Verdict::None, back: 0, already: 0, not: Vec::new(), notes: vec![why] }
+    }
+}
+
 /// Runs that are named where a folder is asked about.
 const SHOWN: usize = 5;
 
@@ -60,6 +66,10 @@ impl Keeper {
             let ask = UndoAsk { what: vec![what.to_owned()], ..UndoAsk::default() };
             let named = what.to_owned();
             let (mut answer, roots) = self.look(told, move |journal| {
+                let run = named.split('/').next().unwrap_or_default();
+                if let Err(pruned @ JournalError::Pruned(..)) = journal.find_run_prefix(run) {
+                    return Ok((CanUndo::not_at_all(named, pruned.to_string()), Vec::new()));
+                }
                 let chosen = choose(journal, &ask)?;
                 let roots = chosen.roots.clone();
                 Ok((answer(journal, &named, &chosen).map_err(Error::store)?, roots))

@@ -39,6 +39,9 @@ pub struct Workload<'a> {
     pub protected: bool,
     /// Ends of paths whose content differs between two bare runs already, with the reason.
     pub loose: &'a [(&'a str, &'a str)],
+    /// Parts of paths that it may touch or not, as two bare runs differ already, with the reason: the time is that of
+    /// the start or of the run.
+    pub touched: &'a [(&'a str, &'a str)],
     /// How it is known to differ, by path and aspect: all of this, and no more.
     pub differs: &'a [(&'a str, Aspect)],
     /// What it prints is compared, too.
@@ -57,10 +60,17 @@ impl Default for Workload<'_> {
             path: Vec::new(),
             protected: false,
             loose: &[],
+            touched: &[],
             differs: &[],
             says_the_same: false,
             limit: None,
         }
+    }
+}
+
+impl Workload<'_> {
+    fn touches(&self, path: &str) -> bool {
+        self.touched.iter().any(|(part, _)| path.contains(part))
     }
 }
 
@@ -249,8 +259,10 @@ fn compare(start: &Snapshot, bare: &Left, drafted: &Left, workload: &Workload<'_
         let path = String::from_utf8_lossy(&difference.path).into_owned();
         let (was, is) = (bare.tree.entries().get(&difference.path), drafted.tree.entries().get(&difference.path));
         let loose = workload.loose.iter().any(|(end, _)| path.ends_with(end));
+        let old = start.entries().get(&difference.path).filter(|_| workload.touches(&path)).map(|entry| entry.mtime);
+        let own = |time: Timestamp, run: &Left| within(time, run) || old == Some(time);
         let fine = match (difference.what, was, is) {
-            (Aspect::ModificationTime, Some(was), Some(is)) => within(was.mtime, bare) && within(is.mtime, drafted),
+            (Aspect::ModificationTime, Some(was), Some(is)) => own(was.mtime, bare) && own(is.mtime, drafted),
             // A file that the folder had is copied whole, or in blocks of 1 MiB, when it is first changed.
             (Aspect::Holes, Some(was), Some(is)) => {
                 loose || start.entries().contains_key(&difference.path) && covers(&is.extents, &was.extents)
@@ -267,7 +279,7 @@ fn compare(start: &Snapshot, bare: &Left, drafted: &Left, workload: &Workload<'_
     for (path, was) in start.entries() {
         let (Some(b), Some(d)) = (bare.tree.entries().get(path), drafted.tree.entries().get(path)) else { continue };
         let path = String::from_utf8_lossy(path);
-        let known = workload.differs.contains(&(&path, Aspect::ModificationTime));
+        let known = workload.differs.contains(&(&path, Aspect::ModificationTime)) || workload.touches(&path);
         if b.mtime == was.mtime && d.mtime != was.mtime && b.kind == d.kind && !known {
             out.push(format!("{path:?}: the bare run left its time alone, the draft did not"));
         }

@@ -32,6 +32,7 @@ pub fn calls(lane: usize, step: usize) -> impl Iterator<Item = usize> {
 }
 
 /// What came of a command under a fault.
+#[derive(Debug)]
 pub enum Came {
     Killed,
     Ended(Said),

@@ -18,7 +18,7 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -35,7 +35,7 @@ pub struct Home {
 /// What a command said and how it ended. Bytes that are no text are replaced.
 #[derive(Debug)]
 pub struct Said {
-    /// The exit code; -1 where a signal ended it.
+    /// The exit code; where a signal ended it, that signal's number, negative.
     pub code: i32,
     pub out: String,
     pub err: String,
@@ -121,7 +121,7 @@ pub fn binary() -> PathBuf {
 
 pub fn said(output: Output) -> Said {
     Said {
-        code: output.status.code().unwrap_or(-1),
+        code: output.status.code().or_else(|| output.status.signal().map(|signal| -signal)).unwrap(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }

@@ -144,8 +144,9 @@ impl Planning<'_> {
             (None, None) => true,
         };
         if now.as_ref() != Some(at) {
-            let Some(()) = self.make_place(node, at, stands, now.as_ref(), is_dir) else { return };
-            match now {
+            let Some(()) = self.make_place(node, at, stands, now.is_some(), is_dir) else { return };
+            // What was in its place may have taken it along.
+            match lies.clone().map(|now| self.after_moves(now)) {
                 Some(now) => {
                     let from = self.spot(&now);
                     let words = self.absolute(&now);
@@ -185,14 +186,14 @@ impl Planning<'_> {
         node: &Node,
         at: &RelPath,
         stands: Option<(RelPath, Found)>,
-        now: Option<&RelPath>,
+        comes_by_move: bool,
         is_dir: bool,
     ) -> Option<()> {
         let Some((there, found)) = stands else { return Some(()) };
         let kind = found.stat.as_ref().map(|stat| stat.kind);
         let other = self.rewind.now_at(&self.absolute(&there)).filter(|other| !std::ptr::eq(*other, node));
         let has_place = |other: &Node| other.was && self.rewind.path_of(other).is_some();
-        let in_the_way = kind == Some(FileKind::Dir) && !(is_dir && now.is_none());
+        let in_the_way = kind == Some(FileKind::Dir) && !(is_dir && !comes_by_move);
         if other.is_some_and(|other| has_place(other) || (in_the_way && !other.was && self.empties(&there, &found))) {
             // It has a place of its own, which it gets later; or it is a folder that goes when all is out of it.
             self.spare += 1;
@@ -204,7 +205,7 @@ impl Planning<'_> {
             return Some(());
         }
         match kind {
-            Some(FileKind::Dir) if is_dir && now.is_none() => {}
+            Some(FileKind::Dir) if is_dir && !comes_by_move => {}
             Some(FileKind::Dir) => {
                 self.tell(at, What::Leave("a folder is in its way; move it elsewhere first".to_owned()), true);
                 return None;
@@ -214,7 +215,7 @@ impl Planning<'_> {
                 self.tell(at, What::Leave(words), true);
                 return None;
             }
-            _ if is_dir || now.is_some() => {
+            _ if is_dir || comes_by_move => {
                 self.step(at, Bring::Nothing);
                 self.tell(at, What::TakeAway, self.is_drift(other, &found));
             }

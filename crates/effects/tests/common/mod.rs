@@ -12,6 +12,7 @@
 )]
 
 pub mod draft;
+pub mod histories;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

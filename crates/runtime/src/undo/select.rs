@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
-use raincoat_journal::{Journal, JournalError, Moment, Order, Planner, RunView, Skipped, UndoPlan, below};
+use raincoat_journal::{Journal, JournalError, Moment, Order, Planner, RunView, Skipped, UndoPlan, below, parent};
 use raincoat_types::{
-    Change, OpId, OpRecord, OpResult, RelPath, Root, RunHeader, RunId, RunKind, Spot, Timestamp, display_bytes,
+    Change, Content, OpId, OpRecord, OpResult, RelPath, Root, RunHeader, RunId, RunKind, Spot, Timestamp, display_bytes,
 };
 
 use super::{UndoAsk, asked, find_run, last_that_changed, nothing};
@@ -103,6 +103,9 @@ fn plan(
     for op in single {
         take(&journal.op(*op).map_err(|e| asked(&e))?);
     }
+    if !(all && single.is_empty()) {
+        order.extend(folders_needed(journal, &order)?);
+    }
     // An undo and what it took back, both chosen, come to nothing together.
     let chosen: BTreeSet<OpId> = order.values().copied().collect();
     let mut void: HashSet<OpId> = HashSet::new();
@@ -129,6 +132,35 @@ fn plan(
         plan.dirs.clear();
     }
     Ok(plan)
+}
+
+/// The removals of folders into which a part of what was done is to come back: taken back too, whoever removed them.
+fn folders_needed(journal: &Journal, order: &BTreeMap<Moment, OpId>) -> Result<BTreeMap<Moment, OpId>, Error> {
+    let (mut needed, mut looked) = (BTreeMap::new(), BTreeSet::new());
+    for op in order.values() {
+        let Some(past) = journal.past(*op).map_err(|e| asked(&e))? else { continue };
+        let comes_back = match past.op.intent.change {
+            Change::Move { .. } | Change::Remove { .. } => past.paths.first(),
+            _ => None,
+        };
+        let mut folder = comes_back.and_then(|path| parent(path));
+        while let Some(path) = folder.filter(|path| looked.insert(path.to_vec())) {
+            let mut later = journal.later_at(path, past.moment()).map_err(|e| asked(&e))?;
+            let undone = |id: OpId| journal.undone_by(id).map(|by| by.is_some());
+            while let Some(last) = later.last().map(|last| last.op.intent.op)
+                && undone(last).map_err(Error::store)?
+            {
+                later.pop();
+            }
+            if let Some(last) = later.pop()
+                && matches!(&last.op.intent.change, Change::Remove { before, .. } if before.content == Content::Dir)
+            {
+                needed.insert(last.moment(), last.op.intent.op);
+            }
+            folder = parent(path);
+        }
+    }
+    Ok(needed)
 }
 
 /// The runs that did anything since a time.
