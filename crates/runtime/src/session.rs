@@ -118,6 +118,9 @@ impl Keeper {
         for run in interrupted {
             told(self.recover(&session, run)?);
         }
+        // A power cut may have brought back what was left of a draft that was let go, and with it another name of some
+        // file of the person's. What cannot be taken away now is tried again by the next.
+        let _ = self.open_drafts();
         Ok(session)
     }
 }

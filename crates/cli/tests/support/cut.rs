@@ -24,7 +24,7 @@ use crate::whole::Dice;
 const DISK: u64 = 64 << 20;
 /// Of the states, one in so many is looked at, unless `RAINCOAT_TEST_ALL` asks for every one, as
 /// `cargo xtask crash` does.
-const SAMPLE: usize = 12;
+const SAMPLE: usize = 24;
 /// Entries that the record may have more than it says.
 pub const LAG: u64 = 2;
 
