@@ -133,8 +133,9 @@ impl Journal {
     }
 
     /// Where what an operation left at an absolute path is by now, by later moves of the folders that it lies in and, with
-    /// `itself`, its own; moves in `except` do not count, for they are being taken back, and neither do those that stand
-    /// taken back: where the clock went back, they may bear a later time than what took them back.
+    /// `itself`, its own; moves in `except` do not count, for they are being taken back. Neither do those that stand taken
+    /// back, nor, with them, what took them back: what lay here in between was something else, and where the clock went
+    /// back, the first may bear a later time than the second.
     ///
     /// # Errors
     /// [`JournalError::Corrupt`], or the system's.
@@ -158,9 +159,10 @@ impl Journal {
             }
             let mut next: Option<(Moment, Vec<u8>)> = None;
             for id in ids.into_iter().filter(|id| !except.contains(id)) {
-                if self.undone_by(id)?.is_none()
+                if self.undone_by(id)?.is_none_or(|by| except.contains(&by))
                     && let Some(past) = self.past(id)?
                     && past.moment() > bound
+                    && !self.takes_back_what_came(&past, after)?
                     && next.as_ref().is_none_or(|(moment, _)| past.moment() < *moment)
                     && let Some(to) = past.went_to(&at)
                     && (itself || past.paths.first() != Some(&at))
@@ -172,6 +174,17 @@ impl Journal {
                 Some((moment, to)) => (at, bound) = (to, moment),
                 None => return Ok(at),
             }
+        }
+    }
+
+    /// Whether an operation takes another one back that was done after a moment.
+    fn takes_back_what_came(&self, past: &Past, after: Moment) -> Result<bool, JournalError> {
+        let Some(of) = past.op.intent.undoes else { return Ok(false) };
+        match self.past(of) {
+            Ok(of) => Ok(of.is_some_and(|of| of.moment() > after)),
+            // It was pruned, so it was long before.
+            Err(JournalError::UnknownOp(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

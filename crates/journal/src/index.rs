@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use raincoat_os::PrivateDir;
+use raincoat_os::{FileLock, PrivateDir};
 use raincoat_types::{ChunkId, FileContent, OpId, RunId, Ulid};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
@@ -22,6 +22,7 @@ use crate::paths::Paths;
 use crate::{JournalError, JournalKeys};
 
 const FILE: &str = "index.db";
+const LOCK: &str = "index.lock";
 const SCHEMA_VERSION: i64 = 3;
 const SCHEMA: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -68,19 +69,31 @@ pub(crate) struct Known {
 
 type Sql<T> = rusqlite::Result<T>;
 
+/// Held while an index is opened or made: SQLite does not wait for others where it changes the journal mode, and what is
+/// made is not to be taken for damaged by somebody who comes meanwhile.
+fn alone(dir: &PrivateDir) -> Result<FileLock, JournalError> {
+    dir.lock(LOCK).map_err(JournalError::io("lock its index"))
+}
+
 impl Index {
     /// Opens the index, or makes a new one where it is missing, damaged, of another version or of another key.
     pub(crate) fn open(dir: &PrivateDir, keys: &JournalKeys) -> Result<Index, JournalError> {
+        let _alone = alone(dir)?;
         match Index::try_open(dir, keys) {
             Ok(Some(index)) => Ok(index),
-            Ok(None) => Index::renew(dir, keys),
-            Err(JournalError::Index(error)) if is_damage(&error) => Index::renew(dir, keys),
+            Ok(None) => Index::make_anew(dir, keys),
+            Err(JournalError::Index(error)) if is_damage(&error) => Index::make_anew(dir, keys),
             Err(error) => Err(error),
         }
     }
 
     /// Throws the files away and starts with an empty index.
     pub(crate) fn renew(dir: &PrivateDir, keys: &JournalKeys) -> Result<Index, JournalError> {
+        let _alone = alone(dir)?;
+        Index::make_anew(dir, keys)
+    }
+
+    fn make_anew(dir: &PrivateDir, keys: &JournalKeys) -> Result<Index, JournalError> {
         for name in [FILE, "index.db-wal", "index.db-shm"] {
             dir.remove(name).map_err(JournalError::io("remove a damaged index"))?;
         }

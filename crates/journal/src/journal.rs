@@ -658,8 +658,7 @@ impl Journal {
 
     /// Gives the reserve back to the disk; whether there was one.
     pub(crate) fn release_reserve(&self) -> bool {
-        let there = matches!(self.dir.open_file(RESERVE_FILE), Ok(Some(_)));
-        there && self.dir.remove(RESERVE_FILE).is_ok()
+        release_reserve(&self.dir)
     }
 
     pub(crate) fn assemble(
@@ -694,6 +693,12 @@ impl Journal {
             apart: None,
         }
     }
+}
+
+/// Gives the space that the journal in this directory keeps back for a full disk to the disk; whether there was any.
+pub fn release_reserve(dir: &PrivateDir) -> bool {
+    let there = matches!(dir.open_file(RESERVE_FILE), Ok(Some(_)));
+    there && dir.remove(RESERVE_FILE).is_ok()
 }
 
 impl Drop for Journal {

@@ -19,6 +19,8 @@ use crate::{Journal, JournalError};
 
 /// Bytes that are gathered before they are written.
 const BUFFER: usize = 4 << 20;
+/// Bytes below which a new segment is gone on with.
+const SMALL: u64 = 1 << 20;
 /// Runs that one record names.
 const RUNS_AT_ONCE: usize = 4096;
 /// Operations that one record names.
@@ -141,13 +143,18 @@ impl Mover {
         }
         journal.segments.sync().map_err(JournalError::io("make its segments durable"))?;
         let gone = Dropped::gone(self.at, segments.iter().map(|segment| segment.id).collect());
+        // Nobody goes on with old content: what is appended to cannot be pruned.
+        let (kind, state) = match self.writer.position.offset {
+            ..SMALL => (Kind::Mark, SegmentState::Clean),
+            _ => (Kind::Final, SegmentState::Final),
+        };
         // What is not noted now is noted by the next to open the store.
         if self.put(journal, Kind::Dropped, &encode(&gone)?).is_ok()
-            && self.writer.push(&journal.keys, Kind::Mark, &[]).is_ok()
+            && self.writer.push(&journal.keys, kind, &[]).is_ok()
             && self.write_out().is_ok()
             && self.writer.sync().is_ok()
         {
-            self.note_row(SegmentState::Clean);
+            self.note_row(state);
             let _ = journal.index.borrow_mut().write(&journal.keys, &self.facts, &Paths::default());
         }
         Ok(())

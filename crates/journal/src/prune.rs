@@ -175,11 +175,11 @@ impl Journal {
 
     /// Which runs the rule lets go of.
     fn choose(&self, survey: &Survey, rule: &PruneRule) -> Result<Chosen, JournalError> {
-        let before = self.size()?;
+        let (before, stuck) = (self.size()?, self.stuck(survey));
         let done = |used: &RunUse| used.header.is_some() && used.ended.is_some() && !used.being_undone;
         let may = |used: &RunUse| done(used) && used.ended.is_some_and(|at| at < rule.keep_from);
-        let (frees, dead) = frees(survey, &survey.owners(&|used| !may(used)));
-        let (later, _) = self::frees(survey, &survey.owners(&|used| !done(used)));
+        let (frees, dead) = frees(survey, &survey.owners(&|used| !may(used)), &stuck);
+        let (later, _) = self::frees(survey, &survey.owners(&|used| !done(used)), &stuck);
         let mut order: Vec<(u32, &RunUse)> = (0..).zip(&survey.runs).collect();
         order.sort_by_key(|(_, used)| used.run);
         let mut chosen = Chosen { numbers: BTreeSet::new(), report: PruneReport { before, ..PruneReport::default() } };
@@ -219,6 +219,20 @@ impl Journal {
         Ok(chosen)
     }
 
+    /// Segments that cannot be written again now: a run that has not ended is at work in them, this process appends to
+    /// them, or what it wrote there is not in the index yet. What goes of these frees nothing before a later prune.
+    fn stuck(&self, survey: &Survey) -> HashSet<Ulid> {
+        let mut stuck: HashSet<Ulid> = self.facts.places().map(|at| at.segment).collect();
+        stuck.extend(self.held.keys());
+        for (id, segment) in &survey.segments {
+            let ended = |run: &u32| survey.runs.get(*run as usize).is_some_and(|run| run.ended.is_some());
+            if !segment.runs.keys().all(ended) {
+                stuck.insert(*id);
+            }
+        }
+        stuck
+    }
+
     /// Chunks that some run which stays names, or that this process is about to name.
     fn needed(&self, survey: &Survey, chosen: &Chosen) -> HashSet<[u8; 32]> {
         let goes: HashSet<RunId> = chosen.report.runs.iter().map(|run| run.run).collect();
@@ -238,13 +252,11 @@ impl Journal {
         let goes: HashSet<RunId> = chosen.report.runs.iter().map(|run| run.run).collect();
         let owners = survey.owners(&|used| !goes.contains(&used.run));
         let tight = rule.most.is_some_and(|most| chosen.report.before > most);
-        let unflushed: HashSet<Ulid> = self.facts.places().map(|at| at.segment).collect();
+        let stuck = self.stuck(survey);
         let mut found = Vec::new();
         for (id, file, end) in self.whole_segments()? {
             let Some(segment) = survey.segments.get(&id) else { continue };
-            let open =
-                segment.runs.keys().any(|run| survey.runs.get(*run as usize).is_none_or(|run| run.ended.is_none()));
-            if open || unflushed.contains(&id) || self.held.contains_key(&id) {
+            if stuck.contains(&id) {
                 continue;
             }
             let mut live = segment.other;
@@ -313,10 +325,11 @@ impl Journal {
     }
 }
 
-/// Bytes of content that go with each run, the last of those that name it; and of content that nothing names.
-fn frees(survey: &Survey, owners: &[Owner]) -> (HashMap<u32, u64>, u64) {
+/// Bytes of content that go with each run, the last of those that name it; and of content that nothing names. What lies in
+/// segments that are stuck is in neither.
+fn frees(survey: &Survey, owners: &[Owner], stuck: &HashSet<Ulid>) -> (HashMap<u32, u64>, u64) {
     let (mut frees, mut dead) = (HashMap::new(), 0);
-    for segment in survey.segments.values() {
+    for (_, segment) in survey.segments.iter().filter(|(id, _)| !stuck.contains(id)) {
         dead += segment.doubled;
         for (chunk, bytes) in &segment.chunks {
             match chunk.and_then(|chunk| owners.get(chunk as usize)).unwrap_or(&Owner::Nobody) {

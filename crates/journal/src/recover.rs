@@ -14,13 +14,15 @@ use crate::journal::OpenRun;
 use crate::mover::put_away;
 use crate::prune::USING;
 use crate::walk::{Step, Walk};
-use crate::writer::{SEGMENT_BYTES, Writer, file_name};
+use crate::writer::{Writer, file_name};
 use crate::{Journal, JournalError, JournalKeys};
 
 /// Facts that a scan gathers before the index takes them.
 const BATCH: usize = 4096;
 /// Segments that a writer looks at before it makes one of its own.
 const ADOPT_TRIES: usize = 4;
+/// A segment of this size is not gone on with: what a process writes in cannot be pruned by it, and a budget may be small.
+const ADOPTED_MOST: u64 = 16 << 20;
 
 /// A run whose process died before its end.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -358,7 +360,7 @@ impl Journal {
         // What is found under its name is locked before a prune can take it away.
         let _still = self.dir.lock_shared(USING).map_err(JournalError::io("lock the store"))?;
         let rows = self.index.borrow_mut().segments()?;
-        let usable = |row: &SegmentRow| row.state <= SegmentState::Clean && row.position.offset < SEGMENT_BYTES;
+        let usable = |row: &SegmentRow| row.state <= SegmentState::Clean && row.position.offset < ADOPTED_MOST;
         let mut tries = 0;
         for known in rows.into_iter().rev() {
             let Some(row) = self.segment_row(known.id)?.filter(usable) else { continue };

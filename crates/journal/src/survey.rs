@@ -283,7 +283,7 @@ impl Journal {
         let owners = survey.owners(&|_| true);
         let mut usage = Usage {
             bytes: self.size()?,
-            reserve: self.len_of(crate::journal::RESERVE_FILE)?,
+            reserve: self.dir.len_of(crate::journal::RESERVE_FILE).map_err(JournalError::io("measure its files"))?,
             segments: survey.segments.len() as u64,
             pruned: self.index.borrow().all_pruned()?.len() as u64,
             ..Usage::default()
@@ -325,18 +325,12 @@ impl Journal {
         let mut bytes = 0;
         for name in self.segments.names().map_err(JournalError::io("list its segments"))? {
             let Some(name) = name.to_str() else { continue };
-            let file = self.segments.open_file(name).map_err(JournalError::io("open a segment"))?;
-            bytes += file.map_or(Ok(0), |file| file.len()).map_err(JournalError::io("measure a segment"))?;
+            bytes += self.segments.len_of(name).map_err(JournalError::io("measure a segment"))?;
         }
         for name in ["index.db", "index.db-wal", "index.db-shm", crate::journal::RESERVE_FILE] {
-            bytes += self.len_of(name)?;
+            bytes += self.dir.len_of(name).map_err(JournalError::io("measure its files"))?;
         }
         Ok(bytes)
-    }
-
-    fn len_of(&self, name: &str) -> Result<u64, JournalError> {
-        let file = self.dir.open_file(name).map_err(JournalError::io("measure its files"))?;
-        file.map_or(Ok(0), |file| file.len().map_err(JournalError::io("measure its files")))
     }
 
     /// Looks at every record but the contents. What other processes wrote must have been read before.

@@ -275,6 +275,19 @@ impl PrivateDir {
         }
     }
 
+    /// Bytes of a file, without opening it; 0 where there is none. (Whoever closes a descriptor of a file gives up all
+    /// locks that the process has on it, SQLite's too.)
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn len_of(&self, name: &str) -> io::Result<u64> {
+        match fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(u64::try_from(stat.st_size).unwrap_or(0)),
+            Err(rustix::io::Errno::NOENT) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Takes a file away; missing is fine.
     ///
     /// # Errors

@@ -57,6 +57,22 @@ pub struct Keeper {
     pub(crate) around: Around,
 }
 
+/// Bytes on the disk below which SQLite may not even open what is there.
+const NO_ROOM: u64 = 1 << 20;
+
+/// Opens the store of grants and settings. On a disk without room the space that is kept back for this is given up: an undo
+/// has to work there too.
+fn open_store(data: &PrivateDir, keys: &Keys) -> Result<Store, Error> {
+    Store::open(data, keys).or_else(|error| {
+        let full = data.disk().is_ok_and(|(_, free)| free < NO_ROOM);
+        let journal = data.dir("journal").map_err(Error::io("open the journal's directory"))?;
+        if full && raincoat_journal::release_reserve(&journal) {
+            return Store::open(data, keys).map_err(Error::store);
+        }
+        Err(Error::store(error))
+    })
+}
+
 impl Keeper {
     /// Whether there is a store here.
     ///
@@ -122,7 +138,7 @@ impl Keeper {
         opened: Opened,
         around: Around,
     ) -> Result<Keeper, Error> {
-        let store = Store::open(&data, &keys).map_err(Error::store)?;
+        let store = open_store(&data, &keys)?;
         let state = open_dir(&home.state)?;
         let own = Own::find([&home.config, &home.data, &home.state].map(PathBuf::as_path));
         let created = opened.created;
