@@ -16,10 +16,14 @@ use crate::minimum::Minimum;
 use crate::note::Checkpoint;
 use crate::proof::{self, Nodes};
 use crate::reader::{AuditReader, Keys, LIVE, Snapshot};
+use crate::store::Folders;
 use crate::tile::{LEVELS, TILE_WIDTH};
 
 /// Tiles above the entries that are kept: a log of ten million entries has 153 of them.
 const KEPT: usize = 256;
+
+/// Folders of a thousand tiles each that are kept open: a log of ten million entries has 40.
+const FOLDERS: usize = 64;
 
 /// Bytes on either side of the records' end that are looked at to see whether the log is still the same: a frame's
 /// header.
@@ -68,6 +72,8 @@ struct Kept {
     /// By level and number, with when each was last used.
     upper: BTreeMap<(u8, u64), (u64, Subtree)>,
     used: u64,
+    /// Folders of tiles, open: each is looked for by name from the log's own folder on.
+    folders: Folders,
 }
 
 /// A tile with all nodes above its hashes, as far as they are full: by height, from left to right.
@@ -106,18 +112,23 @@ impl Prover {
 
     /// An entry's leaf hash and the hashes that lead from it to a head that the log contains.
     pub(crate) fn path(&self, index: u64, head: &Checkpoint) -> Result<(Hash, Vec<Hash>), AuditError> {
-        loop {
-            let from_disk = self.kept.borrow().is_empty();
-            let (leaf, path) = (self.node(0, index)?, proof::inclusion(self, index, head.size)?);
-            if proof::check_inclusion(&leaf, index, head.size, &path, &head.root) {
-                return Ok((leaf, path));
-            }
+        let from_disk = self.kept.borrow().is_empty();
+        match self.try_path(index, head) {
             // What is kept may be of a log that another was put in the place of since, or of a tile mended since.
-            *self.kept.borrow_mut() = Kept::default();
-            if from_disk {
-                return Err(AuditError::Damaged(format!("entry {index} does not lead to the log's signed root")));
+            Err(_) if !from_disk => {
+                *self.kept.borrow_mut() = Kept::default();
+                self.try_path(index, head)
             }
+            proved => proved,
         }
+    }
+
+    fn try_path(&self, index: u64, head: &Checkpoint) -> Result<(Hash, Vec<Hash>), AuditError> {
+        let (leaf, path) = (self.node(0, index)?, proof::inclusion(self, index, head.size)?);
+        if !proof::check_inclusion(&leaf, index, head.size, &path, &head.root) {
+            return Err(AuditError::Damaged(format!("entry {index} does not lead to the log's signed root")));
+        }
+        Ok((leaf, path))
     }
 
     /// The hashes that prove that the first `old` entries are the start of the newest head's tree.
@@ -156,11 +167,7 @@ impl Nodes for Prover {
         let (number, at) = (index >> (8 - within), index % (TILE_WIDTH >> within));
         let found = match self.now.newest.get(&(level, number)) {
             Some(newest) => newest.node(within, at),
-            None => {
-                let mut kept = self.kept.borrow_mut();
-                let read = || self.now.snapshot.hashes(level, number * TILE_WIDTH, TILE_WIDTH);
-                kept.get(level, number, read)?.node(within, at)
-            }
+            None => self.kept.borrow_mut().get(&self.now.snapshot, level, number)?.node(within, at),
         };
         found.ok_or_else(|| AuditError::NotFound(index << height))
     }
@@ -194,35 +201,39 @@ fn newest(snapshot: &Snapshot) -> BTreeMap<(u8, u64), Subtree> {
 
 impl Kept {
     fn is_empty(&self) -> bool {
-        self.lowest.is_none() && self.upper.is_empty()
+        self.lowest.is_none() && self.upper.is_empty() && self.folders.is_empty()
     }
 
     /// A full tile, read where it is not kept.
-    fn get(
-        &mut self,
-        level: u8,
-        number: u64,
-        read: impl FnOnce() -> Result<Vec<Hash>, AuditError>,
-    ) -> Result<&Subtree, AuditError> {
-        if level == 0 {
-            let (_, subtree) = match self.lowest.take().filter(|(held, _)| *held == number) {
-                Some(held) => self.lowest.insert(held),
-                None => self.lowest.insert((number, Subtree::new(&read()?))),
-            };
-            return Ok(subtree);
-        }
+    fn get(&mut self, snapshot: &Snapshot, level: u8, number: u64) -> Result<&Subtree, AuditError> {
         self.used += 1;
         let key = (level, number);
-        if !self.upper.contains_key(&key) && self.upper.len() >= KEPT {
-            let oldest = self.upper.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| *key);
-            oldest.map(|oldest| self.upper.remove(&oldest));
+        if level == 0 {
+            let held = match self.lowest.take().filter(|(held, _)| *held == number) {
+                Some(held) => held,
+                None => (number, self.read(snapshot, key)?),
+            };
+            return Ok(&self.lowest.insert(held).1);
         }
-        let (used, subtree) = match self.upper.entry(key) {
-            std::collections::btree_map::Entry::Occupied(held) => held.into_mut(),
-            std::collections::btree_map::Entry::Vacant(free) => free.insert((0, Subtree::new(&read()?))),
-        };
+        if !self.upper.contains_key(&key) {
+            if self.upper.len() >= KEPT {
+                let oldest = self.upper.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| *key);
+                oldest.map(|oldest| self.upper.remove(&oldest));
+            }
+            let read = self.read(snapshot, key)?;
+            self.upper.insert(key, (self.used, read));
+        }
+        let (used, subtree) = self.upper.get_mut(&key).ok_or(AuditError::NotFound(number))?;
         *used = self.used;
         Ok(subtree)
+    }
+
+    fn read(&mut self, snapshot: &Snapshot, (level, number): (u8, u64)) -> Result<Subtree, AuditError> {
+        if self.folders.len() >= FOLDERS {
+            self.folders.clear();
+        }
+        let hashes = snapshot.full_tile(&mut self.folders, level, number)?;
+        Ok(Subtree::new(&hashes))
     }
 }
 

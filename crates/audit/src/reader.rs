@@ -15,7 +15,7 @@ use crate::memory::Memories;
 use crate::minimum::Minimum;
 use crate::note::{Checkpoint, Signer, Verifier};
 use crate::proof::{self, Nodes};
-use crate::store::Store;
+use crate::store::{Folders, Store};
 use crate::subjects::SlotView;
 use crate::tile::{Level, TILE_WIDTH, TilePath, decode_entries, decode_hashes};
 use crate::{AuditError, Entry};
@@ -262,10 +262,12 @@ impl Snapshot {
         Some(Snapshot { store: Store::new(dir), bytes, live, entries })
     }
 
-    /// Lets go of whatever stands after the last record.
-    pub(crate) fn end_here(&mut self) {
+    /// Lets go of whatever stands after the last record, and has room for as many bytes as the file, which are the
+    /// system's until they are used.
+    pub(crate) fn end_here(&mut self, capacity: usize) {
         self.bytes.truncate(self.live.end);
         self.bytes.shrink_to_fit();
+        self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
     }
 
     /// Takes in records that were written after the last one. They are of `bytes`, and fill them.
@@ -383,6 +385,15 @@ impl Snapshot {
     pub(crate) fn tile(&self, tile: TilePath) -> Result<Vec<u8>, AuditError> {
         let read = self.store.read(tile).map_err(AuditError::io("read the audit log"))?;
         read.ok_or_else(|| AuditError::Damaged(format!("`{}` is missing", tile.path())))
+    }
+
+    /// The hashes of a full tile on the disk.
+    pub(crate) fn full_tile(&self, folders: &mut Folders, level: u8, number: u64) -> Result<Vec<Hash>, AuditError> {
+        let tile = TilePath::full(Level::Hashes(level), number);
+        let read = self.store.read_in(folders, tile).map_err(AuditError::io("read the audit log"))?;
+        let bytes = read.ok_or_else(|| AuditError::Damaged(format!("`{}` is missing", tile.path())))?;
+        let hashes = decode_hashes(&bytes).filter(|hashes| hashes.len() as u64 == TILE_WIDTH);
+        hashes.ok_or_else(|| AuditError::Damaged(format!("`{}` is not whole", tile.path())))
     }
 
     /// The hashes of a tile from `from` on, `count` of them.

@@ -22,7 +22,7 @@ const MANY: usize = 16;
 const HELD: usize = 128;
 
 /// Folders that were opened, by path.
-type Folders = BTreeMap<String, PrivateDir>;
+pub(crate) type Folders = BTreeMap<String, PrivateDir>;
 
 /// The files under `tile/`.
 #[derive(Debug)]
@@ -49,6 +49,16 @@ impl Store {
         let path = tile.path();
         let (folders, name) = path.rsplit_once('/').unwrap_or(("", &path));
         match self.folder(folders)? {
+            Some(folder) => folder.read(name, MAX_BUNDLE),
+            None => Ok(None),
+        }
+    }
+
+    /// The same, its folder found among those that are open, or kept there.
+    pub(crate) fn read_in(&self, folders: &mut Folders, tile: TilePath) -> io::Result<Option<Vec<u8>>> {
+        let path = tile.path();
+        let (parents, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        match self.opened(folders, parents)? {
             Some(folder) => folder.read(name, MAX_BUNDLE),
             None => Ok(None),
         }
@@ -98,13 +108,7 @@ impl Store {
         for tile in full {
             let path = tile.path();
             let (parents, name) = path.rsplit_once('/').unwrap_or(("", &path));
-            let folder = match folders.entry(parents.to_owned()) {
-                Entry::Occupied(opened) => opened.into_mut(),
-                Entry::Vacant(new) => match self.folder(parents)? {
-                    Some(folder) => new.insert(folder),
-                    None => continue,
-                },
-            };
+            let Some(folder) = self.opened(&mut folders, parents)? else { continue };
             let partials = format!("{name}.p");
             let Some(inner) = folder.open_dir(&partials)? else { continue };
             for width in inner.names()? {
@@ -129,6 +133,15 @@ impl Store {
             walk_into(&top, "tile", 0, &mut found)?;
         }
         Ok(found)
+    }
+
+    fn opened<'a>(&self, folders: &'a mut Folders, path: &str) -> io::Result<Option<&'a PrivateDir>> {
+        if !folders.contains_key(path)
+            && let Some(folder) = self.folder(path)?
+        {
+            folders.insert(path.to_owned(), folder);
+        }
+        Ok(folders.get(path))
     }
 
     fn folder(&self, path: &str) -> io::Result<Option<PrivateDir>> {
@@ -191,5 +204,25 @@ mod tests {
         store.remove_partials(&[full, TilePath::full(Level::Entries, 7), TilePath::full(Level::Hashes(3), 7)]).unwrap();
         assert_eq!(store.read(partial).unwrap(), None);
         assert!(!home.path().join("tile/entries/x001/001.p").exists());
+    }
+
+    #[test]
+    fn few_and_many_are_written_over_leftovers_or_kept_where_they_are_the_same() {
+        for count in [MANY as u64 - 1, MANY as u64, HELD as u64 + 1] {
+            let home = tempfile::tempdir().unwrap();
+            let store = Store::new(PrivateDir::open(home.path()).unwrap());
+            let tiles = |text: &str| -> Vec<(TilePath, Vec<u8>)> {
+                (0..count)
+                    .map(|at| (TilePath::full(Level::Hashes(0), at), format!("{text} {at}").into_bytes()))
+                    .collect()
+            };
+            store.write_all(&tiles("a longer leftover"), false).unwrap();
+            for keep_same in [false, true, true] {
+                store.write_all(&tiles("it"), keep_same).unwrap();
+                for (tile, bytes) in tiles("it") {
+                    assert_eq!(store.read(tile).unwrap(), Some(bytes));
+                }
+            }
+        }
     }
 }

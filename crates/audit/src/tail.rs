@@ -67,13 +67,14 @@ impl Audit {
     fn try_rewrite(&self, room: usize) -> io::Result<(Tail, Vec<TilePath>)> {
         let (reader, tail) = (&self.reader, &self.tail);
         let (files, mut bytes) = tail.next(&reader.keys)?;
-        let snapshot = Snapshot::parse(reader.dir.try_clone()?, bytes.clone())
+        let mut snapshot = Snapshot::parse(reader.dir.try_clone()?, bytes.clone())
             .filter(|next| next.size() == tail.range.size() && next.range_at(next.size()) == tail.range)
             .ok_or(io::ErrorKind::InvalidData)?;
         snapshot.store.write_all(&files, false)?;
         // A log that fills its file again and again gets a larger one, so that this comes less often.
         let least = if room == 0 { 0 } else { tail.capacity.saturating_mul(2).min(LIVE_MOST) };
         fill(&mut bytes, room, least);
+        snapshot.end_here(bytes.len());
         reader.dir.replace(LIVE, &bytes)?;
         let file = reader.dir.open_file(LIVE)?.ok_or(io::ErrorKind::NotFound)?;
         let (range, signed) = (tail.range.clone(), tail.signed.max(snapshot.live.start.size));
@@ -122,15 +123,10 @@ impl Tail {
         if let Some((size, _)) = known.filter(|(size, _)| *size > snapshot.size()) {
             return Err(AuditError::RolledBack { log: head.size, head: size, memory: memory() });
         }
-        snapshot.end_here();
+        let capacity = file.len().map_err(&reading)?;
+        snapshot.end_here(usize::try_from(capacity).unwrap_or_default());
         let start = snapshot.live.start.size;
-        let mut tail = Tail {
-            capacity: file.len().map_err(&reading)?,
-            file,
-            range: range_of(&snapshot.live.start.edge),
-            signed: start,
-            snapshot,
-        };
+        let mut tail = Tail { capacity, file, range: range_of(&snapshot.live.start.edge), signed: start, snapshot };
         if tail.range.size() != start || (head.size == start && head.root != tail.range.root()) {
             return Err(AuditError::Damaged("the tree at its start is not the one that was signed".to_owned()));
         }
