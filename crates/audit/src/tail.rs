@@ -29,6 +29,8 @@ pub(crate) struct Tail {
     pub(crate) range: CompactRange,
     /// Entries that the last tree head covers.
     pub(crate) signed: u64,
+    /// This handle made the file.
+    made: bool,
 }
 
 impl Audit {
@@ -71,15 +73,17 @@ impl Audit {
             .filter(|next| next.size() == tail.range.size() && next.range_at(next.size()) == tail.range)
             .ok_or(io::ErrorKind::InvalidData)?;
         snapshot.store.write_all(&files, false)?;
-        // A log that fills its file again and again gets a larger one, so that this comes less often.
-        let least = if room == 0 { 0 } else { tail.capacity.saturating_mul(2).min(LIVE_MOST) };
+        // A process that fills its file again and again gets a larger one, so that this comes less often. Those that write
+        // little and end open a small one each time.
+        let grow = room > 0 && tail.made;
+        let least = if grow { tail.capacity.saturating_mul(2).min(LIVE_MOST) } else { 0 };
         fill(&mut bytes, room, least);
         snapshot.end_here(bytes.len());
         reader.dir.replace(LIVE, &bytes)?;
         let file = reader.dir.open_file(LIVE)?.ok_or(io::ErrorKind::NotFound)?;
         let (range, signed) = (tail.range.clone(), tail.signed.max(snapshot.live.start.size));
         let filled = files.into_iter().map(|(tile, _)| tile).collect();
-        Ok((Tail { file, capacity: bytes.len() as u64, snapshot, range, signed }, filled))
+        Ok((Tail { file, capacity: bytes.len() as u64, snapshot, range, signed, made: true }, filled))
     }
 
     /// Writes the partial tiles of the first `size` entries, and the note of their head. Needs the lock.
@@ -126,7 +130,8 @@ impl Tail {
         let capacity = file.len().map_err(&reading)?;
         snapshot.end_here(usize::try_from(capacity).unwrap_or_default());
         let start = snapshot.live.start.size;
-        let mut tail = Tail { capacity, file, range: range_of(&snapshot.live.start.edge), signed: start, snapshot };
+        let range = range_of(&snapshot.live.start.edge);
+        let mut tail = Tail { file, capacity, snapshot, range, signed: start, made: false };
         if tail.range.size() != start || (head.size == start && head.root != tail.range.root()) {
             return Err(AuditError::Damaged("the tree at its start is not the one that was signed".to_owned()));
         }
