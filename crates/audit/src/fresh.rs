@@ -20,6 +20,9 @@ use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, edge_of, encode_hashes, p
 /// Bytes of a fresh live file, all of them written: a later sync within them carries data only.
 const LIVE_BYTES: u64 = 1 << 20;
 
+/// Bytes that it is made with at most, but for a batch that needs more. It is read whole when the log is opened.
+pub(crate) const LIVE_MOST: u64 = 8 << 20;
+
 /// Makes a log without entries where there is none, and never where one seems to have been.
 pub(crate) fn create(dir: &PrivateDir, keys: &Keys, known: Option<(&str, &Checkpoint)>) -> Result<(), AuditError> {
     let creating = AuditError::io("make the audit log");
@@ -36,7 +39,7 @@ pub(crate) fn create(dir: &PrivateDir, keys: &Keys, known: Option<(&str, &Checkp
     dir.replace(CHECKPOINT, note.as_bytes()).map_err(&creating)?;
     let mut bytes =
         fresh_live(Start { size: 0, edge: vec![Vec::new(); usize::from(LEVELS) - 1], note }).map_err(&creating)?;
-    fill(&mut bytes, 0);
+    fill(&mut bytes, 0, 0);
     dir.replace(LIVE, &bytes).map_err(&creating)
 }
 
@@ -63,9 +66,9 @@ pub(crate) fn fresh_live(start: Start) -> io::Result<Vec<u8>> {
 
 /// Zeroes after the records: they are really written, because space that is only reserved costs a journal commit at
 /// the first sync of each new page.
-pub(crate) fn fill(bytes: &mut Vec<u8>, room: usize) {
-    let wanted = (bytes.len() + room) as u64 + LIVE_BYTES / 2;
-    bytes.resize(usize::try_from(wanted.next_multiple_of(LIVE_BYTES)).unwrap_or(usize::MAX), 0);
+pub(crate) fn fill(bytes: &mut Vec<u8>, room: usize, least: u64) {
+    let wanted = ((bytes.len() + room) as u64 + LIVE_BYTES / 2).next_multiple_of(LIVE_BYTES).max(least);
+    bytes.resize(usize::try_from(wanted).unwrap_or(usize::MAX), 0);
 }
 
 /// Tiles and bundles that are full with the signed entries of the live file, the number of entries in full tiles then,

@@ -140,8 +140,8 @@ impl Start {
     }
 }
 
-/// Appends a frame to `out` and gives the body's leaf hash.
-pub fn push_frame(out: &mut Vec<u8>, kind: Kind, body: &[u8]) -> Hash {
+/// Appends a frame to `out` and gives its record.
+pub fn push_frame(out: &mut Vec<u8>, kind: Kind, body: &[u8]) -> Record {
     let at = start_frame(out);
     out.extend_from_slice(body);
     end_frame(out, at, kind)
@@ -153,17 +153,19 @@ pub(crate) fn start_frame(out: &mut Vec<u8>) -> usize {
     out.len()
 }
 
-/// Ends the frame whose body began at `at`, and gives the body's leaf hash.
-pub(crate) fn end_frame(out: &mut [u8], at: usize, kind: Kind) -> Hash {
+/// Ends the frame whose body began at `at`, and gives its record.
+pub(crate) fn end_frame(out: &mut [u8], at: usize, kind: Kind) -> Record {
+    let body = at..out.len();
     let leaf = leaf_hash(out.get(at..).unwrap_or_default());
     let len = out.len().saturating_sub(at);
     let word = (kind as u32) << 24 | u32::try_from(len).unwrap_or(u32::MAX) & 0x00ff_ffff;
     let header = word.to_le_bytes().into_iter().chain(leaf.iter().take(4).copied());
-    let place = out.get_mut(at.saturating_sub(FRAME)..at).unwrap_or_default();
+    let at = at.saturating_sub(FRAME);
+    let place = out.get_mut(at..body.start).unwrap_or_default();
     for (to, from) in place.iter_mut().zip(header) {
         *to = from;
     }
-    leaf
+    Record { kind, at, body, leaf }
 }
 
 /// The record at `at`; `Ok(None)` where the records end, `Err` where there is something that is none.

@@ -1,30 +1,30 @@
 //! Appending to the log: one lock, one write and one `fdatasync` a batch.
 //!
 //! At every instant the full tiles below the live file's start and the live file are the whole log. Only
-//! [`Audit::rewrite`] moves that border: it makes the tiles durable first, then puts a new live file in the place of
-//! the old one, all at once.
+//! [`Audit::rewrite`] moves that border.
 
 use std::io;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use raincoat_os::{AppendFile, PrivateDir, new_ulid};
+use raincoat_os::{PrivateDir, new_ulid};
 use raincoat_seal::SealKey;
 use raincoat_types::{Clock, Timestamp};
 
-use crate::compact::CompactRange;
 use crate::entry::{Inside, MAX_NAMED, Outer, Producer, Scratch, by_digest};
-use crate::fresh::{bundle_of, clean, create, fill, fresh_live, full_tiles};
+use crate::fresh::{clean, create};
 use crate::hash::Hash;
 use crate::live::{
-    Ending, Kind, PREAMBLE, Preamble, Record, SUSPECT_AT, Start, end_frame, push_frame, records_from, start_frame,
+    Ending, Kind, Live, PREAMBLE, Preamble, SUSPECT_AT, end_frame, push_frame, records_from, start_frame,
 };
-use crate::memory::{Apart, KnownHead, Memories, Memory, known_in};
+use crate::memory::{Memories, Memory, known_in};
 use crate::note::Checkpoint;
-use crate::reader::{AuditKeys, AuditReader, Keys, LIVE, Snapshot, range_of};
+use crate::opening::{Complaints, remembered, subjects_of};
+use crate::reader::{AuditKeys, AuditReader, Keys, LIVE, Snapshot};
 use crate::subject::{About, Keyed, named_by, own_folders, period_of};
-use crate::subjects::{SUBJECTS, Subjects};
-use crate::tile::{LEVELS, Level, TILE_WIDTH, TilePath, edge_of, encode_hashes};
+use crate::subjects::Subjects;
+use crate::tail::Tail;
+use crate::tile::TILE_WIDTH;
 use crate::{AuditError, Care, Class, Event};
 
 /// The published tree head of tlog-tiles.
@@ -41,9 +41,6 @@ const BATCH_BYTES: usize = 16 << 20;
 /// Entries that a command which has no time for it leaves unpublished.
 const UNPUBLISHED_MOST: u64 = 16 * TILE_WIDTH;
 
-/// The newest entries whose subjects' slots must be there when the log is opened; `verify` looks at all.
-const RECENT: u64 = 32;
-
 /// The log, open to append. It reads like an [`AuditReader`].
 ///
 /// Several processes may have one log open. Each takes the lock to append and first reads what the others wrote.
@@ -59,7 +56,7 @@ pub struct Audit {
     /// The note of the newest tree head, if this process signed it.
     newest: Option<String>,
     /// Publishing failed in its middle: what it wrote may not be on the disk, even where it reads back.
-    half_published: bool,
+    pub(crate) half_published: bool,
     poisoned: bool,
     /// The last batch's bytes, to write the next in.
     batch: Vec<u8>,
@@ -88,20 +85,6 @@ pub(crate) enum Heads {
     All,
 }
 
-/// What the memories know, when the log is opened.
-#[derive(Default)]
-struct Remembered {
-    known: Vec<(String, Checkpoint)>,
-    state_missing: bool,
-    unreadable: Vec<(&'static str, String)>,
-}
-
-/// What is wrong with the log by its memories: an error, or what a person accepts.
-struct Complaints {
-    accept: bool,
-    said: Vec<String>,
-}
-
 /// See [`Audit::common`].
 struct Common {
     class: Class,
@@ -111,128 +94,6 @@ struct Common {
     slots: Vec<u32>,
     key: SealKey,
     too_many: bool,
-}
-
-/// Random nonces, fetched for many entries at once.
-struct Nonces {
-    bytes: Vec<u8>,
-    at: usize,
-    left: usize,
-}
-
-impl Nonces {
-    /// Nonces that one call of the system brings.
-    const MOST: usize = 512;
-
-    fn new(entries: usize) -> Nonces {
-        Nonces { bytes: Vec::new(), at: 0, left: entries }
-    }
-
-    fn next(&mut self) -> io::Result<[u8; 12]> {
-        if self.at >= self.bytes.len() {
-            let count = self.left.clamp(1, Nonces::MOST);
-            self.left = self.left.saturating_sub(count);
-            self.bytes.resize(12 * count, 0);
-            raincoat_os::fill_random(&mut self.bytes)?;
-            self.at = 0;
-        }
-        let nonce = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<12>());
-        self.at += 12;
-        nonce.copied().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-    }
-}
-
-impl Complaints {
-    fn hear(&mut self, heard: Result<(), AuditError>) -> Result<(), AuditError> {
-        match heard {
-            Err(
-                error @ (AuditError::RolledBack { .. }
-                | AuditError::Forked { .. }
-                | AuditError::WrongKey(_)
-                | AuditError::HeadDamaged(..)),
-            ) if self.accept => {
-                let words = error.to_string();
-                self.said.push(words.split(" (run ").next().unwrap_or_default().to_owned());
-                Ok(())
-            }
-            other => other,
-        }
-    }
-}
-
-/// Asks every memory for what it knows.
-fn remembered(
-    reader: &AuditReader,
-    memories: &[Memory],
-    complaints: &mut Complaints,
-) -> Result<Remembered, AuditError> {
-    let mut out = Remembered::default();
-    for memory in memories {
-        match memory.read(reader.verifier()) {
-            Apart::Missing if memory.is_near() => out.state_missing = true,
-            Apart::Missing => {}
-            Apart::Head(head) => out.known.push((memory.name().to_owned(), head)),
-            Apart::OtherKey => complaints.hear(Err(AuditError::WrongKey(memory.name())))?,
-            Apart::Damaged(why) => {
-                complaints.hear(Err(AuditError::HeadDamaged(memory.name(), why.to_string())))?;
-            }
-            Apart::Unreadable(why) if memory.is_near() => {
-                return Err(AuditError::io("read the tree head kept apart")(io::Error::other(why)));
-            }
-            // Many machines have no keyring for us, which `verify` says.
-            Apart::Unreadable(_) if memory.forgets() => {}
-            Apart::Unreadable(why) => out.unreadable.push(("audit head in another folder", why)),
-        }
-    }
-    if let Some(why) = &reader.memories.folder_missing {
-        out.unreadable.push(("audit head in another folder", why.clone()));
-    }
-    let checkpoint =
-        |known: &KnownHead| Checkpoint { origin: reader.keys.origin.clone(), size: known.size, root: known.root };
-    out.known.extend(reader.memories.known.iter().map(|known| (known.who.clone(), checkpoint(known))));
-    Ok(out)
-}
-
-/// The subjects' keys of a log, made where the log is new or of an older version.
-fn subjects_of(reader: &AuditReader, snapshot: &Snapshot) -> Result<Subjects, AuditError> {
-    let (dir, keys) = (&reader.dir, &reader.keys);
-    let newest = snapshot.newest_sealed(RECENT)?;
-    let mut scratch = Scratch::default();
-    match Subjects::open(dir, &keys.payload, &keys.origin)? {
-        Some(subjects) => {
-            for (at, sealed) in &newest {
-                let named = keys.sealer.outer(*at, sealed, &mut scratch).map_or(Vec::new(), |outer| outer.slots);
-                if named.last().is_some_and(|last| *last >= subjects.used()) {
-                    return Err(AuditError::Damaged(format!("`{SUBJECTS}` is older than the log, or was cut")));
-                }
-            }
-            Ok(subjects)
-        }
-        None => {
-            let old = newest.last().is_none_or(|(at, sealed)| keys.sealer.is_version_1(*at, sealed));
-            if !old {
-                return Err(AuditError::Damaged(format!("`{SUBJECTS}` is missing")));
-            }
-            Subjects::create(dir).map_err(AuditError::io("make the subjects' keys"))?;
-            let made = Subjects::open(dir, &keys.payload, &keys.origin)?;
-            made.ok_or_else(|| AuditError::Damaged(format!("`{SUBJECTS}` is missing")))
-        }
-    }
-}
-
-/// What must be known of the live file to append to it.
-pub(crate) struct Tail {
-    file: AppendFile,
-    generation: [u8; 16],
-    capacity: u64,
-    /// Where the next frame goes.
-    end: u64,
-    /// Entries in full tiles.
-    start: u64,
-    /// The tree of all entries.
-    pub(crate) range: CompactRange,
-    /// Entries that the last tree head covers.
-    signed: u64,
 }
 
 impl Deref for Audit {
@@ -285,14 +146,13 @@ impl Audit {
             create(&reader.dir, keys, most.map(|(who, head)| (who.as_str(), head)))?;
         }
         clean(&reader.dir).map_err(&opening)?;
-        let snapshot = Snapshot::load(&reader.dir)?;
-        let tail = Tail::load(&reader.dir, keys, &snapshot, None)?;
+        let tail = Tail::load(&reader.dir, keys, Snapshot::load(&reader.dir)?, None)?;
         let minimum = reader.minimum()?;
         for (who, head) in &remembered.known {
-            let mut root_at = |size| snapshot.root_since(size, minimum.index);
-            complaints.hear(known_in(who, head, snapshot.size(), &mut root_at))?;
+            let mut root_at = |size| tail.snapshot.root_since(size, minimum.index);
+            complaints.hear(known_in(who, head, tail.snapshot.size(), &mut root_at))?;
         }
-        let subjects = subjects_of(&reader, &snapshot)?;
+        let subjects = subjects_of(&reader, &tail.snapshot)?;
         let mut audit = Audit {
             memories,
             subjects,
@@ -307,7 +167,7 @@ impl Audit {
             batch: Vec::new(),
             reader,
         };
-        audit.settle(&snapshot)?;
+        audit.settle()?;
         drop(lock);
         audit.end_erasures()?;
         if !complaints.said.is_empty() {
@@ -361,12 +221,11 @@ impl Audit {
         self.write(&About::NOTHING, &[], true, Heads::All)?;
         let _lock = self.lock()?;
         self.catch_up()?;
-        if self.tail.range.size() - self.tail.start >= TILE_WIDTH {
+        if self.tail.range.size() - self.tail.start() >= TILE_WIDTH {
             self.rewrite(0)?;
         }
-        let snapshot = Snapshot::load(&self.reader.dir)?;
-        let (head, note) = snapshot.head(self.verifier())?;
-        let published = self.publish(&snapshot, head.size, note);
+        let (head, note) = self.tail.snapshot.head(self.verifier())?;
+        let published = self.publish(head.size, note);
         self.half_published = published.is_err();
         published.map_err(|error| self.failed("publish the audit log", error))?;
         Ok(head)
@@ -392,7 +251,7 @@ impl Audit {
     /// As [`Audit::checkpoint`].
     pub fn leave(mut self) -> Result<(), AuditError> {
         self.write(&About::NOTHING, &[], true, Heads::All)?;
-        if self.tail.range.size() - self.tail.start >= UNPUBLISHED_MOST {
+        if self.tail.range.size() - self.tail.start() >= UNPUBLISHED_MOST {
             self.checkpoint()?;
         }
         Ok(())
@@ -441,6 +300,7 @@ impl Audit {
         let mut producer = self.producer;
         let mut batch = std::mem::take(&mut self.batch);
         batch.clear();
+        let mut records = Vec::with_capacity(events.len() + 1);
         let mut nonces = Nonces::new(events.len());
         let mut last: Option<Common> = None;
         let mut rest = events.iter();
@@ -462,7 +322,9 @@ impl Audit {
             let at = start_frame(&mut batch);
             let keys = &self.reader.keys;
             keys.sealer.seal((range.size(), &nonce), &outer, &inside, &common.key, &mut self.scratch, &mut batch)?;
-            range.push(0, end_frame(&mut batch, at, Kind::Entry));
+            let record = end_frame(&mut batch, at, Kind::Entry);
+            range.push(0, record.leaf);
+            records.push(record);
             last = Some(common);
         }
         if let Err(error) = self.subjects.sync() {
@@ -473,13 +335,13 @@ impl Audit {
         let sign = durable && self.tail.signed < range.size();
         if sign {
             let note = self.reader.keys.sign(range.size(), range.root());
-            let _ = push_frame(&mut batch, Kind::Head, note.as_bytes());
+            records.push(push_frame(&mut batch, Kind::Head, note.as_bytes()));
             self.newest = Some(note);
         }
-        if self.tail.end + batch.len() as u64 > self.tail.capacity {
+        if self.tail.end() + batch.len() as u64 > self.tail.capacity {
             self.rewrite(batch.len())?;
         }
-        if let Err(error) = self.tail.file.write_all_at(&batch, self.tail.end) {
+        if let Err(error) = self.tail.file.write_all_at(&batch, self.tail.end()) {
             // Some of these entries may stand in the file, and be taken over by the next to write. Numbering them
             // again would look like a forgery, so this process goes on under another name.
             match new_ulid(self.clock.as_ref()) {
@@ -492,7 +354,7 @@ impl Audit {
             self.poison();
             return Err(AuditError::Poisoned);
         }
-        self.tail.end += batch.len() as u64;
+        self.tail.snapshot.extend(&batch, records);
         if sign {
             self.tail.signed = range.size();
         }
@@ -540,25 +402,26 @@ impl Audit {
         let mut first = [0; PREAMBLE];
         file.read_exact_at(&mut first, 0).map_err(&reading)?;
         let same = Preamble::parse(&first)
-            .is_some_and(|preamble| preamble.generation == self.tail.generation && !preamble.suspect);
+            .is_some_and(|preamble| preamble.generation == self.tail.generation() && !preamble.suspect);
         if !same {
             let snapshot = Snapshot::load(&self.reader.dir)?;
             let known = (self.tail.range.size(), self.tail.range.root());
-            self.tail = Tail::load(&self.reader.dir, &self.reader.keys, &snapshot, Some(known))?;
-            self.settle(&snapshot)?;
+            self.tail = Tail::load(&self.reader.dir, &self.reader.keys, snapshot, Some(known))?;
+            self.settle()?;
             return self.end_erasures_locked();
         }
         let mut next = [0; 8];
-        let got = file.read_at(&mut next, self.tail.end).map_err(&reading)?;
+        let end = self.tail.end();
+        let got = file.read_at(&mut next, end).map_err(&reading)?;
         if got == 0 || next == [0; 8] {
             return Ok(());
         }
-        let len = file.len().map_err(&reading)?.saturating_sub(self.tail.end);
+        let len = file.len().map_err(&reading)?.saturating_sub(end);
         let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
-        file.read_exact_at(&mut bytes, self.tail.end).map_err(&reading)?;
-        let (records, end, ending) = records_from(&bytes, 0);
-        self.tail.absorb(&self.reader.keys, &bytes, &records)?;
-        self.tail.end += end as u64;
+        file.read_exact_at(&mut bytes, end).map_err(&reading)?;
+        let (records, whole, ending) = records_from(&bytes, 0);
+        bytes.truncate(whole);
+        self.tail.absorb(&self.reader.keys, &bytes, records)?;
         self.tail.capacity = file.len().map_err(&reading)?;
         if let Ending::Torn { heads_after } = ending {
             refuse_damage(heads_after)?;
@@ -568,95 +431,18 @@ impl Audit {
     }
 
     /// Writes the live file anew where its end was cut off or its bytes may not be on the disk.
-    fn settle(&mut self, snapshot: &Snapshot) -> Result<(), AuditError> {
-        if let Ending::Torn { heads_after } = snapshot.live.ending {
-            refuse_damage(heads_after)?;
-        } else if !snapshot.live.preamble.suspect {
+    fn settle(&mut self) -> Result<(), AuditError> {
+        let Live { ending, preamble, .. } = &self.tail.snapshot.live;
+        let suspect = preamble.suspect;
+        if let Ending::Torn { heads_after } = ending {
+            refuse_damage(*heads_after)?;
+        } else if !suspect {
             return Ok(());
         }
-        if snapshot.live.preamble.suspect {
+        if suspect {
             self.subjects.write_again()?;
         }
         self.rewrite(0)
-    }
-
-    /// Puts full tiles on disk and a new live file, with what is left and room for `room` bytes, in the old one's
-    /// place. Whatever is no whole record at the old file's end is left behind. Needs the lock.
-    fn rewrite(&mut self, room: usize) -> Result<(), AuditError> {
-        if self.tail.file.sync().is_err() {
-            self.poison();
-            return Err(AuditError::Poisoned);
-        }
-        let snapshot = Snapshot::load(&self.reader.dir)?;
-        if snapshot.range_at(self.tail.range.size()).root() != self.tail.range.root() {
-            return Err(AuditError::Damaged(format!("`{LIVE}` does not read back as it was written")));
-        }
-        let old = self.tail.generation;
-        let done = self.try_rewrite(&snapshot, room);
-        if let Err(error) = done {
-            let in_place = Snapshot::load(&self.reader.dir).is_ok_and(|now| now.live.preamble.generation == old);
-            let error = self.failed("make room in the audit log", error);
-            if !in_place {
-                // Which of the two files a power cut would leave is not known.
-                self.poison();
-                return Err(AuditError::Poisoned);
-            }
-            return Err(error);
-        }
-        let known = (self.tail.range.size(), self.tail.range.root());
-        let fresh = Snapshot::load(&self.reader.dir)?;
-        self.tail = Tail::load(&self.reader.dir, &self.reader.keys, &fresh, Some(known))?;
-        for index in snapshot.live.start.size / TILE_WIDTH..self.tail.start / TILE_WIDTH {
-            // Only tidiness: partial files of a full tile may stay.
-            let _ = fresh.store.remove_partials(Level::Entries, index);
-            for level in 0..LEVELS {
-                let within = index >> (8 * u32::from(level));
-                if (index + 1).is_multiple_of(1 << (8 * u32::from(level))) {
-                    let _ = fresh.store.remove_partials(Level::Hashes(level), within);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn try_rewrite(&self, snapshot: &Snapshot, room: usize) -> io::Result<()> {
-        let signed = self.tail.signed.max(snapshot.live.start.size);
-        let (files, start_size, edge) = full_tiles(snapshot, signed)?;
-        snapshot.store.write_all(&files, false)?;
-        drop(files);
-
-        let range = range_of(&edge);
-        let note = self.reader.keys.sign(start_size, range.root());
-        let mut bytes = fresh_live(Start { size: start_size, edge, note })?;
-        let from = match snapshot.record(start_size) {
-            Some(record) => record.at,
-            None => snapshot.live.end,
-        };
-        bytes.extend_from_slice(snapshot.bytes.get(from..snapshot.live.end).unwrap_or_default());
-        fill(&mut bytes, room);
-        self.reader.dir.replace(LIVE, &bytes)
-    }
-
-    fn publish(&self, snapshot: &Snapshot, size: u64, note: &str) -> io::Result<()> {
-        // With cosignatures it is still the same head.
-        let published = self.reader.dir.read(CHECKPOINT, 1 << 16)?;
-        if published.is_some_and(|published| self.verifier().open(&published) == self.verifier().open(note.as_bytes()))
-        {
-            return Ok(());
-        }
-        let mut files = Vec::new();
-        let (index, width) = edge_of(size, 0);
-        if width > 0 {
-            let (bundle, leaves) = bundle_of(snapshot, index * TILE_WIDTH..size)?;
-            files.push((TilePath { level: Level::Entries, index, width }, bundle));
-            files.push((TilePath { level: Level::Hashes(0), index, width }, encode_hashes(&leaves)));
-        }
-        for (level, row) in (1..).zip(&snapshot.live.start.edge).filter(|(_, row)| !row.is_empty()) {
-            let (index, width) = edge_of(size, level);
-            files.push((TilePath { level: Level::Hashes(level), index, width }, encode_hashes(row)));
-        }
-        snapshot.store.write_all(&files, !self.half_published)?;
-        self.reader.dir.replace(CHECKPOINT, note.as_bytes())
     }
 
     /// Tells the memories of the log's newest head, which is durable.
@@ -699,7 +485,7 @@ impl Audit {
     }
 
     /// A full disk leaves all as it was; any other failure of a write or sync is final.
-    fn failed(&mut self, what: &'static str, error: io::Error) -> AuditError {
+    pub(crate) fn failed(&mut self, what: &'static str, error: io::Error) -> AuditError {
         match AuditError::io(what)(error) {
             AuditError::Full => AuditError::Full,
             _ => {
@@ -719,73 +505,6 @@ impl Audit {
     }
 }
 
-impl Tail {
-    /// Reads the live file's state, and holds the log against a tree head that it must contain.
-    fn load(
-        dir: &PrivateDir,
-        keys: &Keys,
-        snapshot: &Snapshot,
-        known: Option<(u64, Hash)>,
-    ) -> Result<Tail, AuditError> {
-        let reading = AuditError::io("read the audit log");
-        let missing = || AuditError::Damaged(format!("`{LIVE}` is missing"));
-        let file = dir.open_file(LIVE).map_err(&reading)?.ok_or_else(missing)?;
-        let live = &snapshot.live;
-        let (head, _) = snapshot.head(keys.signer.verifier())?;
-        let memory = || "this process".to_owned();
-        if let Some((size, _)) = known.filter(|(size, _)| *size > snapshot.size()) {
-            return Err(AuditError::RolledBack { log: head.size, head: size, memory: memory() });
-        }
-        let mut tail = Tail {
-            capacity: file.len().map_err(&reading)?,
-            file,
-            generation: live.preamble.generation,
-            end: live.end as u64,
-            start: live.start.size,
-            range: range_of(&live.start.edge),
-            signed: live.start.size,
-        };
-        if tail.range.size() != live.start.size || (head.size == tail.start && head.root != tail.range.root()) {
-            return Err(AuditError::Damaged("the tree at its start is not the one that was signed".to_owned()));
-        }
-        tail.absorb(keys, &snapshot.bytes, &live.records)?;
-        match known {
-            Some((size, root)) if snapshot.root_at(size)? != root => Err(AuditError::Forked { size, memory: memory() }),
-            _ => Ok(tail),
-        }
-    }
-
-    /// Takes records in: the last tree head must be ours and of this tree; entries after it must be ours.
-    fn absorb(&mut self, keys: &Keys, bytes: &[u8], records: &[Record]) -> Result<(), AuditError> {
-        let damaged = |why: String| Err(AuditError::Damaged(why));
-        let body = |record: &Record| bytes.get(record.body.clone()).unwrap_or_default();
-        let last_head = records.iter().rposition(|record| record.kind == Kind::Head);
-        let mut range = self.range.clone();
-        let mut scratch = Scratch::default();
-        for (at, record) in records.iter().enumerate() {
-            match record.kind {
-                Kind::Entry => {
-                    let unsigned = last_head.is_none_or(|head| at > head);
-                    if unsigned && keys.sealer.outer(range.size(), body(record), &mut scratch).is_err() {
-                        return damaged(format!("entry {} is not signed and not ours", range.size()));
-                    }
-                    range.push(0, record.leaf);
-                }
-                Kind::Head if Some(at) == last_head => {
-                    let head = keys.signer.verifier().open(body(record));
-                    if !head.is_ok_and(|head| head.size == range.size() && head.root == range.root()) {
-                        return damaged(format!("its {} entries are not those that were signed", range.size()));
-                    }
-                    self.signed = range.size();
-                }
-                Kind::Head | Kind::Start => {}
-            }
-        }
-        self.range = range;
-        Ok(())
-    }
-}
-
 impl Keys {
     /// The signed note of a tree head.
     pub(crate) fn sign(&self, size: u64, root: Hash) -> String {
@@ -798,4 +517,33 @@ fn refuse_damage(heads_after: usize) -> Result<(), AuditError> {
         return Err(AuditError::Damaged(format!("`{LIVE}` has bytes in its middle that are no record")));
     }
     Ok(())
+}
+
+/// Random nonces, fetched for many entries at once.
+struct Nonces {
+    bytes: Vec<u8>,
+    at: usize,
+    left: usize,
+}
+
+impl Nonces {
+    /// Nonces that one call of the system brings.
+    const MOST: usize = 512;
+
+    fn new(entries: usize) -> Nonces {
+        Nonces { bytes: Vec::new(), at: 0, left: entries }
+    }
+
+    fn next(&mut self) -> io::Result<[u8; 12]> {
+        if self.at >= self.bytes.len() {
+            let count = self.left.clamp(1, Nonces::MOST);
+            self.left = self.left.saturating_sub(count);
+            self.bytes.resize(12 * count, 0);
+            raincoat_os::fill_random(&mut self.bytes)?;
+            self.at = 0;
+        }
+        let nonce = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<12>());
+        self.at += 12;
+        nonce.copied().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
 }

@@ -4,8 +4,8 @@ use crate::hash::Hash;
 use crate::note::{Checkpoint, MAX_NOTE};
 use crate::proof;
 use crate::proof_file::ProofFile;
+use crate::prover::{InclusionProof, Now};
 use crate::reader::AuditReader;
-use crate::tile::{Level, TILE_WIDTH, TilePath, decode_entries};
 use crate::witness::submission;
 use crate::{AuditError, leaf_hash};
 
@@ -40,17 +40,24 @@ impl AuditReader {
     /// # Errors
     /// [`AuditError::NotFound`], or where it cannot be read.
     pub fn sealed(&self, index: u64) -> Result<Vec<u8>, AuditError> {
-        let snapshot = self.snapshot()?;
-        if let Some(sealed) = snapshot.live_entry(index) {
-            return Ok(sealed.to_vec());
-        }
-        if index >= snapshot.size() {
-            return Err(AuditError::NotFound(index));
-        }
-        let bundle = snapshot.tile(TilePath::full(Level::Entries, index / TILE_WIDTH))?;
-        let at = usize::try_from(index % TILE_WIDTH).unwrap_or_default();
-        let entry = decode_entries(&bundle).and_then(|entries| entries.get(at).map(|entry| entry.to_vec()));
-        entry.ok_or_else(|| AuditError::Damaged(format!("the bundle that holds entry {index} is not whole")))
+        self.snapshot()?.sealed(index)
+    }
+
+    /// The proof that entry `index` is in the log, against its newest head. [`AuditReader::prover`] makes many.
+    ///
+    /// # Errors
+    /// As [`Prover::prove_inclusion`](crate::Prover::prove_inclusion).
+    pub fn prove_inclusion(&self, index: u64) -> Result<InclusionProof, AuditError> {
+        self.prover()?.prove_inclusion(index)
+    }
+
+    /// The proof that the tree of the first `old` entries is the start of the newest one.
+    ///
+    /// # Errors
+    /// [`AuditError::NotFound`] where the log has fewer entries; [`AuditError::Damaged`] where a tile cannot be read.
+    pub fn prove_consistency(&self, old: u64) -> Result<(Vec<Hash>, Checkpoint), AuditError> {
+        let prover = self.prover()?;
+        Ok((prover.consistency(old)?, prover.now.head))
     }
 
     /// The proof that entry `index` is in the log, against a checkpoint of ours: the newest one, or `note`, an older one
@@ -60,10 +67,10 @@ impl AuditReader {
     /// [`AuditError::NotFound`] where the checkpoint does not cover the entry; [`AuditError::Forked`] where the log is not
     /// the one that `note` is of; else where something cannot be read.
     pub fn prove(&self, index: u64, note: Option<&str>, extra: Option<Vec<u8>>) -> Result<ProofFile, AuditError> {
-        let snapshot = self.snapshot()?;
-        let (newest, newest_note) = snapshot.head(self.verifier())?;
+        let prover = self.prover()?;
+        let Now { head: newest, note: newest_note, snapshot, .. } = &prover.now;
         let (head, note) = match note {
-            None => (newest, newest_note),
+            None => (newest.clone(), newest_note.as_str()),
             Some(note) => {
                 let foreign = |why| AuditError::Damaged(format!("a cosigned checkpoint cannot be believed: {why}"));
                 let head = self.verifier().open(note.as_bytes()).map_err(foreign)?;
@@ -80,13 +87,12 @@ impl AuditReader {
         if index >= head.size {
             return Err(AuditError::NotFound(index));
         }
-        if snapshot.root_at(head.size)? != head.root {
+        if proof::root(&prover, head.size)? != head.root {
             return Err(AuditError::Forked { size: head.size, memory: COSIGNED.to_owned() });
         }
-        let path = proof::inclusion(&snapshot, index, head.size)?;
-        let leaf = leaf_hash(&self.sealed(index)?);
-        if !proof::check_inclusion(&leaf, index, head.size, &path, &head.root) {
-            return Err(AuditError::Damaged(format!("entry {index} does not lead to the log's signed root")));
+        let (leaf, path) = prover.path(index, &head)?;
+        if leaf_hash(&snapshot.sealed(index)?) != leaf {
+            return Err(AuditError::Damaged(format!("entry {index} is not the one in the tree")));
         }
         Ok(ProofFile { extra, index, path, note: note.to_owned() })
     }
@@ -96,14 +102,10 @@ impl AuditReader {
     /// # Errors
     /// [`AuditError::NotFound`] where the log has fewer entries; else where something cannot be read.
     pub fn to_witness(&self, old: u64) -> Result<ToWitness, AuditError> {
-        let snapshot = self.snapshot()?;
-        let (head, note) = snapshot.head(self.verifier())?;
-        if old > head.size {
-            return Err(AuditError::NotFound(old));
-        }
-        let path: Vec<Hash> = proof::consistency(&snapshot, old, head.size)?;
-        let body = submission(old, &path, note);
-        Ok(ToWitness { body, head, note: note.to_owned() })
+        let prover = self.prover()?;
+        let body = submission(old, &prover.consistency(old)?, &prover.now.note);
+        let Now { head, note, .. } = prover.now;
+        Ok(ToWitness { body, head, note })
     }
 
     /// Holds the log against a tree head that somebody remembers.

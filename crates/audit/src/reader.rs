@@ -10,12 +10,12 @@ use raincoat_types::Secret;
 use crate::compact::CompactRange;
 use crate::entry::{Scratch, Sealer};
 use crate::hash::{Hash, leaf_hash, root_of};
-use crate::live::{Ending, Kind, Live, MAX_LIVE};
+use crate::live::{Ending, Kind, Live, MAX_LIVE, Record};
 use crate::memory::Memories;
 use crate::minimum::Minimum;
 use crate::note::{Checkpoint, Signer, Verifier};
 use crate::proof::{self, Nodes};
-use crate::store::Store;
+use crate::store::{Folders, Store};
 use crate::subjects::SlotView;
 use crate::tile::{Level, TILE_WIDTH, TilePath, decode_entries, decode_hashes};
 use crate::{AuditError, Entry};
@@ -40,21 +40,6 @@ pub struct AuditReader {
     pub(crate) head_dir: PrivateDir,
     pub(crate) keys: Arc<Keys>,
     pub(crate) memories: Memories,
-}
-
-/// The proof that an entry is in the log.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct InclusionProof {
-    /// Which entry.
-    pub index: u64,
-    /// Its leaf hash.
-    pub leaf: Hash,
-    /// The hashes that lead to the root.
-    pub path: Vec<Hash>,
-    /// The tree head that they lead to.
-    pub head: Checkpoint,
-    /// That head as a signed note, for others.
-    pub note: String,
 }
 
 /// Entries in their order, each with its index.
@@ -170,40 +155,6 @@ impl AuditReader {
         Ok(snapshot.size().saturating_sub(snapshot.last_note().1))
     }
 
-    /// The proof that entry `index` is in the log, against its newest head.
-    ///
-    /// # Errors
-    /// [`AuditError::NotFound`] where that head does not cover it; [`AuditError::Damaged`] where a tile cannot be read.
-    pub fn prove_inclusion(&self, index: u64) -> Result<InclusionProof, AuditError> {
-        let snapshot = self.snapshot()?;
-        let (head, note) = snapshot.head(self.verifier())?;
-        if index >= head.size {
-            return Err(AuditError::NotFound(index));
-        }
-        if index < self.minimum()?.index {
-            return Err(AuditError::Pruned(index));
-        }
-        let path = proof::inclusion(&snapshot, index, head.size)?;
-        let leaf = snapshot.node(0, index)?;
-        if !proof::check_inclusion(&leaf, index, head.size, &path, &head.root) {
-            return Err(AuditError::Damaged(format!("entry {index} does not lead to the log's signed root")));
-        }
-        Ok(InclusionProof { index, leaf, path, head, note: note.to_owned() })
-    }
-
-    /// The proof that the tree of the first `old` entries is the start of the newest one.
-    ///
-    /// # Errors
-    /// As [`AuditReader::prove_inclusion`].
-    pub fn prove_consistency(&self, old: u64) -> Result<(Vec<Hash>, Checkpoint), AuditError> {
-        let snapshot = self.snapshot()?;
-        let (head, _) = snapshot.head(self.verifier())?;
-        if old > head.size {
-            return Err(AuditError::NotFound(old));
-        }
-        Ok((proof::consistency(&snapshot, old, head.size)?, head))
-    }
-
     /// Who checks this log's heads; its `vkey()` is what other people's verifiers take.
     pub fn verifier(&self) -> &Verifier {
         self.keys.signer.verifier()
@@ -219,17 +170,9 @@ impl AuditReader {
         Minimum::read(&self.dir, &self.keys)
     }
 
-    /// The log as it is now. A writer met in the middle of a write is given time to end it.
+    /// The log as it is now.
     pub(crate) fn snapshot(&self) -> Result<Snapshot, AuditError> {
-        let mut tries = TRIES;
-        loop {
-            let found = Snapshot::load(&self.dir)?;
-            tries -= 1;
-            if found.live.ending == Ending::Clean || tries == 0 {
-                return Ok(found);
-            }
-            std::thread::yield_now();
-        }
+        Snapshot::settled(&self.dir)
     }
 }
 
@@ -292,6 +235,19 @@ impl Keys {
 }
 
 impl Snapshot {
+    /// The log as it is now. A writer met in the middle of a write is given time to end it.
+    pub(crate) fn settled(dir: &PrivateDir) -> Result<Snapshot, AuditError> {
+        let mut tries = TRIES;
+        loop {
+            let found = Snapshot::load(dir)?;
+            tries -= 1;
+            if found.live.ending == Ending::Clean || tries == 0 {
+                return Ok(found);
+            }
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn load(dir: &PrivateDir) -> Result<Snapshot, AuditError> {
         let bytes = dir.read(LIVE, MAX_LIVE).map_err(AuditError::io("read the audit log"))?;
         let bytes = bytes.ok_or_else(|| AuditError::Damaged(format!("`{LIVE}` is missing")))?;
@@ -299,11 +255,32 @@ impl Snapshot {
         Snapshot::parse(clone, bytes).ok_or_else(|| AuditError::Damaged(format!("the start of `{LIVE}` is not whole")))
     }
 
-    fn parse(dir: PrivateDir, bytes: Vec<u8>) -> Option<Snapshot> {
+    pub(crate) fn parse(dir: PrivateDir, bytes: Vec<u8>) -> Option<Snapshot> {
         let live = Live::parse(&bytes)?;
         let entries = live.records.iter().enumerate().filter(|(_, record)| record.kind == Kind::Entry);
         let entries = entries.map(|(at, _)| at).collect();
         Some(Snapshot { store: Store::new(dir), bytes, live, entries })
+    }
+
+    /// Lets go of whatever stands after the last record, and has room for as many bytes as the file, which are the
+    /// system's until they are used.
+    pub(crate) fn end_here(&mut self, capacity: usize) {
+        self.bytes.truncate(self.live.end);
+        self.bytes.shrink_to_fit();
+        self.bytes.reserve_exact(capacity.saturating_sub(self.bytes.len()));
+    }
+
+    /// Takes in records that were written after the last one. They are of `bytes`, and fill them.
+    pub(crate) fn extend(&mut self, bytes: &[u8], records: Vec<Record>) {
+        let end = self.live.end;
+        for Record { kind, at, body, leaf } in records {
+            if kind == Kind::Entry {
+                self.entries.push(self.live.records.len());
+            }
+            self.live.records.push(Record { kind, at: end + at, body: end + body.start..end + body.end, leaf });
+        }
+        self.bytes.extend_from_slice(bytes);
+        self.live.end = self.bytes.len();
     }
 
     /// Entries in all, signed or not.
@@ -316,10 +293,25 @@ impl Snapshot {
         self.bytes.get(self.record(index)?.body.clone())
     }
 
+    /// The sealed bytes of an entry.
+    pub(crate) fn sealed(&self, index: u64) -> Result<Vec<u8>, AuditError> {
+        let mut bundle = None;
+        if index < self.size() {
+            Ok(sealed(self, &mut bundle, index)?.to_vec())
+        } else {
+            Err(AuditError::NotFound(index))
+        }
+    }
+
     /// The record of an entry in the live file.
-    pub(crate) fn record(&self, index: u64) -> Option<&crate::live::Record> {
+    pub(crate) fn record(&self, index: u64) -> Option<&Record> {
         let at = usize::try_from(index.checked_sub(self.live.start.size)?).ok()?;
         self.live.records.get(*self.entries.get(at)?)
+    }
+
+    /// The leaf hashes of the entries in the live file.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = Hash> {
+        self.entries.iter().filter_map(|at| self.live.records.get(*at)).map(|record| record.leaf)
     }
 
     /// The last note in the file, and the number of entries before it.
@@ -352,9 +344,8 @@ impl Snapshot {
     /// The tree of the first `size` entries, which must not be fewer than those in full tiles.
     pub(crate) fn range_at(&self, size: u64) -> CompactRange {
         let mut range = range_of(&self.live.start.edge);
-        let live = self.entries.iter().filter_map(|at| self.live.records.get(*at));
-        for record in live.take(usize::try_from(size.saturating_sub(range.size())).unwrap_or(usize::MAX)) {
-            range.push(0, record.leaf);
+        for leaf in self.leaves().take(usize::try_from(size.saturating_sub(range.size())).unwrap_or(usize::MAX)) {
+            range.push(0, leaf);
         }
         range
     }
@@ -396,6 +387,15 @@ impl Snapshot {
         read.ok_or_else(|| AuditError::Damaged(format!("`{}` is missing", tile.path())))
     }
 
+    /// The hashes of a full tile on the disk.
+    pub(crate) fn full_tile(&self, folders: &mut Folders, level: u8, number: u64) -> Result<Vec<Hash>, AuditError> {
+        let tile = TilePath::full(Level::Hashes(level), number);
+        let read = self.store.read_in(folders, tile).map_err(AuditError::io("read the audit log"))?;
+        let bytes = read.ok_or_else(|| AuditError::Damaged(format!("`{}` is missing", tile.path())))?;
+        let hashes = decode_hashes(&bytes).filter(|hashes| hashes.len() as u64 == TILE_WIDTH);
+        hashes.ok_or_else(|| AuditError::Damaged(format!("`{}` is not whole", tile.path())))
+    }
+
     /// The hashes of a tile from `from` on, `count` of them.
     pub(crate) fn hashes(&self, level: u8, from: u64, count: u64) -> Result<Vec<Hash>, AuditError> {
         let number = from / TILE_WIDTH;
@@ -418,20 +418,13 @@ impl Snapshot {
     }
 }
 
+/// Of the full tiles only.
 impl Nodes for Snapshot {
     type Error = AuditError;
 
     fn node(&self, height: u32, index: u64) -> Result<Hash, AuditError> {
-        let end = index.checked_add(1).and_then(|next| next.checked_mul(1 << height));
-        if end.is_some_and(|end| end <= self.live.start.size) {
-            let (level, within) = (u8::try_from(height / 8).unwrap_or(u8::MAX), height % 8);
-            return Ok(root_of(&self.hashes(level, index << within, 1 << within)?));
-        }
-        if height == 0 {
-            return self.live_entry(index).map(leaf_hash).ok_or(AuditError::NotFound(index));
-        }
-        let (left, right) = (self.node(height - 1, index * 2)?, self.node(height - 1, index * 2 + 1)?);
-        Ok(crate::hash::node_hash(&left, &right))
+        let (level, within) = (u8::try_from(height / 8).unwrap_or(u8::MAX), height % 8);
+        Ok(root_of(&self.hashes(level, index << within, 1 << within)?))
     }
 }
 

@@ -20,13 +20,23 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
-/// A log whose live file has little room left, so that the next entries make a new one.
+/// A log whose live file has little room left, so that the next entries make a new one, and entries for so many tiles
+/// that these are made durable together.
 fn nearly_full() -> Home {
     let home = Home::new();
     let mut log = home.open();
-    let big = "x".repeat(1700);
-    let events: Vec<_> = (0..560).map(|n| notice(format!("{n} {big}"))).collect();
-    log.append(&About::NOTHING, &events).unwrap();
+    let live = home.log().join("live.log");
+    let big = "x".repeat(300);
+    for n in 0.. {
+        let events: Vec<_> = (0..20).map(|m| notice(format!("{n} {m} {big}"))).collect();
+        log.append(&About::NOTHING, &events).unwrap();
+        let bytes = std::fs::read(&live).unwrap();
+        let used = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        if used + 60_000 > bytes.len() {
+            break;
+        }
+    }
+    assert!(!home.log().join("tile").exists() && log.head().unwrap().size > 8 * 256);
     drop(log);
     home
 }

@@ -92,11 +92,12 @@ fn lazy_entries_alone_go_into_tiles_too() {
     let home = Home::new();
     let mut log = home.open();
     for n in 0..100 {
-        let some: Vec<Event> = (0..200).map(|m| notice(format!("{n} {m} {}", "z".repeat(100)))).collect();
+        let some: Vec<Event> = (0..200).map(|m| notice(format!("{n} {m} {}", "z".repeat(1000)))).collect();
         log.append_lazy(&About::NOTHING, &some).unwrap();
     }
+    // Of some 22 MiB.
     let live = std::fs::metadata(home.log().join("live.log")).unwrap().len();
-    assert!(live <= 2 << 20, "{live}");
+    assert!(live <= 8 << 20, "{live}");
     let report = log.verify();
     assert!(report.is_ok() && report.entries == 20_000 && report.signed >= 18_000, "{report:?}");
 }
@@ -240,6 +241,53 @@ fn the_live_file_does_not_grow_with_the_log() {
     let live = std::fs::read(home.log().join("live.log")).unwrap();
     let used = live.iter().rposition(|b| *b != 0).unwrap();
     assert!(used < 100 << 10, "{used}");
+}
+
+#[test]
+fn a_live_file_filled_up_by_its_maker_is_followed_by_a_larger_one_and_any_other_by_a_small_one() {
+    let home = Home::new();
+    let mut log = home.open();
+    let live = || std::fs::metadata(home.log().join("live.log")).unwrap().len() >> 20;
+    let events: Vec<Event> = (0..100).map(|n| notice(format!("{n} {}", "x".repeat(5_000)))).collect();
+    let mut sizes = vec![live()];
+    for _ in 0..60 {
+        log.append(&About::NOTHING, &events).unwrap();
+        sizes.push(live());
+    }
+    sizes.dedup();
+    assert_eq!(sizes, [1, 2, 4, 8]);
+    // Processes that end soon have no need of it.
+    for _ in 0..20 {
+        log = home.open();
+        log.append(&About::NOTHING, &events).unwrap();
+    }
+    assert!(live() <= 2, "{}", live());
+    log.checkpoint().unwrap();
+    assert_eq!(live(), 1);
+    let report = log.verify();
+    assert!(report.is_ok() && report.entries == 8_000, "{report:?}");
+}
+
+/// The writer has what it wrote in memory: tiles are not made of what somebody else made of it on the disk.
+#[test]
+fn a_live_file_changed_under_a_running_writer_does_not_become_tiles() {
+    let home = Home::new();
+    let mut log = home.open();
+    fill(&mut log, 600);
+    let live = home.log().join("live.log");
+    let sound = std::fs::read(&live).unwrap();
+    let used = sound.iter().rposition(|byte| *byte != 0).unwrap();
+    for at in [32, used / 2, used] {
+        let mut bytes = sound.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&live, &bytes).unwrap();
+        let refused = log.checkpoint();
+        assert!(matches!(refused, Err(AuditError::Damaged(_))), "{at}: {refused:?}");
+        assert!(!home.log().join("tile").exists());
+    }
+    std::fs::write(&live, &sound).unwrap();
+    log.checkpoint().unwrap();
+    assert!(log.verify().is_ok() && home.log().join("tile/entries/001").exists());
 }
 
 #[test]

@@ -145,6 +145,28 @@ impl PrivateDir {
         })
     }
 
+    /// Whether [`PrivateDir::sync_file_system`] makes what is written on this file system outlast a power cut. Others than
+    /// these may not pass it on: FUSE, say, does not.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn syncs_at_once(&self) -> io::Result<bool> {
+        // ext2 to ext4, XFS, btrfs, f2fs.
+        let known = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
+        Ok(known.contains(&(fs::fstatfs(&self.fd)?.f_type as u64 & 0xffff_ffff)))
+    }
+
+    /// Makes all that was written on this directory's file system durable with one wait (`syncfs`), names included, where
+    /// [`PrivateDir::syncs_at_once`]. Whatever else waits there to be written is waited for too.
+    ///
+    /// # Errors
+    /// The system's error, that of any write which failed there since this handle was opened included. It is final, as
+    /// [`AppendFile::sync`]'s is.
+    pub fn sync_file_system(&self) -> io::Result<()> {
+        fault::point("syncfs")?;
+        Ok(fs::syncfs(&self.fd)?)
+    }
+
     /// The names in it, sorted, without `.` and `..`.
     ///
     /// # Errors

@@ -144,8 +144,9 @@ fn large_log() -> Contest {
         rows: vec![
             row(
                 "log: inclusion proof in 10 million entries",
-                "Of a random entry, against the newest signed head, checked; the median of 1,000. The tiles come from \
-                 files, which the kernel has in memory.",
+                "Of a random entry, against the newest signed head, checked; the median of 1,000 that one prover makes, \
+                 which looks each time whether the log is still the same, and keeps the tiles above the entries' once it has \
+                 read them. The tiles come from files, which the kernel has in memory.",
                 (0, 1),
                 "two of its tiles read",
                 Some(50e-6),
