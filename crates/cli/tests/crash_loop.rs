@@ -264,7 +264,7 @@ fn killed_at_every_call_of_an_undo_it_recovers_and_can_be_finished() {
     let tidied = Snapshot::take(&dir).unwrap();
     let kills = at_every_call_of(
         &home,
-        &mut |n| {
+        &mut |_| {
             if std::mem::replace(&mut again, true) {
                 run = tidy();
             }

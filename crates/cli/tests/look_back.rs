@@ -12,7 +12,7 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use common::Home;
@@ -116,6 +116,118 @@ fn nothing_outside_is_written_through_a_planted_link() {
     assert_eq!(fs::read(dir.join("a.txt")).unwrap(), b"some words\n");
     assert_eq!(fs::read(dir.join("b.csv")).unwrap(), b"x,y\n1,2\n");
     assert!(!fs::symlink_metadata(dir.join("b.csv")).unwrap().is_symlink());
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_restore_and_is_no_file_stays() {
+    let (home, dir, _, run) = tidied();
+    let there = find(&dir, "a.txt");
+    let fifo = std::process::Command::new("mkfifo").arg(dir.join("a.txt")).status().unwrap();
+    assert!(fifo.success());
+    let said = home.run(&["restore", "in", "--before", &run]);
+    assert!(said.code == 5 && said.out.contains("FIFO"), "{said:?}");
+    assert!(fs::symlink_metadata(dir.join("a.txt")).unwrap().file_type().is_fifo());
+    assert_eq!(fs::read(there).unwrap(), b"some words\n", "it stays where it was tidied to");
+    assert_eq!(fs::read(dir.join("b.csv")).unwrap(), b"x,y\n1,2\n", "the rest is put back");
+}
+
+#[test]
+fn a_folder_that_became_a_symlink_leads_a_restore_nowhere() {
+    let home = Home::new();
+    let dir = home.folder("in");
+    fs::create_dir(dir.join("low")).unwrap();
+    fs::write(dir.join("low/deep.txt"), "deep").unwrap();
+    home.ok(&["grant", "in"]);
+    let run = home.json(&["do", "flatten", "in", "--yes"])[0]["run"].as_str().unwrap().to_owned();
+    assert!(dir.join("deep.txt").exists() && !dir.join("low").exists());
+    let outside = home.path("outside");
+    fs::create_dir(&outside).unwrap();
+    symlink(&outside, dir.join("low")).unwrap();
+    let _ = home.run(&["restore", "in", "--before", &run]);
+    let _ = home.run(&["restore", "in/low/deep.txt", "--before", &run]);
+    let _ = home.run(&["undo", &run, "--overwrite"]);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0, "nothing was written through the link");
+    let kept = [dir.join("deep.txt"), dir.join("low/deep.txt")].into_iter().filter(|path| path.exists()).count();
+    assert_eq!(kept, 1, "and nothing was lost");
+}
+
+/// Somebody swaps the file for a link to another, again and again, while it is restored.
+#[test]
+fn what_is_swapped_between_look_and_act_is_never_written_through() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let home = Home::new();
+    let dir = home.folder("in");
+    home.ok(&["grant", "in"]);
+    let script = "for n in 1 2 3 4 5 6 7 8 9; do echo changed >>a.txt; done";
+    home.ok(&["exec", "--commit", "always", "--in", "in", "--", "/bin/sh", "-c", script]);
+    let run = home.json(&["runs", "-n", "1"])[0]["run"].as_str().unwrap().to_owned();
+    let outside = home.path("outside.txt");
+    fs::write(&outside, "not yours").unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let swapping = {
+        let (stop, file, outside) = (stop.clone(), dir.join("a.txt"), outside.clone());
+        std::thread::spawn(move || {
+            let (link, aside) = (file.with_extension("link"), file.with_extension("aside"));
+            let mut swaps = 0;
+            while !stop.load(Ordering::Relaxed) {
+                let _ = fs::remove_file(&link);
+                symlink(&outside, &link).unwrap();
+                // To and fro: the link under the file's name, and the file under it again.
+                if fs::rename(&file, &aside).is_ok() && fs::rename(&link, &file).is_ok() {
+                    std::thread::yield_now();
+                    let _ = fs::rename(&aside, &file);
+                    swaps += 1;
+                }
+            }
+            swaps
+        })
+    };
+    for _ in 0..25 {
+        let said = home.run(&["restore", "in/a.txt", "--before", &run]);
+        assert!(said.code >= 0, "{said:?}");
+        assert_eq!(fs::read(&outside).unwrap(), b"not yours");
+        let _ = home.run(&["undo", "--overwrite"]);
+        assert_eq!(fs::read(&outside).unwrap(), b"not yours");
+    }
+    stop.store(true, Ordering::Relaxed);
+    assert!(swapping.join().unwrap() > 100);
+    assert_eq!(fs::symlink_metadata(&outside).unwrap().nlink(), 1);
+    home.ok(&["audit", "verify"]);
+}
+
+/// At one place there was first one file and then another, and both went on to the same place.
+#[test]
+fn two_files_that_were_at_one_place_one_after_the_other_are_not_taken_for_each_other() {
+    let home = Home::new();
+    let dir = home.folder("in");
+    home.ok(&["grant", "in"]);
+    let before = Snapshot::take(&dir).unwrap();
+    let rename = |from: &str, to: &str| {
+        let done = home.json(&["do", "rename", "in", "--from", from, "--to", to, "--yes"]);
+        done[0]["run"].as_str().unwrap().to_owned()
+    };
+    let mut runs = vec![rename("a.txt", "b.txt"), rename("b.txt", "c.txt")];
+    home.ok(&["exec", "--commit", "always", "--in", "in", "--", "/bin/sh", "-c", "echo another >a.txt"]);
+    runs.push(home.json(&["runs", "-n", "1"])[0]["run"].as_str().unwrap().to_owned());
+    runs.push(rename("a.txt", "b.txt"));
+    for run in runs.iter().rev() {
+        home.ok(&["undo", run]);
+    }
+    same_but_folder_times(&before, &dir);
+}
+
+#[test]
+fn a_part_brings_the_folder_along_that_it_came_from() {
+    let home = Home::new();
+    let dir = home.folder("in");
+    fs::create_dir_all(dir.join("one/two")).unwrap();
+    fs::write(dir.join("one/two/deep.txt"), "deep").unwrap();
+    home.ok(&["grant", "in"]);
+    let run = home.json(&["do", "flatten", "in", "--yes"])[0]["run"].as_str().unwrap().to_owned();
+    assert!(!dir.join("one").exists());
+    home.ok(&["undo", &run, "--only", "**/deep.txt"]);
+    assert_eq!(fs::read(dir.join("one/two/deep.txt")).unwrap(), b"deep");
 }
 
 #[test]
