@@ -18,6 +18,9 @@ use crate::failure::{at_path, fault};
 use crate::resolve::{Below, Resolved};
 use crate::{restore, revert, times};
 
+/// New content of so many bytes is written before what it replaces is sealed.
+const BEGIN_FROM: usize = 256 << 10;
+
 /// Makes a permitted change ready. Its steps are queued under `ticket`.
 pub(crate) fn perform(
     engine: &mut Engine,
@@ -176,9 +179,10 @@ fn write(
             return Err(Failure::new(FailureKind::NotFound, format!("`{path}` is not there any more")));
         }
         let meta = fresh_meta(engine, &at.1, FileKind::File, 0o666, bytes.len() as u64)?;
+        let begun = begin(&at.1, &bytes);
         let after = new_image(engine, meta, &bytes, false)?;
         let change = Change::Create { at: spot(engine, &at)?, after };
-        return engine.push(ticket, Step::new(change, at, Payload::Bytes(bytes)));
+        return engine.push(ticket, Step::new(change, at, begun.map_or(Payload::Bytes(bytes), Payload::Unnamed)));
     }
     if expect == Expect::Absent {
         return Err(Failure::new(
@@ -186,6 +190,7 @@ fn write(
             format!("`{path}` exists already; read it first if it is to be replaced"),
         ));
     }
+    let begun = begin(&at.1, &bytes);
     let before = capture_file(engine, &at.1)?;
     if let Expect::Digest(expected) = expect
         && before.image.digest() != Some(expected)
@@ -193,7 +198,20 @@ fn write(
         let words = format!("`{path}` is not as it was when it was read; read it again");
         return Err(Failure::new(FailureKind::Changed, words));
     }
-    replace(engine, ticket, at, before, bytes)
+    replace(engine, ticket, at, before, bytes, begun)
+}
+
+/// Much new content goes into a file without a name at once, and from there on its way to the disk, while what it is to
+/// replace is being sealed. Nothing leads to that file, and no crash leaves it. `None` where there is little, where the
+/// file system has no such files, or the disk is full, which shows when it is written in the ordinary way.
+fn begin(at: &Found, bytes: &[u8]) -> Option<OwnedFd> {
+    if bytes.len() < BEGIN_FROM || at.stat.as_ref().is_some_and(|stat| stat.kind != FileKind::File || stat.nlink > 1) {
+        return None;
+    }
+    let unnamed = mutate::create_unnamed(at.folder()).ok()?;
+    mutate::write_all_at(unnamed.as_fd(), bytes, 0).ok()?;
+    mutate::begin_writing(unnamed.as_fd(), 0, 0);
+    Some(unnamed)
 }
 
 /// What stands there, with its bytes in the store; it must be a regular file.
@@ -211,6 +229,7 @@ fn replace(
     at: (usize, Found),
     before: Captured,
     bytes: Vec<u8>,
+    begun: Option<OwnedFd>,
 ) -> Result<(), Failure> {
     let digest = Digest(*blake3::hash(&bytes).as_bytes());
     if before.image.digest() == Some(digest) {
@@ -225,7 +244,8 @@ fn replace(
     let in_place = before.meta.nlink > 1;
     let after = new_image(engine, meta, &bytes, in_place)?;
     let change = Change::Replace { at: spot(engine, &at)?, before, after, in_place };
-    engine.push(ticket, Step::new(change, at, Payload::Bytes(bytes)))
+    let begun = begun.filter(|_| !in_place);
+    engine.push(ticket, Step::new(change, at, begun.map_or(Payload::Bytes(bytes), Payload::Unnamed)))
 }
 
 struct Replacement {
@@ -261,7 +281,8 @@ fn edit(
             format!("`{path}` would have over {limit} bytes, the limit for an edit"),
         ));
     }
-    replace(engine, ticket, at, before, bytes)
+    let begun = begin(&at.1, &bytes);
+    replace(engine, ticket, at, before, bytes, begun)
 }
 
 impl Replacement {
