@@ -208,6 +208,11 @@ impl Recorder {
         self.journal(move |journal| journal.lookup(&digest))?.map_err(|e| e.to_string())
     }
 
+    /// The digest of bytes, worked out beside everything else, on the log's thread.
+    pub(crate) fn digest_beside(&self, bytes: Arc<Vec<u8>>) -> Receiver<Digest> {
+        self.ask_log(move |_| Digest(*blake3::hash(&bytes).as_bytes()))
+    }
+
     /// Whether the store has a chunk.
     ///
     /// # Errors
