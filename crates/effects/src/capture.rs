@@ -7,9 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use raincoat_journal::{Chunker, Piece, WHOLE_BYTES};
 use raincoat_os::{Found, Stat, beneath, state};
-use raincoat_types::{
-    Chunk, ChunkId, Content, Digest, Failure, FailureKind, FileContent, FileKind, Image, Meta, RelPath,
-};
+use raincoat_types::{Chunk, Content, Digest, Failure, FailureKind, FileContent, FileKind, Image, Meta, RelPath};
 
 use crate::failure::{at_path, broken};
 use crate::recorder::{Answer, Recorder};
@@ -18,8 +16,8 @@ use crate::recorder::{Answer, Recorder};
 const AT_ONCE: u64 = 64 << 10;
 /// Longer ones, so many at a time.
 const WINDOW: u64 = 256 << 10;
-/// Files of up to so many bytes are held in memory until it is known whether the store has them.
-const HELD: u64 = 8 << 20;
+/// Files of up to so many bytes are looked for by their digest, where the store has their beginning.
+const LOOKED_FOR: u64 = 64 << 20;
 /// Bytes of content that go to the store in one message.
 const BATCH_BYTES: usize = 1 << 20;
 /// Messages that may be under way: what is read never piles up in memory.
@@ -194,10 +192,36 @@ pub(crate) fn read_content(
     if keep == Keep::Digest {
         return Ok(FileContent { digest: digest_of(fd)?, chunks: Vec::new(), stored: false });
     }
+    if let Some(known) = known(recorder, fd, size)? {
+        return Ok(known);
+    }
     let mut storing = Storing::default();
     let content = storing.take(recorder, fd, size)?;
     storing.finish(recorder).map_err(ContentError::Store)?;
     Ok(content)
+}
+
+/// The content of an open file, if the store has it whole. Where it has the first piece, as good as always it has the
+/// rest: then the digest tells, and nothing is cut or named again.
+fn known(recorder: &Recorder, fd: BorrowedFd<'_>, size: u64) -> Result<Option<FileContent>, ContentError> {
+    if !(WHOLE_BYTES + 1..=LOOKED_FOR).contains(&size) {
+        return Ok(None);
+    }
+    let chunker = recorder.chunker();
+    let first = Pieces::new(fd, size).next(chunker)?.map(|(_, bytes)| chunker.address(bytes));
+    let Some(first) = first else { return Ok(None) };
+    if !recorder.has_chunk(first).map_err(ContentError::Store)? {
+        return Ok(None);
+    }
+    let digest = digest_of_size(fd, size)?;
+    let Some(known) = recorder.lookup(digest).map_err(ContentError::Store)? else { return Ok(None) };
+    let mut stretches = Vec::new();
+    let mut at = 0;
+    while let Some((start, end)) = state::next_data(fd, at, size)? {
+        stretches.push((start, end));
+        at = end;
+    }
+    Ok((extents(&known.chunks) == stretches).then_some(known))
 }
 
 /// Content on its way into the store, many pieces to a message, a few messages ahead of the answers.
@@ -220,38 +244,18 @@ impl Storing {
         let chunker = recorder.chunker();
         let mut hasher = blake3::Hasher::new();
         let mut chunks: Vec<Chunk> = Vec::new();
-        let mut held: Vec<Vec<u8>> = Vec::new();
-        let hold = (WHOLE_BYTES + 1..=HELD).contains(&size);
         let mut pieces = Pieces::new(fd, size);
         let mut at = 0;
         while let Some((offset, bytes)) = pieces.next(chunker)? {
             hash_zeroes(&mut hasher, offset - at);
             hasher.update(bytes);
             at = offset + bytes.len() as u64;
-            let mut chunk = Chunk { offset, len: u32::try_from(bytes.len()).unwrap_or(0), id: ChunkId([0; 32]) };
-            if hold {
-                held.push(bytes.to_vec());
-            } else {
-                let piece = chunker.piece(bytes.to_vec());
-                chunk.id = piece.id;
-                self.push(recorder, piece)?;
-            }
-            chunks.push(chunk);
+            let piece = chunker.piece(bytes.to_vec());
+            chunks.push(Chunk { offset, len: u32::try_from(bytes.len()).unwrap_or(0), id: piece.id });
+            self.push(recorder, piece)?;
         }
         hash_zeroes(&mut hasher, size.saturating_sub(at));
         let digest = Digest(*hasher.finalize().as_bytes());
-        if hold {
-            if let Some(known) = recorder.lookup(digest).map_err(ContentError::Store)?
-                && same_holes(&known.chunks, &chunks)
-            {
-                return Ok(known);
-            }
-            for (chunk, bytes) in chunks.iter_mut().zip(held) {
-                let piece = chunker.piece(bytes);
-                chunk.id = piece.id;
-                self.push(recorder, piece)?;
-            }
-        }
         Ok(FileContent { digest, chunks, stored: true })
     }
 
@@ -282,20 +286,17 @@ impl Storing {
     }
 }
 
-/// Whether two chunk lists leave the same holes, wherever they are cut.
-fn same_holes(one: &[Chunk], other: &[Chunk]) -> bool {
-    let extents = |chunks: &[Chunk]| {
-        let mut out: Vec<(u64, u64)> = Vec::new();
-        for chunk in chunks {
-            let end = chunk.offset + u64::from(chunk.len);
-            match out.last_mut() {
-                Some(last) if last.1 == chunk.offset => last.1 = end,
-                _ => out.push((chunk.offset, end)),
-            }
+/// Where the data of a chunk list lies, wherever it is cut.
+fn extents(chunks: &[Chunk]) -> Vec<(u64, u64)> {
+    let mut out: Vec<(u64, u64)> = Vec::new();
+    for chunk in chunks {
+        let end = chunk.offset + u64::from(chunk.len);
+        match out.last_mut() {
+            Some(last) if last.1 == chunk.offset => last.1 = end,
+            _ => out.push((chunk.offset, end)),
         }
-        out
-    };
-    extents(one) == extents(other)
+    }
+    out
 }
 
 pub(crate) fn hash_zeroes(hasher: &mut blake3::Hasher, mut len: u64) {

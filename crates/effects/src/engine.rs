@@ -35,6 +35,8 @@ pub(crate) enum Payload {
     Bytes(Vec<u8>),
     /// A file without a name that has the content already.
     Unnamed(OwnedFd),
+    /// One that these bytes were written to.
+    Begun(OwnedFd, Arc<Vec<u8>>),
     /// Content from the store, as the change's own image names it.
     Stored,
 }
@@ -240,8 +242,10 @@ impl Engine {
         if let Change::Replace { before, in_place: true, .. } = &step.change {
             self.touched_links.insert((before.meta.identity.dev, before.meta.identity.ino));
         }
-        if let Payload::Bytes(bytes) = &step.payload {
-            self.queued_bytes += bytes.len();
+        match &step.payload {
+            Payload::Bytes(bytes) => self.queued_bytes += bytes.len(),
+            Payload::Begun(_, bytes) => self.queued_bytes += bytes.len(),
+            Payload::None | Payload::Unnamed(_) | Payload::Stored => {}
         }
         self.queue.push((op, ticket, step));
         if self.queue.len() >= BATCH || self.queued_bytes >= BATCH_BYTES {

@@ -13,6 +13,7 @@ use raincoat_types::{
 use crate::acl;
 use crate::archive;
 use crate::capture::{Captured, Keep, capture, read_content};
+use crate::coming::Coming;
 use crate::engine::{Engine, Payload, Step};
 use crate::failure::{at_path, fault};
 use crate::resolve::{Below, Resolved};
@@ -131,11 +132,11 @@ pub(crate) fn fresh_meta(engine: &Engine, at: &Found, kind: FileKind, mode: u32,
 
 /// The image of new content, kept in the store as well where it is small (the next before-image is then a look-up), or
 /// `always`. Larger content is not written twice: whatever takes it away again keeps it first, an undo too.
-fn new_image(engine: &Engine, meta: Meta, bytes: &[u8], always: bool) -> Result<Image, Failure> {
+fn new_image(engine: &Engine, meta: Meta, bytes: &[u8], digest: Digest, always: bool) -> Result<Image, Failure> {
     let content = if always || bytes.len() as u64 <= WHOLE_BYTES {
         store_bytes(engine, bytes)?
     } else {
-        FileContent { digest: Digest(*blake3::hash(bytes).as_bytes()), chunks: Vec::new(), stored: false }
+        FileContent { digest, chunks: Vec::new(), stored: false }
     };
     Ok(Image { meta, content: Content::File(content) })
 }
@@ -176,9 +177,11 @@ fn write(
             return Err(Failure::new(FailureKind::NotFound, format!("`{path}` is not there any more")));
         }
         let meta = fresh_meta(engine, &at.1, FileKind::File, 0o666, bytes.len() as u64)?;
-        let after = new_image(engine, meta, &bytes, false)?;
+        let mut new = Coming::begin(engine, &at.1, bytes);
+        let digest = new.digest();
+        let after = new_image(engine, meta, &new.bytes, digest, false)?;
         let change = Change::Create { at: spot(engine, &at)?, after };
-        return engine.push(ticket, Step::new(change, at, Payload::Bytes(bytes)));
+        return engine.push(ticket, Step::new(change, at, new.into_payload(false)));
     }
     if expect == Expect::Absent {
         return Err(Failure::new(
@@ -186,6 +189,7 @@ fn write(
             format!("`{path}` exists already; read it first if it is to be replaced"),
         ));
     }
+    let new = Coming::begin(engine, &at.1, bytes);
     let before = capture_file(engine, &at.1)?;
     if let Expect::Digest(expected) = expect
         && before.image.digest() != Some(expected)
@@ -193,7 +197,7 @@ fn write(
         let words = format!("`{path}` is not as it was when it was read; read it again");
         return Err(Failure::new(FailureKind::Changed, words));
     }
-    replace(engine, ticket, at, before, bytes)
+    replace(engine, ticket, at, before, new)
 }
 
 /// What stands there, with its bytes in the store; it must be a regular file.
@@ -210,9 +214,9 @@ fn replace(
     ticket: usize,
     at: (usize, Found),
     before: Captured,
-    bytes: Vec<u8>,
+    mut new: Coming,
 ) -> Result<(), Failure> {
-    let digest = Digest(*blake3::hash(&bytes).as_bytes());
+    let digest = new.digest();
     if before.image.digest() == Some(digest) {
         return Ok(());
     }
@@ -220,12 +224,12 @@ fn replace(
     // Closed before anything is made: writing in place wants nobody to have it open.
     let Captured { image: before, file } = before;
     drop(file);
-    let meta = Meta { size: bytes.len() as u64, mtime: now, atime: before.meta.atime, ..before.meta.clone() };
+    let meta = Meta { size: new.bytes.len() as u64, mtime: now, atime: before.meta.atime, ..before.meta.clone() };
     // Recovery tells a half-written file from somebody's own by both contents, so both are kept.
     let in_place = before.meta.nlink > 1;
-    let after = new_image(engine, meta, &bytes, in_place)?;
+    let after = new_image(engine, meta, &new.bytes, digest, in_place)?;
     let change = Change::Replace { at: spot(engine, &at)?, before, after, in_place };
-    engine.push(ticket, Step::new(change, at, Payload::Bytes(bytes)))
+    engine.push(ticket, Step::new(change, at, new.into_payload(in_place)))
 }
 
 struct Replacement {
@@ -261,7 +265,8 @@ fn edit(
             format!("`{path}` would have over {limit} bytes, the limit for an edit"),
         ));
     }
-    replace(engine, ticket, at, before, bytes)
+    let new = Coming::begin(engine, &at.1, bytes);
+    replace(engine, ticket, at, before, new)
 }
 
 impl Replacement {

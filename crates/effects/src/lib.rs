@@ -8,6 +8,7 @@ mod acl;
 mod act;
 mod archive;
 mod capture;
+mod coming;
 pub mod commit;
 mod engine;
 mod expand;

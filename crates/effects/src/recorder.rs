@@ -208,6 +208,19 @@ impl Recorder {
         self.journal(move |journal| journal.lookup(&digest))?.map_err(|e| e.to_string())
     }
 
+    /// The digest of bytes, worked out beside everything else, on the log's thread.
+    pub(crate) fn digest_beside(&self, bytes: Arc<Vec<u8>>) -> Receiver<Digest> {
+        self.ask_log(move |_| Digest(*blake3::hash(&bytes).as_bytes()))
+    }
+
+    /// Whether the store has a chunk.
+    ///
+    /// # Errors
+    /// In words.
+    pub(crate) fn has_chunk(&self, id: ChunkId) -> Result<bool, String> {
+        self.journal(move |journal| journal.has_chunk(&id))?.map_err(|e| e.to_string())
+    }
+
     /// Has what waits to be written on these directories' file systems written, beside everything else: the log's thread
     /// has time while a commit is being prepared.
     pub(crate) fn sync_beside(&self, dirs: Vec<OwnedFd>) -> Receiver<std::io::Result<()>> {

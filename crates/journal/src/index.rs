@@ -48,6 +48,9 @@ CREATE TABLE places (path INTEGER, moves INTEGER, run BLOB, seq INTEGER, PRIMARY
 CREATE TABLE trails (path INTEGER, run BLOB, PRIMARY KEY (path, run)) WITHOUT ROWID;
 CREATE TABLE inodes (inode INTEGER, run BLOB, seq INTEGER, PRIMARY KEY (inode, run, seq)) WITHOUT ROWID;
 ";
+/// A checkpoint from a megabyte of log on (SQLite's own four are space that says nothing new), and what a large batch
+/// has made of it is given back by the next that begins it anew.
+const LOG_LIMITS: &str = "PRAGMA wal_autocheckpoint=256; PRAGMA journal_size_limit=1048576;";
 const KEY_CHECK: &[u8] = b"raincoat journal index";
 
 /// The open index.
@@ -115,6 +118,7 @@ impl Index {
         // What is in the log stays there: a command that ends must not wait for a checkpoint.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;")?;
+        db.execute_batch(LOG_LIMITS)?;
         let check = keys.cells.mac(KEY_CHECK);
         let version = |db: &Connection| db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
         let ours = version(&db)? != 0;

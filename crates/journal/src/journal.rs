@@ -643,17 +643,7 @@ impl Journal {
 
     /// Keeps some space back, as long as there is some.
     pub(crate) fn make_reserve(&self) {
-        if let Ok(Some(file)) = self.dir.open_file(RESERVE_FILE)
-            && file.len().is_ok_and(|len| len >= RESERVE)
-        {
-            return;
-        }
-        let made = self.dir.create_append(RESERVE_FILE).or_else(|_| {
-            self.dir.open_file(RESERVE_FILE)?.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
-        });
-        if made.and_then(|file| file.preallocate(RESERVE)).is_err() {
-            let _ = self.dir.remove(RESERVE_FILE);
-        }
+        keep_reserve(&self.dir);
     }
 
     /// Gives the reserve back to the disk; whether there was one.
@@ -699,6 +689,22 @@ impl Journal {
 pub fn release_reserve(dir: &PrivateDir) -> bool {
     let there = matches!(dir.open_file(RESERVE_FILE), Ok(Some(_)));
     there && dir.remove(RESERVE_FILE).is_ok()
+}
+
+/// Keeps some space of the disk back in a journal's directory, as long as there is some: for outcomes, recovery and undo
+/// on a full disk. A store has it from its beginning; a journal that used it up makes it again.
+pub fn keep_reserve(dir: &PrivateDir) {
+    if let Ok(Some(file)) = dir.open_file(RESERVE_FILE)
+        && file.len().is_ok_and(|len| len >= RESERVE)
+    {
+        return;
+    }
+    let made = dir
+        .create_append(RESERVE_FILE)
+        .or_else(|_| dir.open_file(RESERVE_FILE)?.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound)));
+    if made.and_then(|file| file.preallocate(RESERVE)).is_err() {
+        let _ = dir.remove(RESERVE_FILE);
+    }
 }
 
 impl Drop for Journal {

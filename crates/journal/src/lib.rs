@@ -42,7 +42,7 @@ pub use facts::Damage;
 pub use format::NoteKind;
 pub use history::{Episode, Moment, Past};
 pub use inspect::{Inspection, inspect, is_body, unpack};
-pub use journal::{Journal, release_reserve};
+pub use journal::{Journal, keep_reserve, release_reserve};
 pub use keys::JournalKeys;
 pub use memory::Remembered;
 pub use paths::{below, parent};

@@ -17,6 +17,8 @@ const STEP_MIN: u64 = 256 << 10;
 const STEP_MAX: u64 = 4 << 20;
 /// A batch of this size is written without zeroes ahead: what metadata costs is small beside it.
 const LARGE_BATCH: u64 = 256 << 10;
+/// A batch of this size starts on its way to the disk at once.
+const BEGIN_FROM: usize = 1 << 20;
 const PAGE: u64 = 4096;
 
 /// The segment that this process appends to, locked.
@@ -135,7 +137,7 @@ impl Writer {
             self.allocated = need;
             return Ok(());
         }
-        let step = (self.allocated / 4).clamp(STEP_MIN, STEP_MAX).next_multiple_of(PAGE);
+        let step = (self.allocated / 16).clamp(STEP_MIN, STEP_MAX).next_multiple_of(PAGE);
         match self.zero_to(need.max(self.allocated + step)) {
             Err(JournalError::Full) => self.zero_to(need),
             other => other,
@@ -154,6 +156,10 @@ impl Writer {
     pub(crate) fn write_out(&mut self) -> std::io::Result<()> {
         if !self.buffer.is_empty() {
             self.file.write_all_at(&self.buffer, self.written.offset)?;
+            if self.buffer.len() >= BEGIN_FROM {
+                // The disk works while more is being sealed.
+                self.file.begin_writing(self.written.offset, self.buffer.len() as u64);
+            }
             self.written = self.position;
             self.buffer.clear();
             // Content that went through once should not be held on to.

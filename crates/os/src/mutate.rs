@@ -41,6 +41,14 @@ pub fn name_unnamed(file: BorrowedFd<'_>, parent: BorrowedFd<'_>, name: &[u8]) -
     Ok(fs::linkat(fs::CWD, path.as_str(), parent, name, AtFlags::SYMLINK_FOLLOW)?)
 }
 
+/// Has the kernel begin to write `len` bytes of a file to the disk, all from `offset` on where `len` is 0, and does not
+/// wait. Nothing is durable by it: a sync that follows finds less to do, and says what went wrong.
+pub fn begin_writing(file: BorrowedFd<'_>, offset: u64, len: u64) {
+    let (Ok(offset), Ok(len)) = (i64::try_from(offset), i64::try_from(len)) else { return };
+    // SAFETY: a plain system call on a descriptor that lives through it; no memory is passed.
+    let _ = unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
 /// Opens the regular file under a name to read and write it, if it is that very inode.
 ///
 /// # Errors

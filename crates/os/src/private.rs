@@ -494,6 +494,12 @@ impl AppendFile {
         Ok(fs::ftruncate(&self.fd, len)?)
     }
 
+    /// Has the kernel begin to write some of its bytes to the disk, without a wait: they are durable after a later
+    /// [`AppendFile::sync`], which then waits less. What goes wrong shows there.
+    pub fn begin_writing(&self, offset: u64, len: u64) {
+        crate::mutate::begin_writing(self.fd.as_fd(), offset, len);
+    }
+
     /// Makes its bytes durable (`fdatasync`). An error here is final: the kernel may have thrown the pages away, and
     /// a second call would lie.
     ///

@@ -101,7 +101,9 @@ impl Keeper {
         let slot = if matches!(unlock, Unlock::KeyFile) { "key-file" } else { "passphrase" };
         let keys = Keys::create(&data, &unlock, clock.as_ref()).map_err(keys_error)?;
         let opened = Opened { created: true, slot, key_in_file: slot == "key-file" };
-        Keeper::assemble(home, config, clock, data, keys, opened, Around::default())
+        let keeper = Keeper::assemble(home, config, clock, data, keys, opened, Around::default())?;
+        raincoat_journal::keep_reserve(&keeper.journal_dir()?);
+        Ok(keeper)
     }
 
     /// Opens the store, making it where there is none. Asks for the passphrase only where nothing else opens it.

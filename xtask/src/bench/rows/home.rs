@@ -28,7 +28,7 @@ impl Home {
 
     /// Where the product's own data lies.
     pub(super) fn data(&self) -> PathBuf {
-        self.dir.join("data")
+        self.dir.join("data/raincoat")
     }
 
     pub(super) fn program(&self) -> &Path {
