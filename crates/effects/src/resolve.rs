@@ -414,10 +414,34 @@ pub(crate) fn is_temporary(name: &[u8]) -> bool {
 
 /// What an approval binds to: the whole action, content included, and where it led.
 pub(crate) fn digest<A: serde::Serialize>(action: &A, targets: &[Target]) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("raincoat 2026-11 resolved action v1");
     let spots: Vec<&Spot> = targets.iter().map(|target| &target.spot).collect();
-    // Plain data with no map in it always serialises; were it not so, the digest would be of less and match nothing.
-    let bytes = postcard::to_stdvec(&(action, spots)).unwrap_or_default();
-    hasher.update(&bytes);
-    Digest(*hasher.finalize().as_bytes())
+    // Plain data with no map in it always serialises; were it not so, the digest would be of nothing and match nothing.
+    let digest = postcard::serialize_with_flavor(&(action, spots), Hashing::default());
+    digest.unwrap_or_else(|_| Digest(*Hashing::default().0.finalize().as_bytes()))
+}
+
+/// Hashes what is serialised as it comes: content may be long, and is not copied for it.
+struct Hashing(blake3::Hasher);
+
+impl Default for Hashing {
+    fn default() -> Hashing {
+        Hashing(blake3::Hasher::new_derive_key("raincoat 2026-11 resolved action v1"))
+    }
+}
+
+impl postcard::ser_flavors::Flavor for Hashing {
+    type Output = Digest;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.update(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Digest> {
+        Ok(Digest(*self.0.finalize().as_bytes()))
+    }
 }
