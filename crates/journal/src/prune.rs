@@ -196,7 +196,10 @@ impl Journal {
                 chosen.report.too_young.1 += used.bytes + later.get(&number).copied().unwrap_or(0);
                 continue;
             }
-            let own = used.bytes + frees.get(&number).copied().unwrap_or(0);
+            let own = records_of(survey, number, &stuck) + frees.get(&number).copied().unwrap_or(0);
+            if own == 0 && !too_old {
+                continue;
+            }
             // While an undo stands, so does what it took back: else that would look as if it still held.
             if let Some(RunKind::Undo { of, .. }) = used.header.as_ref().map(|header| &header.kind)
                 && survey.number_of(*of).is_some()
@@ -340,6 +343,12 @@ fn frees(survey: &Survey, owners: &[Owner], stuck: &HashSet<Ulid>) -> (HashMap<u
         }
     }
     (frees, dead)
+}
+
+/// Bytes of a run's records, but for those in segments that are stuck.
+fn records_of(survey: &Survey, run: u32, stuck: &HashSet<Ulid>) -> u64 {
+    let segments = survey.segments.iter().filter(|(id, _)| !stuck.contains(id));
+    segments.filter_map(|(_, segment)| segment.runs.get(&run)).sum()
 }
 
 struct Chosen {

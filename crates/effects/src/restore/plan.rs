@@ -193,7 +193,7 @@ impl Planning<'_> {
         let kind = found.stat.as_ref().map(|stat| stat.kind);
         let other = self.rewind.now_at(&self.absolute(&there)).filter(|other| !std::ptr::eq(*other, node));
         let has_place = |other: &Node| other.was && self.rewind.path_of(other).is_some();
-        let in_the_way = kind == Some(FileKind::Dir) && !(is_dir && !comes_by_move);
+        let in_the_way = kind == Some(FileKind::Dir) && (comes_by_move || !is_dir);
         if other.is_some_and(|other| has_place(other) || (in_the_way && !other.was && self.empties(&there, &found))) {
             // It has a place of its own, which it gets later; or it is a folder that goes when all is out of it.
             self.spare += 1;
