@@ -159,9 +159,9 @@ impl Journal {
             }
             let mut next: Option<(Moment, Vec<u8>)> = None;
             for id in ids.into_iter().filter(|id| !except.contains(id)) {
-                if self.undone_by(id)?.is_none_or(|by| except.contains(&by))
-                    && let Some(past) = self.past(id)?
+                if let Some(past) = self.past(id)?
                     && past.moment() > bound
+                    && self.counts(&past, except)?
                     && !self.takes_back_what_came(&past, after)?
                     && next.as_ref().is_none_or(|(moment, _)| past.moment() < *moment)
                     && let Some(to) = past.went_to(&at)
@@ -175,6 +175,13 @@ impl Journal {
                 None => return Ok(at),
             }
         }
+    }
+
+    /// Whether an operation stands, or will when what took it back is taken back (which must have come after it, by the
+    /// clock too).
+    fn counts(&self, past: &Past, except: &HashSet<OpId>) -> Result<bool, JournalError> {
+        let Some(by) = self.undone_by(past.op.intent.op)? else { return Ok(true) };
+        Ok(except.contains(&by) && self.past(by)?.is_some_and(|by| by.moment() > past.moment()))
     }
 
     /// Whether an operation takes another one back that was done after a moment.
