@@ -159,9 +159,12 @@ impl Journal {
             }
             let mut next: Option<(Moment, Vec<u8>)> = None;
             for id in ids.into_iter().filter(|id| !except.contains(id)) {
-                if let Some(past) = self.past(id)?
+                // Most that were taken back are told by the index alone.
+                let undone = self.undone_by(id)?;
+                if undone.is_none_or(|by| except.contains(&by))
+                    && let Some(past) = self.past(id)?
                     && past.moment() > bound
-                    && self.counts(&past, except)?
+                    && self.will_stand(&past, undone)?
                     && !self.takes_back_what_came(&past, after)?
                     && next.as_ref().is_none_or(|(moment, _)| past.moment() < *moment)
                     && let Some(to) = past.went_to(&at)
@@ -177,11 +180,10 @@ impl Journal {
         }
     }
 
-    /// Whether an operation stands, or will when what took it back is taken back (which must have come after it, by the
-    /// clock too).
-    fn counts(&self, past: &Past, except: &HashSet<OpId>) -> Result<bool, JournalError> {
-        let Some(by) = self.undone_by(past.op.intent.op)? else { return Ok(true) };
-        Ok(except.contains(&by) && self.past(by)?.is_some_and(|by| by.moment() > past.moment()))
+    /// Whether an operation stands once what took it back is taken back: that must have come after it, by the clock too.
+    fn will_stand(&self, past: &Past, undone: Option<OpId>) -> Result<bool, JournalError> {
+        let Some(by) = undone else { return Ok(true) };
+        Ok(self.past(by)?.is_some_and(|by| by.moment() > past.moment()))
     }
 
     /// Whether an operation takes another one back that was done after a moment.
