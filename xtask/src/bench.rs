@@ -97,6 +97,8 @@ const SET_UP: &str = "scripts/setup-bench-peers.sh";
 
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     let quick = args.iter().any(|arg| arg == "--quick");
+    // A part is measured anew; what else stands in the document stays.
+    let keep = args.iter().any(|arg| arg == "--keep");
     let wanted: Vec<&str> = args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
     command::show(root, "sh", &[SET_UP])?;
     command::show(root, "cargo", &["build", "--release", "--locked"])?;
@@ -150,10 +152,13 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     }
     if quick {
         println!("quick: large things were {QUICK} times smaller, and no limit was held");
-    } else if wanted.is_empty() {
-        let text = document::write(&machine::describe(&scratch_root), &finished);
-        std::fs::write(root.join("BENCHMARKS.md"), text)
-            .map_err(|error| format!("cannot write BENCHMARKS.md: {error}"))?;
+    } else if wanted.is_empty() || keep {
+        let at = root.join("BENCHMARKS.md");
+        let mut text = document::write(&machine::describe(&scratch_root), &finished);
+        if keep {
+            text.push_str(&document::earlier(&std::fs::read_to_string(&at).unwrap_or_default(), &finished));
+        }
+        std::fs::write(at, text).map_err(|error| format!("cannot write BENCHMARKS.md: {error}"))?;
         println!("BENCHMARKS.md written");
     }
     let over: Vec<&str> = finished.iter().filter(|one| !one.holds()).map(|one| one.row.name).collect();

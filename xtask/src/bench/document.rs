@@ -7,7 +7,8 @@ use super::{Finished, Unit};
 const HEAD: &str = "\
 # Benchmarks
 
-Written by `cargo xtask bench` and by nothing else. Everything is measured in one run of that command. In each row \
+Written by `cargo xtask bench` and by nothing else. What was measured in one run of that command \
+stands together; rows of earlier runs (`--keep`) stand apart, each with its commit. In each row \
 Raincoat and its peer took turns, one after the other on the same machine and file system, so that both met the same \
 conditions; what stands here are medians. Other sandboxes count only after a look at whether they hold: what they run \
 must not be able to write outside of its folder. Those that do not run on this machine say why.
@@ -34,6 +35,29 @@ pub(super) fn write(machine: &[(&str, String)], rows: &[Finished]) -> String {
         let _ = writeln!(out, "- **{}** (median of {}): {}", one.row.name, one.rounds, one.row.meaning);
     }
     out
+}
+
+/// Rows of a document of before that were not measured now, with what they mean.
+pub(super) fn earlier(old: &str, rows: &[Finished]) -> String {
+    let commit = old.lines().find_map(|line| line.strip_prefix("- commit: ")).unwrap_or("unknown");
+    let is_new = |name: &str| rows.iter().any(|one| one.row.name == name);
+    let (mut table, mut meanings) = (String::new(), String::new());
+    for line in old.lines() {
+        if let Some((name, rest)) = line.strip_prefix("- **").and_then(|line| line.split_once("**")) {
+            if !is_new(name) {
+                let _ = writeln!(meanings, "- **{name}**{rest}");
+            }
+        } else if let Some((name, rest)) = line.strip_prefix("| ").and_then(|line| line.split_once(" |")) {
+            let (what, of) = name.rsplit_once(" (commit ").unwrap_or((name, commit));
+            if !matches!(what, "what" | "---") && !is_new(what) {
+                let _ = writeln!(table, "| {what} (commit {}) |{rest}", of.trim_end_matches(')'));
+            }
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    format!("\n## Of earlier runs\n{TABLE}{table}\n{meanings}")
 }
 
 impl Finished {
@@ -98,6 +122,16 @@ mod tests {
         assert_eq!(words(4_200_000.0, Unit::Bytes), "4.2 MB");
         assert_eq!(words(42_100.0, Unit::Bytes), "42.1 kB");
         assert_eq!(words(80e-9, Unit::Seconds), "80 ns");
+    }
+
+    #[test]
+    fn rows_of_before_are_kept_with_their_commit_until_they_are_measured_again() {
+        let old = "- commit: abc\n| what | x |\n| --- | --- |\n| a write | 1 |\n| a read | 2 |\n| a look (commit 123) | 3 |\n\
+                   - **a write** (median of 3): One.\n- **a read** (median of 3): Two.\n";
+        let text = earlier(old, &[finished(1.0, 1.0, None, None)]);
+        assert!(text.contains("| a read (commit abc) | 2 |\n| a look (commit 123) | 3 |\n"), "{text}");
+        assert!(text.contains("- **a read** (median of 3): Two.\n") && !text.contains("a write"), "{text}");
+        assert_eq!(earlier("", &[]), "");
     }
 
     #[test]
