@@ -106,12 +106,14 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// All of what the ordinary run takes samples of: faults at every call of what changes a draft or commits one, and every
-/// state that a power cut could leave of a disk.
+/// All of what the ordinary run takes samples of: faults at every call of what changes a draft or commits one, of recipes,
+/// undos and restores, and of what cares for store and log; and every state that a power cut could leave of a disk.
 pub(crate) fn crash(root: &Path) -> Result<()> {
     install_tools(root)?;
     install_nextest(root)?;
-    let tests = ["commit_crash", "crash_pair", "draft_crash", "powercut"].iter().flat_map(|test| ["--test", *test]);
+    let tests =
+        ["commit_crash", "crash_loop", "crash_pair", "draft_crash", "powercut", "powercut_store", "store_crash"];
+    let tests = tests.iter().flat_map(|test| ["--test", *test]);
     let args: Vec<&str> =
         ["RAINCOAT_TEST_ALL=1", "cargo", "nextest", "run", "-p", "raincoat-cli", "--success-output", "final"]
             .into_iter()

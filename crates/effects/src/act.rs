@@ -452,10 +452,9 @@ pub(crate) fn abandon(step: &Step, intent: &Intent) {
 /// over.
 fn take_away(folder: BorrowedFd<'_>, temp: &[u8], is_dir: bool) -> io::Result<()> {
     let once = || if is_dir { mutate::remove_dir(folder, temp) } else { mutate::unlink(folder, temp) };
-    match once() {
+    match once().or_else(|_| once()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(_) => once(),
-        Ok(()) => Ok(()),
+        other => other,
     }
 }
 

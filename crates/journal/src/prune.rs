@@ -180,6 +180,7 @@ impl Journal {
         let may = |used: &RunUse| done(used) && used.ended.is_some_and(|at| at < rule.keep_from);
         let (frees, dead) = frees(survey, &survey.owners(&|used| !may(used)), &stuck);
         let (later, _) = self::frees(survey, &survey.owners(&|used| !done(used)), &stuck);
+        let records = records(survey, &stuck);
         let mut order: Vec<(u32, &RunUse)> = (0..).zip(&survey.runs).collect();
         order.sort_by_key(|(_, used)| used.run);
         let mut chosen = Chosen { numbers: BTreeSet::new(), report: PruneReport { before, ..PruneReport::default() } };
@@ -196,7 +197,7 @@ impl Journal {
                 chosen.report.too_young.1 += used.bytes + later.get(&number).copied().unwrap_or(0);
                 continue;
             }
-            let own = records_of(survey, number, &stuck) + frees.get(&number).copied().unwrap_or(0);
+            let own = [&records, &frees].into_iter().filter_map(|of| of.get(&number)).sum::<u64>();
             if own == 0 && !too_old {
                 continue;
             }
@@ -345,10 +346,15 @@ fn frees(survey: &Survey, owners: &[Owner], stuck: &HashSet<Ulid>) -> (HashMap<u
     (frees, dead)
 }
 
-/// Bytes of a run's records, but for those in segments that are stuck.
-fn records_of(survey: &Survey, run: u32, stuck: &HashSet<Ulid>) -> u64 {
-    let segments = survey.segments.iter().filter(|(id, _)| !stuck.contains(id));
-    segments.filter_map(|(_, segment)| segment.runs.get(&run)).sum()
+/// Bytes of each run's records, but for those in segments that are stuck.
+fn records(survey: &Survey, stuck: &HashSet<Ulid>) -> HashMap<u32, u64> {
+    let mut records = HashMap::new();
+    for (_, segment) in survey.segments.iter().filter(|(id, _)| !stuck.contains(id)) {
+        for (run, bytes) in &segment.runs {
+            *records.entry(*run).or_default() += bytes;
+        }
+    }
+    records
 }
 
 struct Chosen {

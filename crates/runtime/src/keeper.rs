@@ -65,8 +65,7 @@ const NO_ROOM: u64 = 1 << 20;
 fn open_store(data: &PrivateDir, keys: &Keys) -> Result<Store, Error> {
     Store::open(data, keys).or_else(|error| {
         let full = data.disk().is_ok_and(|(_, free)| free < NO_ROOM);
-        let journal = data.dir("journal").map_err(Error::io("open the journal's directory"))?;
-        if full && raincoat_journal::release_reserve(&journal) {
+        if full && data.dir("journal").is_ok_and(|journal| raincoat_journal::release_reserve(&journal)) {
             return Store::open(data, keys).map_err(Error::store);
         }
         Err(Error::store(error))
