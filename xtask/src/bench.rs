@@ -99,6 +99,10 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     let quick = args.iter().any(|arg| arg == "--quick");
     // A part is measured anew; what else stands in the document stays.
     let keep = args.iter().any(|arg| arg == "--keep");
+    if let Some(other) = args.iter().find(|arg| arg.starts_with("--") && !["--quick", "--keep"].contains(&arg.as_str()))
+    {
+        return Err(format!("`{other}` is none of the benchmark's options: `cargo xtask help` lists them"));
+    }
     let wanted: Vec<&str> = args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
     command::show(root, "sh", &[SET_UP])?;
     command::show(root, "cargo", &["build", "--release", "--locked"])?;

@@ -21,9 +21,11 @@ usage: cargo xtask TASK
   tidy           hold the house against its own rules: rooms, crates, licences, lints, words, links
   test [ARGS]    fetch what the tests need, then run all of them; ARGS go to `cargo nextest run`
   crash          kill at every call, fail at every call and cut the power at every write, where the tests take samples
-  bench [--only NAME]
-                 build for release, measure against peers, write BENCHMARKS.md; NAME picks a group or rows, and
-                 then nothing is written
+  bench [NAME...] [--keep] [--quick]
+                 build for release, measure against peers, write BENCHMARKS.md. A NAME picks a group (start,
+                 journal, log, tree, versions, ...) or the rows whose name has it in; then nothing is written, but with --keep:
+                 what was measured is, and what else stands there stays, under its commit. --quick makes large things
+                 smaller and holds no limit: to look at a row while one works on it
 ";
 
 /// What a task ends in; the error is a sentence for the person at the terminal.

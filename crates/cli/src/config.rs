@@ -1,6 +1,6 @@
 //! `config.toml`: one table of settings, from which the commented file is written and by which it is read.
 
-use raincoat_runtime::{Class, Config, Error, Home, PrivateDir};
+use raincoat_runtime::{Class, Config, Error, Home, Price, PrivateDir};
 use raincoat_types::Limits;
 use toml_edit::{Document, Item, TableLike};
 
@@ -12,7 +12,7 @@ pub(crate) const FILE: &str = "config.toml";
 /// Longer than this, and it is no configuration.
 const MAX_BYTES: u64 = 1 << 20;
 /// The file's sections, for who named another.
-const SECTIONS: &str = "it has [unlock], [model], [log], [witness], [store] and [limits]";
+const SECTIONS: &str = "it has [unlock], [model], [prices], [log], [witness], [store] and [limits]";
 /// The smallest budget that a store can work within.
 const BUDGET_LEAST: u64 = 64 << 20;
 
@@ -88,6 +88,10 @@ pub(crate) fn template() -> String {
          # default_provider = \"\"\n\
          # No network but this machine's.\n\
          # offline = {}\n\
+         \n\
+         # What models cost for a million tokens sent and a million written, so that the log can say what a run cost:\n\
+         # \"the model\" = \"3.00 15.00 USD\"\n\
+         [prices]\n\
          \n\
          [log]\n\
          # Audit mode: every look at a file, with what came out by digest, and every word to and from a model stand in\n\
@@ -191,6 +195,14 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 }
                 Ok(())
             })?,
+            "prices" => {
+                for (model, item) in table.iter() {
+                    let line = reader.line(table.key(model).and_then(toml_edit::Key::span));
+                    let words =
+                        || bad(file, line, format!("`{model}` is two prices and a currency, as \"3.00 15.00 USD\""));
+                    config.prices.insert(model.to_owned(), item.as_str().and_then(price).ok_or_else(words)?);
+                }
+            }
             "log" => reader.section(table, "log", &["audit", "memory", "keyring"], |key, item, line| {
                 let switch = || item.as_bool().ok_or_else(|| bad(file, line, format!("`{key}` is true or false")));
                 match key {
@@ -247,6 +259,24 @@ fn parse(text: &str, file: &str) -> Result<Config> {
         }
     }
     Ok(config)
+}
+
+/// What a million tokens cost, sent and written, and in which currency.
+fn price(text: &str) -> Option<Price> {
+    let mut words = text.split_whitespace();
+    let (input, output, currency) = (micros(words.next()?)?, micros(words.next()?)?, words.next()?);
+    let whole = words.next().is_none() && currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
+    whole.then(|| Price { input, output, currency: currency.to_owned() })
+}
+
+/// A decimal number with at most six places, in millionths.
+fn micros(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole) || !digits(part) || part.len() > 6 {
+        return None;
+    }
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(format!("{part:0<6}").parse().ok()?)
 }
 
 /// A value in short, for the log. No setting is a secret.
@@ -341,6 +371,19 @@ mod tests {
         assert_eq!(config.default_provider.as_deref(), Some("local"));
         let config = parse("[store]\nkeep = \"90d\"\nbudget = \"20 GiB\"\n", "config.toml").unwrap();
         assert_eq!((config.store.keep_secs, config.store.budget), (90 * 86_400, Some(20 << 30)));
+    }
+
+    #[test]
+    fn prices_are_read_and_worked_out() {
+        let config = parse("[prices]\n\"some/model-1.5\" = \"3.00 15 USD\"\n", "config.toml").unwrap();
+        let price = &config.prices["some/model-1.5"];
+        assert_eq!((price.input, price.output, price.currency.as_str()), (3_000_000, 15_000_000, "USD"));
+        assert_eq!(price.of(1_000, 200), 6_000, "three dollars for a million are three millionths for one");
+        assert_eq!(price.of(u64::MAX, u64::MAX), u64::MAX);
+        for wrong in ["3.00", "3 15", "3 15 usd", "-3 15 USD", "3. 15 USD", "3 15 USD more", "3.0000001 15 USD"] {
+            let words = parse(&format!("[prices]\nm = \"{wrong}\"\n"), "config.toml").unwrap_err().message;
+            assert!(words.starts_with("config.toml, line 2: `m` is two prices"), "{wrong}: {words}");
+        }
     }
 
     #[test]

@@ -1,26 +1,24 @@
 //! The primitive changes as system calls. Each act is one call that the file system makes atomic, checked afterwards
 //! against what was sealed; where somebody wrote in between, it is taken back, and said.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use raincoat_os::{Found, beneath, mutate, state};
 use raincoat_types::{
-    Change, Chunk, Content, Failure, FailureKind, FileContent, FileKind, Identity, Image, Intent, display_bytes,
+    Change, Content, Failure, FailureKind, FileContent, FileKind, Identity, Image, Intent, display_bytes,
 };
 
+use crate::ahead::Ahead;
 use crate::capture::{ContentError, changed, digest_of, same_content, still_is};
 use crate::engine::{Payload, Step};
 use crate::failure::{at_path, broken};
-use crate::recorder::{Answer, Recorder};
+use crate::recorder::Recorder;
 
 /// Bytes that are read back at once.
 const WINDOW: usize = 256 << 10;
-/// Bytes of content that are asked of the store at once.
-const READ_BYTES: u64 = 1 << 20;
-/// Answers of the store that are under way.
-const READ_AHEAD: usize = 2;
+/// Content of so many bytes begins to be written to the disk before the sync that all of a batch shares.
+const BEGIN_FROM: u64 = 256 << 10;
 
 /// Whether a change is prepared under a temporary name first, or leaves the old file under one until it is checked.
 pub(crate) fn needs_temp(change: &Change) -> bool {
@@ -32,8 +30,28 @@ pub(crate) fn needs_temp(change: &Change) -> bool {
     }
 }
 
+/// The content that [`materialise`] takes out of the store for a step.
+pub(crate) fn from_store(step: &Step) -> Option<&FileContent> {
+    match (&step.change, &step.payload) {
+        (
+            Change::Create { after, .. } | Change::Replace { after, in_place: false, .. },
+            Payload::Stored | Payload::None,
+        ) => match &after.content {
+            Content::File(content) => Some(content),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Puts what is new under the temporary name, complete with metadata. Says whether it has content to be made durable.
-pub(crate) fn materialise(recorder: &Recorder, step: &mut Step, temp: Option<&[u8]>) -> Result<bool, Failure> {
+/// What the store has comes from `stored`, as the file of this `number`.
+pub(crate) fn materialise(
+    recorder: &Recorder,
+    step: &mut Step,
+    temp: Option<&[u8]>,
+    (number, stored): (usize, &mut Ahead),
+) -> Result<bool, Failure> {
     let after = match &step.change {
         Change::Create { after, .. } | Change::Replace { after, in_place: false, .. } => after,
         _ => return Ok(false),
@@ -44,16 +62,14 @@ pub(crate) fn materialise(recorder: &Recorder, step: &mut Step, temp: Option<&[u
     };
     let fail = |e| at_path(e, &found.path);
     let payload = std::mem::replace(&mut step.payload, Payload::None);
-    let has_content = match &after.content {
+    match &after.content {
         Content::Dir => {
             mutate::make_dir(found.folder(), temp).map_err(fail)?;
             step.made = identity_of(found, temp);
-            false
         }
         Content::Symlink(target) => {
             mutate::make_symlink(found.folder(), temp, target).map_err(fail)?;
             step.made = identity_of(found, temp);
-            false
         }
         Content::Special => {
             let words = format!("`{}` is a FIFO, socket or device, which is never made", found.path.display());
@@ -61,13 +77,18 @@ pub(crate) fn materialise(recorder: &Recorder, step: &mut Step, temp: Option<&[u
         }
         Content::File(content) => {
             let fd = new_file(found.folder(), temp, &payload).map_err(fail)?;
-            step.made = identity_of(found, temp);
-            write_content(recorder, fd.as_fd(), &payload, content, after.meta.size).map_err(|e| e.at(found))?;
-            true
+            step.made = Some(state::stat_fd(fd.as_fd()).map_err(fail)?.identity);
+            let mut next = || stored.next(recorder, number);
+            write_content(fd.as_fd(), &payload, content, after.meta.size, &mut next).map_err(|e| e.at(found))?;
+            mutate::set_meta_of(fd.as_fd(), &after.meta).map_err(fail)?;
+            if after.meta.size >= BEGIN_FROM {
+                mutate::begin_writing(fd.as_fd(), 0, 0);
+            }
+            return Ok(true);
         }
-    };
+    }
     mutate::set_meta(found.folder(), temp, &after.meta).map_err(fail)?;
-    Ok(has_content)
+    Ok(false)
 }
 
 fn identity_of(found: &Found, name: &[u8]) -> Option<Identity> {
@@ -84,11 +105,11 @@ fn new_file(folder: BorrowedFd<'_>, temp: &[u8], payload: &Payload) -> io::Resul
 }
 
 fn write_content(
-    recorder: &Recorder,
     fd: BorrowedFd<'_>,
     payload: &Payload,
     content: &FileContent,
     size: u64,
+    next: &mut dyn FnMut() -> Result<Vec<u8>, String>,
 ) -> Result<(), ContentError> {
     match payload {
         Payload::Unnamed(_) => {}
@@ -96,7 +117,7 @@ fn write_content(
         Payload::Begun(_, bytes) if holds(fd, bytes)? => return Ok(()),
         Payload::Begun(..) => {}
         Payload::Bytes(bytes) => mutate::write_all_at(fd, bytes, 0)?,
-        Payload::Stored | Payload::None => restore_content(recorder, fd, content, size)?,
+        Payload::Stored | Payload::None => write_stored(fd, content, size, next)?,
     }
     // What is hashed on the way in is verified on disk before any name leads to it.
     if digest_of(fd)? != content.digest {
@@ -119,9 +140,6 @@ fn holds(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<bool> {
     Ok(state::stat_fd(fd)?.size == at)
 }
 
-/// Chunks that were asked for, and the answer with their bytes.
-type Coming<'a> = (&'a [Chunk], Answer<Vec<Vec<u8>>>);
-
 /// Writes content from the store into an empty file, holes where they were.
 pub(crate) fn restore_content(
     recorder: &Recorder,
@@ -129,37 +147,29 @@ pub(crate) fn restore_content(
     content: &FileContent,
     size: u64,
 ) -> Result<(), ContentError> {
+    let mut stored = Ahead::new(std::iter::once((0, content)));
+    write_stored(fd, content, size, &mut || stored.next(recorder, 0))
+}
+
+fn write_stored(
+    fd: BorrowedFd<'_>,
+    content: &FileContent,
+    size: u64,
+    next: &mut dyn FnMut() -> Result<Vec<u8>, String>,
+) -> Result<(), ContentError> {
     if !content.stored {
         return Err(ContentError::Store("the store has no copy of that content".to_owned()));
     }
-    // The next pieces are read and opened while these are written.
-    let mut rest = content.chunks.as_slice();
-    let mut coming: VecDeque<Coming<'_>> = VecDeque::new();
-    loop {
-        while coming.len() < READ_AHEAD
-            && let (some @ [_, ..], after) = rest.split_at(together(rest))
-        {
-            let answer = recorder.read_chunks(some.iter().map(|chunk| chunk.id).collect());
-            coming.push_back((some, answer));
-            rest = after;
-        }
-        let Some((some, answer)) = coming.pop_front() else { break };
-        for (chunk, bytes) in some.iter().zip(answer.wait().map_err(ContentError::Store)?) {
-            mutate::write_all_at(fd, &bytes, chunk.offset)?;
-        }
+    let mut end = 0;
+    for chunk in &content.chunks {
+        let bytes = next().map_err(ContentError::Store)?;
+        mutate::write_all_at(fd, &bytes, chunk.offset)?;
+        end = chunk.offset + bytes.len() as u64;
     }
-    mutate::set_len(fd, size)?;
+    if end != size {
+        mutate::set_len(fd, size)?;
+    }
     Ok(())
-}
-
-/// How many chunks are asked for at once.
-fn together(chunks: &[Chunk]) -> usize {
-    let mut bytes = 0;
-    let fits = |chunk: &&Chunk| {
-        bytes += u64::from(chunk.len);
-        bytes <= READ_BYTES
-    };
-    chunks.iter().take_while(fits).count().max(1).min(chunks.len())
 }
 
 /// Makes a step's new content durable.

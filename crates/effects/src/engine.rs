@@ -9,19 +9,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use raincoat_os::{Found, Stat, mutate, state};
 use raincoat_types::{
-    Change, Clock, Content, DirTimes, Failure, FailureKind, Identity, Image, Intent, OpId, OpResult, RelPath, RunId,
-    Spot, Timestamp,
+    Change, Clock, Content, DirTimes, Failure, FailureKind, Identity, Image, Intent, OpId, OpRecord, OpResult, RelPath,
+    RunId, Spot, Timestamp,
 };
 
 use crate::act::{self, Unmade};
+use crate::ahead::Ahead;
 use crate::capture::meta_now;
 use crate::failure::{at_path, broken};
 use crate::links::LinkFinder;
 use crate::recorder::Recorder;
 use crate::resolve::Resolver;
 
-/// Steps that wait for one intent: bounded by open descriptors (two a step) and by memory.
-const BATCH: usize = 128;
+/// Steps that wait for one intent, where descriptors allow: each wait for the disk is shared by so many.
+const BATCH: usize = 1024;
+/// Descriptors that a step holds, and those that are kept for everything else.
+const OPEN_A_STEP: u64 = 2;
+const OPEN_BESIDES: u64 = 256;
 /// Bytes of new content that wait in memory.
 const BATCH_BYTES: usize = 8 << 20;
 /// From so many new files on, one `syncfs` is cheaper than an `fsync` each.
@@ -82,6 +86,8 @@ pub(crate) struct Engine {
     /// Set by Ctrl-C: no new step begins.
     pub(crate) stop: Arc<AtomicBool>,
     next_seq: u32,
+    /// Steps that may wait together.
+    batch: usize,
     queue: Vec<(OpId, usize, Step)>,
     queued_bytes: usize,
     /// Names that waiting steps change.
@@ -97,6 +103,10 @@ pub(crate) struct Engine {
     dirty: Vec<OwnedFd>,
     /// Where files with several names are, for undo to give names back.
     pub(crate) links: LinkFinder,
+    /// What the gate was asked about, found just before; forgotten when anything is made.
+    pub(crate) looked: Vec<(usize, Found)>,
+    /// The record of the operation that is about to be taken back, where it was looked up with others.
+    pub(crate) recorded: Option<OpRecord>,
     broken: Option<String>,
 }
 
@@ -115,6 +125,7 @@ impl Engine {
             run,
             stop,
             next_seq: 1,
+            batch: batch(),
             queue: Vec::new(),
             queued_bytes: 0,
             touched: HashSet::new(),
@@ -124,7 +135,20 @@ impl Engine {
             told: Vec::new(),
             dirty: Vec::new(),
             links: LinkFinder::default(),
+            looked: Vec::new(),
+            recorded: None,
             broken: None,
+        }
+    }
+
+    /// An operation as it was recorded; `None` where there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) fn record(&self, op: OpId) -> Result<Option<OpRecord>, Failure> {
+        match &self.recorded {
+            Some(record) if record.intent.op == op => Ok(Some(record.clone())),
+            _ => self.recorder.op(op).map_err(|e| broken(&e)),
         }
     }
 
@@ -248,14 +272,21 @@ impl Engine {
             Payload::None | Payload::Unnamed(_) | Payload::Stored => {}
         }
         self.queue.push((op, ticket, step));
-        if self.queue.len() >= BATCH || self.queued_bytes >= BATCH_BYTES {
+        if self.queue.len() >= self.batch || self.queued_bytes >= BATCH_BYTES {
             self.flush();
         }
         Ok(())
     }
 
+    /// What was found under a path for the gate, just now; the second time it is looked for anew.
+    pub(crate) fn take_looked(&mut self, n: usize, path: &RelPath) -> Option<(usize, Found)> {
+        let at = self.looked.iter().position(|(of, found)| *of == n && found.path == *path)?;
+        Some(self.looked.swap_remove(at))
+    }
+
     /// Makes all that waits.
     pub(crate) fn flush(&mut self) {
+        self.looked.clear();
         let queue = std::mem::take(&mut self.queue);
         self.touched.clear();
         self.temps_in.clear();
@@ -287,9 +318,11 @@ impl Engine {
         // What keeps everything after it from being made: a full or failing disk.
         let mut halt: Option<Failure> = self.halted.clone();
         let mut fresh = 0;
+        let mut stored =
+            Ahead::new(queue.iter().enumerate().filter_map(|(i, (_, _, step))| Some((i, act::from_store(step)?))));
         for (i, ((_, _, step), intent)) in queue.iter_mut().zip(intents).enumerate() {
             let temp = intent.temp.as_ref().and_then(|spot| spot.path.split_last().map(|(_, name)| name.to_vec()));
-            match act::materialise(&self.recorder, step, temp.as_deref()) {
+            match act::materialise(&self.recorder, step, temp.as_deref(), (i, &mut stored)) {
                 Ok(new_content) => fresh += usize::from(new_content),
                 Err(failure) => {
                     let halts = halts(&failure);
@@ -536,6 +569,13 @@ impl Engine {
             None => Ok(()),
         }
     }
+}
+
+/// How many steps may wait together.
+fn batch() -> usize {
+    let most = OPEN_BESIDES + OPEN_A_STEP * BATCH as u64;
+    let open = raincoat_os::harden::allow_open_files(most);
+    usize::try_from(open.saturating_sub(OPEN_BESIDES) / OPEN_A_STEP).map_or(BATCH, |steps| steps.clamp(16, BATCH))
 }
 
 /// The temporary name of an operation, beside its target: hidden, and told by its name whose it is.

@@ -66,8 +66,14 @@ pub(crate) fn perform(
             let (from, to) = (one(&mut found)?, one(&mut found)?);
             archive::unpack(engine, ticket, &from, to)
         }
-        FileChange::Revert { op, drift, at } => revert::revert(engine, ticket, op, drift, &at),
-        FileChange::Restore { at, bring } => restore::restore(engine, ticket, &at, bring),
+        FileChange::Revert { op, drift, at } => {
+            engine.looked = found.collect();
+            revert::revert(engine, ticket, op, drift, &at)
+        }
+        FileChange::Restore { at, bring } => {
+            engine.looked = found.collect();
+            restore::restore(engine, ticket, &at, bring)
+        }
         FileChange::RestoreTimes { now, then } => times::restore(engine, ticket, &now, &then),
         FileChange::Adopt { .. } => Err(crate::commit::not_a_commit()),
     }
@@ -91,7 +97,10 @@ pub(crate) fn find_again(engine: &mut Engine, n: usize, path: &RelPath) -> Resul
     if engine.is_touched(n, path) {
         engine.flush();
     }
-    let found = engine.resolver.folder(n)?.root.find_exact(path).map_err(fault)?;
+    let found = match engine.take_looked(n, path) {
+        Some((_, found)) => found,
+        None => engine.resolver.folder(n)?.root.find_exact(path).map_err(fault)?,
+    };
     if !engine.is_touched_link(found.stat.as_ref()) {
         return Ok((n, found));
     }

@@ -6,6 +6,7 @@
 
 mod acl;
 mod act;
+mod ahead;
 mod archive;
 mod capture;
 mod coming;
@@ -208,7 +209,7 @@ impl Effects {
         if !now.is_empty() {
             return self.resolve_spots(action, now);
         }
-        let record = self.engine.recorder.op(op).map_err(|e| failure::broken(&e))?;
+        let record = self.engine.record(op)?;
         let spots: Vec<_> = record.iter().flat_map(|r| r.intent.change.spots()).cloned().collect();
         self.resolve_spots(action, &spots)
     }
@@ -216,13 +217,17 @@ impl Effects {
     /// Facts about places that the journal names. Their folders may be gone; what is there is looked at when it acts.
     fn resolve_spots(&mut self, action: &FileChange, spots: &[raincoat_types::Spot]) -> Result<Resolved, Failure> {
         let mut targets = Vec::new();
+        let waits = |engine: &Engine, spot: &raincoat_types::Spot| {
+            engine.resolver.index_of(spot.grant).is_some_and(|n| engine.is_touched(n, &spot.path))
+        };
+        if spots.iter().any(|spot| waits(&self.engine, spot)) {
+            self.engine.flush();
+        }
+        let mut all = Vec::new();
         for spot in spots {
-            if let Some(n) = self.engine.resolver.index_of(spot.grant)
-                && self.engine.is_touched(n, &spot.path)
-            {
-                self.engine.flush();
-            }
-            let kind = self.engine.resolver.find_spot(spot).ok().and_then(|(_, found)| found.stat).map(|s| s.kind);
+            let found = self.engine.resolver.find_spot(spot).ok();
+            let kind = found.as_ref().and_then(|(_, found)| found.stat.as_ref()).map(|stat| stat.kind);
+            all.extend(found);
             targets.push(raincoat_gate::Target {
                 spot: spot.clone(),
                 role: raincoat_gate::Role::Write,
@@ -233,7 +238,7 @@ impl Effects {
             });
         }
         let digest = resolve::digest(action, &targets);
-        Ok(Resolved { targets, digest, found: Vec::new(), below: Vec::new(), adopting: None })
+        Ok(Resolved { targets, digest, found: all, below: Vec::new(), adopting: None })
     }
 
     /// Makes a change ready, and makes it together with others: at the latest when [`Effects::settle`] is called.
@@ -245,6 +250,8 @@ impl Effects {
         if let Err(failure) = expand::perform(&mut self.engine, ticket, permit, resolved) {
             self.engine.fail(ticket, failure);
         }
+        self.engine.looked.clear();
+        self.engine.recorded = None;
     }
 
     /// Makes all that waits, and says what came of each change since the last call, in order.

@@ -42,11 +42,16 @@ impl LinkFinder {
             return Ok(known.clone());
         }
         let ended = recorder.ended_names(identity).map_err(|e| broken(&e))?;
-        if !ended.is_empty() {
-            self.want(identity);
-        }
-        self.ended.insert(*identity, ended.clone());
+        self.know(*identity, ended.clone());
         Ok(ended)
+    }
+
+    /// Takes in what [`LinkFinder::ended`] would ask.
+    pub(crate) fn know(&mut self, identity: Identity, ended: Vec<(OpId, Spot)>) {
+        if !ended.is_empty() {
+            self.want(&identity);
+        }
+        self.ended.insert(identity, ended);
     }
 
     /// Where a restore has made an inode anew, of which it was one name.

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use raincoat_audit::{About, Audit, Event};
 use raincoat_journal::{Chunker, Journal, JournalError, Order, Piece};
@@ -34,6 +35,8 @@ enum AskLog {
 const WAITING: usize = 1024;
 /// Events that nobody waits for and that are appended at once, where so many have come together.
 const TOGETHER: usize = 256;
+/// How long the first of them waits for more.
+const GATHERING: Duration = Duration::from_millis(3);
 /// Events that could not be written yet and are kept for another try; of more than these some are lost, and nothing
 /// durable is taken any more.
 const BEHIND: usize = 65_536;
@@ -63,7 +66,7 @@ impl Recorder {
     /// Starts the two threads.
     pub fn start(journal: Journal, audit: Audit) -> (Recorder, Remembering) {
         let chunker = journal.chunker();
-        let (to_journal, journal) = serve(journal);
+        let (to_journal, journal) = serve_journal(journal);
         let (to_audit, log) = serve_log(audit);
         let recorder = Recorder {
             journal: to_journal,
@@ -250,9 +253,12 @@ impl Recorder {
         kept
     }
 
-    /// Chunks of content out of the store. The answer is waited for when it is needed.
-    pub(crate) fn read_chunks(&self, ids: Vec<ChunkId>) -> Answer<Vec<Vec<u8>>> {
-        let read = move |journal: &mut Journal| ids.into_iter().map(|id| journal.read_chunk(id)).collect();
+    /// Chunks of content out of the store, or why one is not to be had. The answer is waited for when it is needed.
+    pub(crate) fn read_chunks(&self, ids: Vec<ChunkId>) -> Answer<Vec<Result<Vec<u8>, String>>> {
+        let read = move |journal: &mut Journal| {
+            let read = |id| journal.read_chunk(id).map_err(|e| e.to_string());
+            journal.steadily(|| Ok(ids.into_iter().map(read).collect()))
+        };
         Answer(request(&self.journal, read))
     }
 
@@ -264,7 +270,7 @@ impl Recorder {
         self.journal(move |journal| journal.read_chunk(id))?.map_err(|e| e.to_string())
     }
 
-    /// One recorded operation.
+    /// One recorded operation; `None` where there is none.
     ///
     /// # Errors
     /// In words.
@@ -283,22 +289,7 @@ impl Recorder {
     /// In words.
     pub(crate) fn ended_names(&self, identity: &Identity) -> Result<Vec<(OpId, Spot)>, String> {
         let identity = *identity;
-        self.journal(move |journal| {
-            let (mut ended, mut several) = (Vec::new(), false);
-            for id in journal.ops_on_inode(&identity)? {
-                let op = journal.op(id)?;
-                if let Change::Remove { at, before } | Change::Replace { at, before, in_place: false, .. } =
-                    &op.intent.change
-                    && matches!(op.result, Some(OpResult::Done { .. }))
-                    && before.meta.identity == identity
-                {
-                    several |= before.meta.nlink > 1;
-                    ended.push((id, at.clone()));
-                }
-            }
-            Ok(if several { ended } else { Vec::new() })
-        })?
-        .map_err(|e: JournalError| e.to_string())
+        self.journal(move |journal| ended_names(journal, &identity))?.map_err(|e| e.to_string())
     }
 
     /// The inodes that a run took one of several names of away.
@@ -350,6 +341,22 @@ impl Recorder {
     }
 }
 
+/// The operations that ended an inode under some name, and where; none where it never had several.
+pub(crate) fn ended_names(journal: &Journal, identity: &Identity) -> Result<Vec<(OpId, Spot)>, JournalError> {
+    let (mut ended, mut several) = (Vec::new(), false);
+    for id in journal.ops_on_inode(identity)? {
+        let op = journal.op(id)?;
+        if let Change::Remove { at, before } | Change::Replace { at, before, in_place: false, .. } = &op.intent.change
+            && matches!(op.result, Some(OpResult::Done { .. }))
+            && before.meta.identity == *identity
+        {
+            several |= before.meta.nlink > 1;
+            ended.push((id, at.clone()));
+        }
+    }
+    Ok(if several { ended } else { Vec::new() })
+}
+
 /// What the journal will say.
 pub(crate) struct Answer<T>(Receiver<Result<T, JournalError>>);
 
@@ -376,13 +383,18 @@ impl Remembering {
     }
 }
 
-fn serve<T: Send + 'static>(mut it: T) -> (Sender<Job<T>>, thread::JoinHandle<T>) {
-    let (sender, receiver) = channel::<Job<T>>();
+fn serve_journal(mut journal: Journal) -> (Sender<Job<Journal>>, thread::JoinHandle<Journal>) {
+    let (sender, receiver) = channel::<Job<Journal>>();
     let handle = thread::spawn(move || {
-        for job in receiver {
-            job(&mut it);
+        let mut next = receiver.recv().ok();
+        while let Some(job) = next {
+            job(&mut journal);
+            next = receiver.try_recv().ok().or_else(|| {
+                journal.make_ready();
+                receiver.recv().ok()
+            });
         }
-        it
+        journal
     });
     (sender, handle)
 }
@@ -396,12 +408,13 @@ fn serve_log(audit: Audit) -> (SyncSender<AskLog>, thread::JoinHandle<Log>) {
             match ask {
                 AskLog::Job(job) => job(&mut log.audit),
                 AskLog::Durably(about, events, told) => {
-                    let _ = told.send(log.durably(&about, &events));
+                    let _ = told.send(log.durably(&about, events));
                 }
                 AskLog::Lazily(about, mut events) => {
                     // Each append takes the log's lock and looks for what others wrote: worth doing once for many.
+                    let until = Instant::now() + GATHERING;
                     while events.len() < TOGETHER {
-                        match receiver.try_recv() {
+                        match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
                             Ok(AskLog::Lazily(of, more)) if of == about => events.extend(more),
                             Ok(other) => {
                                 next = Some(other);
@@ -410,7 +423,8 @@ fn serve_log(audit: Audit) -> (SyncSender<AskLog>, thread::JoinHandle<Log>) {
                             Err(_) => break,
                         }
                     }
-                    log.lazily(about, events);
+                    let together = matches!(&next, Some(AskLog::Durably(of, ..)) if *of == about);
+                    log.lazily(about, events, together);
                 }
             }
             next = next.or_else(|| receiver.recv().ok());
@@ -430,20 +444,34 @@ struct Log {
 }
 
 impl Log {
-    fn durably(&mut self, about: &About, events: &[Event]) -> Result<(), String> {
-        self.catch_up()?;
-        self.audit.append(about, events).map(drop).map_err(|e| e.to_string())
+    fn durably(&mut self, about: &About, mut events: Vec<Event>) -> Result<(), String> {
+        // What waits of the same speaker goes with it, in one write.
+        let with = self.lost == 0 && self.behind.len() == 1 && self.behind.front().is_some_and(|(of, _)| of == about);
+        if with && let Some((_, waiting)) = self.behind.front() {
+            events.splice(..0, waiting.iter().cloned());
+        } else {
+            self.catch_up()?;
+        }
+        self.audit.append(about, &events).map_err(|e| e.to_string())?;
+        if with {
+            self.behind.clear();
+            self.waiting = 0;
+        }
+        Ok(())
     }
 
-    fn lazily(&mut self, about: About, events: Vec<Event>) {
+    /// `together`: what must be durable comes right behind.
+    fn lazily(&mut self, about: About, events: Vec<Event>, together: bool) {
         if self.waiting + events.len() > BEHIND {
             self.lost += events.len();
             return;
         }
         self.waiting += events.len();
         self.behind.push_back((about, events));
-        // Tried again before anything that must be durable.
-        let _ = self.catch_up();
+        if !together {
+            // Tried again before anything that must be durable.
+            let _ = self.catch_up();
+        }
     }
 
     /// Writes what is behind. An event of a write that failed in its middle may come to stand in the log twice.
@@ -460,14 +488,14 @@ impl Log {
     }
 }
 
-fn request<T: 'static, R: Send + 'static>(
-    to: &Sender<Job<T>>,
-    ask: impl FnOnce(&mut T) -> R + Send + 'static,
+fn request<R: Send + 'static>(
+    to: &Sender<Job<Journal>>,
+    ask: impl FnOnce(&mut Journal) -> R + Send + 'static,
 ) -> Receiver<R> {
     let (sender, receiver) = channel();
     // Where the thread is gone the sender is dropped with the job, and waiting fails.
-    let _ = to.send(Box::new(move |it: &mut T| {
-        let _ = sender.send(ask(it));
+    let _ = to.send(Box::new(move |journal: &mut Journal| {
+        let _ = sender.send(ask(journal));
     }));
     receiver
 }

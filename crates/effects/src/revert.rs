@@ -24,8 +24,7 @@ pub(crate) fn revert(
     drift: OnDrift,
     places: &[Spot],
 ) -> Result<(), Failure> {
-    let record = engine.recorder.op(op).map_err(|e| broken(&e))?;
-    let Some(record) = record else {
+    let Some(record) = engine.record(op)? else {
         return Err(Failure::new(FailureKind::NotFound, format!("there is no operation {op} in the journal")));
     };
     let Some(OpResult::Done { after, .. }) = record.result.clone() else {

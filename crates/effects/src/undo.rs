@@ -2,9 +2,10 @@
 //! oldest, then those folders' own times, deepest first.
 
 use raincoat_gate::Permit;
-use raincoat_journal::DirRestore;
-use raincoat_types::{DirTimes, Failure, FileChange, OnDrift, OpId, Spot};
+use raincoat_journal::{DirRestore, Journal, JournalError};
+use raincoat_types::{Change, DirTimes, Failure, FileChange, FileKind, Identity, OnDrift, OpId, OpRecord, Spot};
 
+use crate::recorder::ended_names;
 use crate::{Effects, Resolved};
 
 /// Asks the gate about one change.
@@ -24,23 +25,51 @@ pub fn untouched(effects: &Effects, dirs: Vec<DirRestore>, at_rest: bool) -> Vec
         .collect()
 }
 
-/// Then, as often as it takes: takes back some operations, in the plan's order, each with its places as they are by now
-/// (none where they are as recorded). For each, what kept it from being taken
+/// An operation to be taken back, with all that is asked of the journal for it.
+pub struct Recorded {
+    record: OpRecord,
+    /// Its places as they are by now; none where they are as recorded.
+    at: Vec<Spot>,
+    /// Where else the inode that it took away had names, for all that the journal knows.
+    ended: Option<(Identity, Vec<(OpId, Spot)>)>,
+}
+
+/// Looks an operation up that is to be taken back, at its places as they are by now (none where they are as recorded).
+/// Many are best looked up in one go ([`Journal::steadily`]).
+///
+/// # Errors
+/// The journal's.
+pub fn look_up(journal: &Journal, record: OpRecord, at: Vec<Spot>) -> Result<Recorded, JournalError> {
+    let taken = match &record.intent.change {
+        Change::Remove { before, .. } if before.meta.kind != FileKind::Dir => Some(before.meta.identity),
+        _ => None,
+    };
+    let ended =
+        taken.map(|identity| Ok::<_, JournalError>((identity, ended_names(journal, &identity)?))).transpose()?;
+    Ok(Recorded { record, at, ended })
+}
+
+/// Then, as often as it takes: takes back some operations, in the plan's order. For each, what kept it from being taken
 /// back, if anything did.
 pub fn take_back(
     effects: &mut Effects,
-    ops: &[(OpId, Vec<Spot>)],
+    ops: Vec<Recorded>,
     drift: OnDrift,
     ask: &mut Ask<'_>,
 ) -> Vec<(OpId, Option<Failure>)> {
     let mut out: Vec<(OpId, Option<Failure>)> = Vec::with_capacity(ops.len());
     let mut waiting = Vec::new();
-    for (op, at) in ops {
-        let refused = propose(effects, FileChange::Revert { op: *op, drift, at: at.clone() }, ask).err();
+    for Recorded { record, at, ended } in ops {
+        let op = record.intent.op;
+        if let Some((identity, ended)) = ended {
+            effects.engine.links.know(identity, ended);
+        }
+        effects.engine.recorded = Some(record);
+        let refused = propose(effects, FileChange::Revert { op, drift, at }, ask).err();
         if refused.is_none() {
             waiting.push(out.len());
         }
-        out.push((*op, refused));
+        out.push((op, refused));
     }
     for (n, changed) in waiting.into_iter().zip(effects.settle()) {
         if let Some((_, failure)) = out.get_mut(n) {

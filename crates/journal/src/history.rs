@@ -222,7 +222,8 @@ impl Journal {
         self.op(op).map(|record| self.past_of(record))
     }
 
-    fn past_of(&self, op: OpRecord) -> Option<Past> {
+    /// A recorded operation with its absolute paths, if it was done.
+    pub fn past_of(&self, op: OpRecord) -> Option<Past> {
         if !matches!(op.result, Some(OpResult::Done { .. })) {
             return None;
         }

@@ -232,8 +232,10 @@ impl Index {
                 put.execute(params![name, keys.cells.seal(name, &encode(content)?)?])?;
             }
             let mut put = tx.prepare_cached("INSERT OR IGNORE INTO places VALUES (?1, ?2, ?3, ?4)")?;
-            for (path, op, moves) in &paths.places {
-                put.execute(params![path, moves, op.run.0.to_bytes(), op.seq])?;
+            for (path, ops) in &paths.places {
+                for (op, moves) in ops {
+                    put.execute(params![path, moves, op.run.0.to_bytes(), op.seq])?;
+                }
             }
             let mut put = tx.prepare_cached("INSERT OR IGNORE INTO trails VALUES (?1, ?2)")?;
             for (path, run) in &paths.trails {
@@ -252,6 +254,18 @@ impl Index {
         care::apply(&tx, facts, names, &mut nums)?;
         tx.commit()?;
         Ok(())
+    }
+
+    /// Begins to read: until [`Index::let_go`], each question sees what the first one saw, and none takes the index's
+    /// locks and gives them back. Whether it began; nothing may be written meanwhile.
+    pub(crate) fn hold(&self) -> bool {
+        self.db.is_autocommit() && self.db.prepare_cached("BEGIN").and_then(|mut begin| begin.execute([])).is_ok()
+    }
+
+    /// Ends what [`Index::hold`] began.
+    pub(crate) fn let_go(&self) {
+        // Nothing was written, so there is nothing that could be lost.
+        let _ = self.db.prepare_cached("COMMIT").and_then(|mut end| end.execute([]));
     }
 
     /// Says that a segment which was there is not.

@@ -53,6 +53,8 @@ pub struct Journal {
     pub(crate) roots: RefCell<HashMap<RunId, Roots>>,
     /// The names of the places among the facts.
     pub(crate) late: RefCell<Paths>,
+    /// While many questions are asked in a row: the moves at paths that were asked about.
+    pub(crate) steady: RefCell<Option<HashMap<Vec<u8>, Vec<OpId>>>>,
     /// The latest time that anybody told: it names segments.
     pub(crate) latest: Timestamp,
     /// Chunks in the writer's buffer.
@@ -289,32 +291,38 @@ impl Journal {
         for content in folded.iter_mut().flat_map(lists::of_intent) {
             self.fold(content)?;
         }
-        let mut undo = false;
-        let mut next: HashMap<RunId, u32> = HashMap::new();
+        self.steadily(|| self.check_intents(intents))?;
         let mut records = Vec::with_capacity(intents.len());
-        for (intent, folded) in intents.iter().zip(&folded) {
-            let run = self.runs.get(&intent.op.run).ok_or(JournalError::NotOpen(intent.op.run))?;
-            let last = next.entry(intent.op.run).or_insert(run.ops);
-            if intent.op.seq != last.saturating_add(1) {
-                return Err(JournalError::OutOfOrder(intent.op));
-            }
-            *last = intent.op.seq;
-            undo |= run.undo;
-            self.check_stored(intent)?;
-            if let Some(undone) = intent.undoes
-                && self.op_row(undone)?.is_none()
-            {
-                return Err(JournalError::UnknownOp(undone));
-            }
+        for intent in &folded {
             self.latest = self.latest.max(intent.at);
-            records.push((Kind::Intent, encode(folded)?));
+            records.push((Kind::Intent, encode(intent)?));
         }
+        let undo = intents.iter().any(|intent| self.runs.get(&intent.op.run).is_some_and(|run| run.undo));
         let places = self.append(undo, &records)?;
         for (intent, at) in folded.iter().zip(places) {
             self.facts.intent(&self.keys, intent, at);
             if let Some(run) = self.runs.get_mut(&intent.op.run) {
                 run.ops = intent.op.seq;
                 run.pending.insert(intent.op.seq);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_intents(&self, intents: &[Intent]) -> Result<(), JournalError> {
+        let mut next: HashMap<RunId, u32> = HashMap::new();
+        for intent in intents {
+            let run = self.runs.get(&intent.op.run).ok_or(JournalError::NotOpen(intent.op.run))?;
+            let last = next.entry(intent.op.run).or_insert(run.ops);
+            if intent.op.seq != last.saturating_add(1) {
+                return Err(JournalError::OutOfOrder(intent.op));
+            }
+            *last = intent.op.seq;
+            self.check_stored(intent)?;
+            if let Some(undone) = intent.undoes
+                && self.op_row(undone)?.is_none()
+            {
+                return Err(JournalError::UnknownOp(undone));
             }
         }
         Ok(())
@@ -428,6 +436,16 @@ impl Journal {
         self.release();
         self.let_go();
         self.keep_memory()
+    }
+
+    /// Makes room for what may come next. To be called while nobody waits; what fails shows in what comes next.
+    pub fn make_ready(&mut self) {
+        if self.poison.is_none()
+            && let Some(Err(JournalError::Io { doing, source })) = self.writer.as_mut().map(Writer::zero_ahead)
+        {
+            // It is remembered; nobody is there to be told.
+            let _ = self.poison(doing, source);
+        }
     }
 
     /// Why the journal takes nothing more, if so.
@@ -671,6 +689,7 @@ impl Journal {
             unpacker: RefCell::default(),
             roots: RefCell::default(),
             late: RefCell::default(),
+            steady: RefCell::default(),
             latest,
             fresh: Vec::new(),
             incoming: Incoming::default(),

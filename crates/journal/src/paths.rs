@@ -3,7 +3,7 @@
 //! it leads to is read and compared.
 
 use std::cell::Ref;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use raincoat_types::{Identity, OpId, RelPath, Root, RunId, Spot};
@@ -19,8 +19,8 @@ const KEPT: usize = 4096;
 /// A batch of names for the index.
 #[derive(Debug, Default)]
 pub(crate) struct Paths {
-    /// A path's blind name, an operation about it, and whether that moved it.
-    pub(crate) places: Vec<(i64, OpId, bool)>,
+    /// By a path's blind name: the operations about it, and whether they moved it.
+    pub(crate) places: HashMap<i64, Vec<(OpId, bool)>>,
     /// A folder's blind name, and a run that changed something below it.
     pub(crate) trails: BTreeSet<(i64, RunId)>,
     /// Folders whose names are in it.
@@ -37,7 +37,7 @@ impl Journal {
     pub fn ops_at(&self, path: &[u8]) -> Result<Vec<OpId>, JournalError> {
         let name = self.keys.path_name(path);
         let mut ops: BTreeSet<OpId> = self.index.borrow().places(name)?.into_iter().collect();
-        ops.extend(self.late().places.iter().filter(|(of, ..)| *of == name).map(|(_, op, _)| *op));
+        ops.extend(self.late().places.get(&name).into_iter().flatten().map(|(op, _)| *op));
         Ok(ops.into_iter().collect())
     }
 
@@ -46,10 +46,18 @@ impl Journal {
     /// # Errors
     /// The index's.
     pub fn moves_at(&self, path: &[u8]) -> Result<Vec<OpId>, JournalError> {
+        if let Some(known) = self.steady.borrow().as_ref().and_then(|steady| steady.get(path)) {
+            return Ok(known.clone());
+        }
         let name = self.keys.path_name(path);
         let mut ops: BTreeSet<OpId> = self.index.borrow().moves(name)?.into_iter().collect();
-        ops.extend(self.late().places.iter().filter(|(of, _, moves)| *of == name && *moves).map(|(_, op, _)| *op));
-        Ok(ops.into_iter().collect())
+        let late = self.late();
+        ops.extend(late.places.get(&name).into_iter().flatten().filter(|(_, moves)| *moves).map(|(op, _)| *op));
+        let ops: Vec<OpId> = ops.into_iter().collect();
+        if let Some(steady) = self.steady.borrow_mut().as_mut() {
+            steady.insert(path.to_vec(), ops.clone());
+        }
+        Ok(ops)
     }
 
     /// The runs that changed anything below this absolute path, by the names of then, oldest first.
@@ -103,7 +111,7 @@ impl Journal {
             let mut paths = self.late.borrow_mut();
             for (op, spot, moves) in self.facts.places.iter().skip(done) {
                 let Some(path) = self.absolute(op.run, spot) else { continue };
-                paths.places.push((self.keys.path_name(&path), *op, *moves));
+                paths.places.entry(self.keys.path_name(&path)).or_default().push((*op, *moves));
                 let mut folder = parent(&path);
                 // Neighbours lie in the same folder: its names are worked out once.
                 while let Some(at) = folder.filter(|at| paths.folders.insert((op.run, at.to_vec()))) {

@@ -1,6 +1,6 @@
 //! Reading the journal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -142,6 +142,21 @@ impl Journal {
 
     fn was_pruned(&self, run: RunId) -> Result<Option<JournalError>, JournalError> {
         Ok(self.pruned(run)?.map(|pruning| JournalError::Pruned(run, pruning.run.goal, pruning.rule)))
+    }
+
+    /// Asks many questions in a row, for which the index is as it is at the first of them: each by itself would take the
+    /// index's locks and give them back. Nothing may be added meanwhile.
+    pub fn steadily<R>(&self, ask: impl FnOnce() -> R) -> R {
+        let began = self.index.borrow().hold();
+        if began {
+            *self.steady.borrow_mut() = Some(HashMap::new());
+        }
+        let answer = ask();
+        if began {
+            *self.steady.borrow_mut() = None;
+            self.index.borrow().let_go();
+        }
+        answer
     }
 
     /// Every operation of a run, read from the disk one by one.

@@ -3,6 +3,8 @@
 //! Each segment is read by itself, several at once; what one says of another (a chunk that an operation needs, the
 //! segment before it, a run's other records) is compared when all have been read.
 
+mod deep;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,14 +16,11 @@ use raincoat_types::{
 
 use crate::dropped::{Dropped, DroppedSegment};
 use crate::facts::{Loc, SegmentState};
-use crate::format::{
-    End, HEAD_BYTES, Head, HeadFound, Header, Kind, Note, Outcome, Position, Tag, decode, open_record, read_head,
-};
+use crate::format::{End, HEAD_BYTES, Head, HeadFound, Kind, Note, Outcome, Position, Tag, decode, read_head};
 use crate::memory::Remembered;
-use crate::survey::images;
 use crate::walk::{Step, Walk};
-use crate::writer::file_name;
 use crate::{Journal, JournalError, JournalKeys, lists};
+use deep::Records;
 
 /// Rows of the index that are told of where they are wrong; more are only counted.
 const TOLD: usize = 20;
@@ -241,25 +240,12 @@ impl Journal {
     }
 
     fn segment_file(&self, id: Ulid) -> Result<Option<Arc<AppendFile>>, JournalError> {
-        match self.held.get(&id) {
-            Some(file) => Ok(Some(Arc::clone(file))),
-            None => {
-                let file = self.segments.open_file(&file_name(id)).map_err(JournalError::io("open a segment"))?;
-                Ok(file.map(Arc::new))
-            }
-        }
+        Records::of(self).file(id).map_err(JournalError::io("open a segment"))
     }
 
     /// A record's body, wherever it lies.
     pub(crate) fn body_at(&self, at: Loc) -> Option<(Kind, Vec<u8>)> {
-        let file = self.segment_file(at.segment).ok()??;
-        let mut bytes = vec![0; crate::format::HEADER_BYTES];
-        file.read_exact_at(&mut bytes, at.offset).ok()?;
-        let header = Header::read(&self.keys, at.segment, &bytes)?;
-        bytes.resize(usize::try_from(header.span()).ok()?, 0);
-        file.read_exact_at(&mut bytes, at.offset).ok()?;
-        let unpacker = &mut *self.unpacker.borrow_mut();
-        Some((header.kind, open_record(&self.keys, at.segment, at.offset, &bytes, unpacker)?))
+        Records::of(self).body_at(at)
     }
 
     /// What is lost with an operation.
@@ -275,68 +261,6 @@ impl Journal {
             lost.root = header.roots.iter().find(|root| root.grant == spot.grant).map(|root| root.path.clone());
         }
         lost
-    }
-
-    /// Puts contents together from their chunks and hashes them, holes as zeroes.
-    fn hash_again(&self, all: &Together, report: &mut VerifyReport) -> Result<(), JournalError> {
-        let mut done: HashMap<[u8; 32], bool> = HashMap::new();
-        for (op, at) in &all.ops {
-            let Some((Kind::Intent, body)) = self.body_at(*at) else { continue };
-            let Some(intent) = decode::<Intent>(&body) else { continue };
-            let needed = intent.change.before().cloned();
-            let mut wrong = Vec::new();
-            images(&intent.change, &mut |image| {
-                let Content::File(file) = &image.content else { return };
-                let mut file = file.clone();
-                // What is lost of it was told before.
-                let read = &mut |id| self.body_at(*all.chunks.get(&short(&id)).ok_or(())?).map(|(_, b)| b).ok_or(());
-                if !file.stored || lists::unfold(&mut file, read) != Ok(Some(())) || !all.holds(&file) {
-                    return;
-                }
-                let right = *done.entry(file.digest.0).or_insert_with(|| {
-                    report.contents += 1;
-                    self.digest_of(&file, image.meta.size, all) == Some(file.digest.0)
-                });
-                if !right {
-                    wrong.push(Some(image) == needed.as_ref());
-                }
-            });
-            if !wrong.is_empty() {
-                let costs = if wrong.contains(&true) {
-                    report.lost_ops.push(*op);
-                    format!("operation `{op}` cannot give back what was there")
-                } else {
-                    format!("what operation `{op}` put there cannot be shown again")
-                };
-                let what = "a stored content is not the one whose digest was recorded";
-                report.problem(at.segment, at.offset, 0, what, &costs);
-            }
-        }
-        Ok(())
-    }
-
-    fn digest_of(&self, file: &FileContent, size: u64, all: &Together) -> Option<[u8; 32]> {
-        static ZEROES: [u8; 65_536] = [0; 65_536];
-        let mut hasher = blake3::Hasher::new();
-        let mut at = 0_u64;
-        let skip = |hasher: &mut blake3::Hasher, mut gap: u64| {
-            while gap > 0 {
-                let part = gap.min(ZEROES.len() as u64);
-                hasher.update(ZEROES.get(..usize::try_from(part).unwrap_or(0)).unwrap_or_default());
-                gap -= part;
-            }
-        };
-        for chunk in &file.chunks {
-            skip(&mut hasher, chunk.offset.checked_sub(at)?);
-            let (_, bytes) = self.body_at(*all.chunks.get(&short(&chunk.id))?)?;
-            if bytes.len() as u64 != u64::from(chunk.len) {
-                return None;
-            }
-            hasher.update(&bytes);
-            at = chunk.offset + bytes.len() as u64;
-        }
-        skip(&mut hasher, size.checked_sub(at)?);
-        Some(*hasher.finalize().as_bytes())
     }
 
     /// The index is a cache: where it is wrong, nothing is lost, but what it says must not be relied on.

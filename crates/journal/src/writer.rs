@@ -144,6 +144,17 @@ impl Writer {
         }
     }
 
+    /// Writes zeroes ahead where few are left, durably, so that the next batch does not have to.
+    pub(crate) fn zero_ahead(&mut self) -> Result<(), JournalError> {
+        if self.is_full() || !self.buffer.is_empty() || self.allocated >= self.position.offset + STEP_MIN / 4 {
+            return Ok(());
+        }
+        self.zero_to(self.allocated + STEP_MIN)?;
+        self.file.sync().map_err(JournalError::io("make a segment durable"))?;
+        self.synced = self.written.offset;
+        Ok(())
+    }
+
     fn zero_to(&mut self, end: u64) -> Result<(), JournalError> {
         self.file.preallocate(end).map_err(JournalError::io("reserve space in a segment"))?;
         let zeroes = vec![0; usize::try_from(end - self.allocated).unwrap_or(0)];

@@ -45,6 +45,21 @@ pub fn harden_process() -> Vec<NotHardened> {
         .collect()
 }
 
+/// Lets this process have more files open, up to `wanted` or what its hard limit allows; how many it may have then. What
+/// it starts must set a limit of its own: some programs stumble over large ones.
+pub fn allow_open_files(wanted: u64) -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(wanted, |hard| hard.min(wanted));
+    match limit.current {
+        Some(now) if now < most => {
+            let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
+            if raised.is_ok() { most } else { now }
+        }
+        Some(now) => now,
+        None => wanted,
+    }
+}
+
 fn not_dumpable() -> io::Result<bool> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     Ok(dumpable_behavior()? == DumpableBehavior::NotDumpable)

@@ -241,6 +241,7 @@ pub fn set_meta_of(fd: BorrowedFd<'_>, meta: &Meta) -> io::Result<()> {
     }
     let by_path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let xattrs = crate::state::xattrs_of(fd)?;
+    let altered = (now.uid, now.gid) != (meta.uid, meta.gid) || xattrs != meta.xattrs;
     if xattrs != meta.xattrs {
         // Of a file that its owner may not write, the owner may not set attributes either; the mode comes right below.
         if meta.kind != FileKind::Symlink && now.mode & 0o200 == 0 {
@@ -248,7 +249,8 @@ pub fn set_meta_of(fd: BorrowedFd<'_>, meta: &Meta) -> io::Result<()> {
         }
         set_xattrs(&by_path, &xattrs, &meta.xattrs)?;
     }
-    if meta.kind != FileKind::Symlink && crate::state::stat_fd(fd)?.mode != meta.mode {
+    let mode = if altered { crate::state::stat_fd(fd)?.mode } else { now.mode };
+    if meta.kind != FileKind::Symlink && mode != meta.mode {
         fs::chmod(by_path.as_str(), Mode::from_raw_mode(meta.mode))?;
     }
     set_times_of(fd, meta.mtime, meta.atime)

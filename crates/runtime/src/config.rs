@@ -1,5 +1,7 @@
 //! What the owner may set. The outermost room reads it from `config.toml`.
 
+use std::collections::BTreeMap;
+
 use raincoat_types::Limits;
 
 use crate::StoreRule;
@@ -17,6 +19,8 @@ pub struct Config {
     pub log_memory: Option<std::path::PathBuf>,
     /// The log's newest tree head is kept in the kernel's keyring too.
     pub log_keyring: bool,
+    /// What models cost, by name: providers do not say it.
+    pub prices: BTreeMap<String, Price>,
     /// No network but this machine's.
     pub offline: bool,
     /// Audit mode: what is looked at, and what is said to models and by them, stands in the log too.
@@ -33,6 +37,25 @@ pub struct Config {
     pub store: StoreRule,
 }
 
+/// What a model costs.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Price {
+    /// For a million tokens that it is sent, in millionths of the currency.
+    pub input: u64,
+    /// For a million tokens that it writes, in millionths of the currency.
+    pub output: u64,
+    /// The currency, three letters of ISO 4217.
+    pub currency: String,
+}
+
+impl Price {
+    /// What so many tokens cost, in millionths of the currency, rounded up.
+    pub fn of(&self, input: u64, output: u64) -> u64 {
+        let all = u128::from(input) * u128::from(self.input) + u128::from(output) * u128::from(self.output);
+        u64::try_from(all.div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -41,6 +64,7 @@ impl Default for Config {
             default_provider: None,
             log_memory: None,
             log_keyring: false,
+            prices: BTreeMap::new(),
             offline: false,
             audit: false,
             written: Vec::new(),

@@ -270,14 +270,14 @@ impl<'a> Conversation<'a> {
             FromWorker::Transcript(bytes) => self.note(NoteKind::Transcript, bytes),
             FromWorker::Used { input, output } => {
                 if let Some((provider, door)) = self.door {
-                    // The price is not known: providers do not say it.
+                    let price = self.keeper.config.prices.get(door.model());
                     self.judge.recorder.log_lazily(vec![Event::ModelUsed {
                         provider: provider.clone(),
                         model: door.model().to_owned(),
                         input,
                         output,
-                        cost_micros: None,
-                        currency: None,
+                        cost_micros: price.map(|price| price.of(input, output)),
+                        currency: price.map(|price| price.currency.clone()),
                     }]);
                 }
                 Ok(())

@@ -41,7 +41,7 @@ mod worker;
 
 pub use can_undo::{CanUndo, Verdict};
 pub use commit::{Adoption, CommitAsk, CommitReport, DraftSource};
-pub use config::Config;
+pub use config::{Config, Price};
 pub use console::{Answer, Console, PlanView, StepFact};
 pub use doctor::{Check, Report};
 pub use drafts::{DraftChange, DraftLine, DraftMark, DraftState, OpenDraft, Pick, Sides};

@@ -23,7 +23,7 @@ use crate::undo::{find_run, permitted};
 use crate::{Class, Error, Keeper};
 
 /// Steps between two looks at the stop flag.
-const SLICE: usize = 128;
+const SLICE: usize = 1024;
 
 /// What to put back.
 #[derive(Clone, PartialEq, Eq, Debug)]

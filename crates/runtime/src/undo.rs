@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use raincoat_audit::Event;
 use raincoat_effects::thread::EffectsThread;
+use raincoat_effects::undo::Recorded;
 use raincoat_effects::{Resolved, undo};
 use raincoat_gate::Permit;
 use raincoat_journal::{Journal, JournalError};
@@ -28,7 +29,7 @@ use crate::{Class, Error, Keeper};
 pub(crate) use select::{Chosen, already, changed_by, choose, last_undo, places_now, shown};
 
 /// Operations taken back between two looks at the stop flag.
-const SLICE: usize = 128;
+const SLICE: usize = 1024;
 /// Conflicts that are told one by one.
 const TOLD: usize = 1000;
 
@@ -303,13 +304,16 @@ impl Taking<'_> {
     fn take_back(&mut self, slice: &[OpId], report: &mut UndoReport) -> Result<(), Error> {
         let (ops, roots, mut taken) = (slice.to_vec(), self.roots.clone(), self.taken.clone());
         taken.extend(slice.iter().copied());
-        let placed: Vec<(OpId, Vec<Spot>)> = self
+        let recorded: Vec<Recorded> = self
             .judge
             .recorder
             .journal(move |journal| {
-                ops.into_iter()
-                    .map(|op| Ok((op, places_now(journal, &roots, op, &taken)?)))
-                    .collect::<Result<_, JournalError>>()
+                let look_up = |op| {
+                    let record = journal.op(op)?;
+                    let places = places_now(journal, &roots, &record, &taken)?;
+                    undo::look_up(journal, record, places)
+                };
+                journal.steadily(|| ops.into_iter().map(look_up).collect::<Result<_, JournalError>>())
             })
             .map_err(Error::store)?
             .map_err(Error::store)?;
@@ -317,7 +321,9 @@ impl Taking<'_> {
         let results = self
             .thread
             .call(move |effects| {
-                undo::take_back(effects, &placed, drift, &mut |action, resolved| permitted(&deciding, action, resolved))
+                undo::take_back(effects, recorded, drift, &mut |action, resolved| {
+                    permitted(&deciding, action, resolved)
+                })
             })
             .map_err(Error::store)?;
         for (op, failure) in results {

@@ -13,7 +13,8 @@ use super::dirs::Side;
 use super::point::{Deed, Lies};
 use super::prepare::Op;
 use super::stage::held_name;
-use crate::act::{Unmade, materialise, put_back, write_in_place};
+use crate::act::{Unmade, from_store, materialise, put_back, write_in_place};
+use crate::ahead::Ahead;
 use crate::capture::{meta_now, same_content};
 use crate::engine::{Payload, Step};
 use crate::failure::{at_path, broken};
@@ -456,7 +457,8 @@ impl Carrying<'_> {
         let temp = format!(".raincoat-{}-{}.tmp", self.run(), i + 1).into_bytes();
         let fail = |e| at_path(e, &at.path);
         let _ = mutate::unlink(to.folder(), &temp);
-        materialise(self.recorder(), &mut step, Some(&temp))?;
+        let mut stored = Ahead::new(from_store(&step).into_iter().map(|content| (0, content)));
+        materialise(self.recorder(), &mut step, Some(&temp), (0, &mut stored))?;
         if swap {
             mutate::exchange(to.folder(), &temp, &to.name).map_err(fail)?;
             return mutate::unlink(to.folder(), &temp).map_err(fail);

@@ -77,6 +77,10 @@ pub fn plan(effects: &Effects, root: &Root, path: &[u8], rewind: &Rewind) -> Pla
     if let (Standing::Known(node), Some(at)) = (rewind.at(path), planning.within(path)) {
         planning.visit(node, &at);
     }
+    let in_order = |(_, bring): &(Spot, Bring)| matches!(bring, Bring::From(_) | Bring::Nothing);
+    if !planning.plan.steps.iter().any(in_order) {
+        folders_first(&mut planning.plan.steps, &BTreeSet::new());
+    }
     planning.take_away(path);
     if planning.plan.steps.is_empty() {
         // Nothing moves a folder's time, so those that are right stay so.
@@ -338,12 +342,14 @@ impl Planning<'_> {
 /// Plans to put what was at an absolute path, which lies in the run's folder `from`, beneath another one, at `to`: what
 /// is known from the store, the rest as it is now.
 pub fn copy_plan(effects: &Effects, from: &Root, path: &[u8], rewind: &Rewind, to: &Spot) -> Plan {
-    let mut copying = Copying { effects, from, rewind, grant: to.grant, plan: Plan::default() };
+    let mut copying =
+        Copying { effects, from, rewind, grant: to.grant, plan: Plan::default(), folders: BTreeSet::new() };
     match rewind.at(path) {
         Standing::Known(node) => copying.known(node, &to.path),
         Standing::AsNow(now) => copying.as_now(&now, &to.path),
         Standing::Nothing => {}
     }
+    folders_first(&mut copying.plan.steps, &copying.folders);
     copying.plan.times.sort_by_key(|(spot, _)| std::cmp::Reverse(spot.path.names().count()));
     copying.plan
 }
@@ -354,6 +360,8 @@ struct Copying<'a> {
     rewind: &'a Rewind,
     grant: raincoat_types::GrantId,
     plan: Plan,
+    /// Folders that are copied as they are now.
+    folders: BTreeSet<RelPath>,
 }
 
 impl Copying<'_> {
@@ -390,6 +398,7 @@ impl Copying<'_> {
         if !is_dir {
             return;
         }
+        self.folders.insert(at.clone());
         let mut names: BTreeSet<Vec<u8>> = BTreeSet::new();
         if let Some((_, found)) = &lies {
             names.extend(names_in(found));
@@ -426,6 +435,7 @@ impl Copying<'_> {
         if stat.kind != FileKind::Dir {
             return;
         }
+        self.folders.insert(at.clone());
         for name in names_in(&found) {
             if let Ok(at) = at.join(&name) {
                 self.as_now(&[now, b"/", &name].concat(), &at);
@@ -434,6 +444,20 @@ impl Copying<'_> {
         let times = Times { mtime: stat.mtime, atime: stat.atime };
         self.plan.times.push((Spot { grant: self.grant, path: at.clone() }, times));
     }
+}
+
+/// Puts the steps that make folders before all others, those further up first: a step waits for the folder that it is
+/// in, and then so do all that wait with it. Also `copied` are folders.
+fn folders_first(steps: &mut [(Spot, Bring)], copied: &BTreeSet<RelPath>) {
+    steps.sort_by_key(|(at, bring)| {
+        let is_folder = match bring {
+            Bring::Image(image) => image.content == Content::Dir,
+            Bring::Meta(meta) => meta.kind == FileKind::Dir,
+            Bring::Copy(_) => copied.contains(&at.path),
+            Bring::From(_) | Bring::Nothing => false,
+        };
+        if is_folder { at.path.names().count() } else { usize::MAX }
+    });
 }
 
 /// Makes some of a plan's steps. For each, what kept it from being made, if anything did.

@@ -282,9 +282,16 @@ impl<'h> Store<'h> {
         let mut refused = Vec::new();
         let mut done = 0;
         for ops in plan.ops.chunks(500) {
-            let placed: Vec<_> = ops.iter().map(|op| (*op, Vec::new())).collect();
+            let asked = ops.to_vec();
+            let recorded: Vec<_> = self
+                .recorder()
+                .journal(move |journal| {
+                    let look_up = |op| undo::look_up(journal, journal.op(op).unwrap(), Vec::new()).unwrap();
+                    journal.steadily(|| asked.into_iter().map(look_up).collect())
+                })
+                .unwrap();
             let drift = if overwrite { OnDrift::Overwrite } else { OnDrift::Leave };
-            for (op, failure) in undo::take_back(effects, &placed, drift, &mut ask) {
+            for (op, failure) in undo::take_back(effects, recorded, drift, &mut ask) {
                 match failure {
                     Some(failure) => refused.push((op, failure)),
                     None => done += 1,

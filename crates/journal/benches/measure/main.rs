@@ -125,6 +125,8 @@ impl Ours {
         let took = start.elapsed();
         let outcome = OpResult::NotDone("measured only".to_owned());
         self.journal.conclude(&[(op, outcome)]).map_err(said)?;
+        // As its thread does when nothing is asked of it.
+        self.journal.make_ready();
         Ok(took)
     }
 

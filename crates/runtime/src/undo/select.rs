@@ -261,14 +261,15 @@ fn place_in(journal: &Journal, roots: &[Root], mut record: OpRecord) -> OpRecord
     record
 }
 
-/// Where an operation's places are by now, as the undo's folders name them; `taken`: what is being taken back.
+/// Where a recorded operation's places are by now, as the undo's folders name them; none where they are as recorded.
+/// `taken`: what is being taken back.
 pub(crate) fn places_now(
     journal: &Journal,
     roots: &[Root],
-    op: OpId,
+    record: &OpRecord,
     taken: &HashSet<OpId>,
 ) -> Result<Vec<Spot>, JournalError> {
-    let Some(past) = journal.past(op)? else { return Ok(Vec::new()) };
+    let Some(past) = journal.past_of(record.clone()) else { return Ok(Vec::new()) };
     let change = &past.op.intent.change;
     let recorded = change.spots();
     let mut places = Vec::with_capacity(recorded.len());
