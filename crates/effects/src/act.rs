@@ -10,7 +10,7 @@ use raincoat_types::{
 };
 
 use crate::ahead::Ahead;
-use crate::capture::{ContentError, changed, digest_of, same_content, still_is};
+use crate::capture::{ContentError, changed, digest_of, digest_of_size, same_content, still_is};
 use crate::engine::{Payload, Step};
 use crate::failure::{at_path, broken};
 use crate::recorder::Recorder;
@@ -84,6 +84,7 @@ pub(crate) fn materialise(
             if after.meta.size >= BEGIN_FROM {
                 mutate::begin_writing(fd.as_fd(), 0, 0);
             }
+            step.file = Some(fd);
             return Ok(true);
         }
     }
@@ -172,21 +173,12 @@ fn write_stored(
     Ok(())
 }
 
-/// Makes a step's new content durable.
-pub(crate) fn sync_content(step: &Step, intent: &Intent) -> Result<(), Failure> {
-    let found = &step.at.1;
-    let Some(temp) = temp_name(intent) else { return Ok(()) };
-    let fail = |e| at_path(e, &found.path);
-    let Some(stat) = state::stat_at(found.folder(), &temp).map_err(fail)? else { return Ok(()) };
-    if stat.kind != FileKind::File {
-        return Ok(());
-    }
-    // Opened by its owner even where its mode lets nobody read: sync needs only a descriptor.
-    match beneath::open_file_for_reading(found.folder(), &temp, &stat) {
-        Ok(fd) => mutate::sync_file(fd.as_fd())
-            .map_err(|e| broken(&format!("`{}` could not be made durable ({e})", found.path.display()))),
-        Err(_) => mutate::sync_file_system(found.folder()).map_err(fail),
-    }
+/// Makes a step's new content durable, and closes it: nobody is to find it open for writing.
+pub(crate) fn sync_content(step: &mut Step) -> Result<(), Failure> {
+    let Some(file) = step.file.take() else { return Ok(()) };
+    let path = &step.at.1.path;
+    mutate::sync_file(file.as_fd())
+        .map_err(|e| broken(&format!("`{}` could not be made durable ({e})", path.display())))
 }
 
 /// Why a change was not made.
@@ -286,17 +278,21 @@ pub(crate) fn act(recorder: &Recorder, step: &Step, intent: &Intent) -> Result<(
 /// more, and nobody who found it before can still write to it. (With other names it lives on, and with it what is
 /// written.)
 fn is_ours_now(folder: BorrowedFd<'_>, temp: &[u8], before: &Image) -> io::Result<bool> {
-    if before.meta.kind == FileKind::File && before.meta.nlink == 1 {
-        let Some(stat) = state::stat_at(folder, temp)?.filter(|stat| stat.identity == before.meta.identity) else {
-            return Ok(false);
-        };
-        let fd = beneath::open_file_for_reading(folder, temp, &stat)?;
-        // Where there are no leases, the comparison below has to do.
-        if mutate::nobody_writes(fd.as_fd()).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock) {
-            return Ok(false);
-        }
+    if before.meta.kind != FileKind::File || before.meta.nlink != 1 {
+        return still_is(folder, temp, before);
     }
-    still_is(folder, temp, before)
+    let Some(stat) = state::stat_at(folder, temp)?.filter(|stat| stat.identity == before.meta.identity) else {
+        return Ok(false);
+    };
+    let fd = beneath::open_file_for_reading(folder, temp, &stat)?;
+    // Where there are no leases, the comparison below has to do.
+    if mutate::nobody_writes(fd.as_fd()).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock) {
+        return Ok(false);
+    }
+    let now = state::stat_fd(fd.as_fd())?;
+    let size = now.size;
+    let now = now.with_xattrs(state::xattrs_of(fd.as_fd())?);
+    Ok(now.same_as(&before.meta) && Some(digest_of_size(fd.as_fd(), size)?) == before.digest())
 }
 
 /// Takes a swap back. Where somebody has put yet another file under the name meanwhile, both of theirs stay to be seen.

@@ -56,17 +56,19 @@ pub(crate) struct Step {
     pub(crate) undoes: Option<OpId>,
     /// What was put under the temporary name.
     pub(crate) made: Option<Identity>,
+    /// That file, open, until it is durable.
+    pub(crate) file: Option<OwnedFd>,
 }
 
 impl Step {
     /// A step in one place.
     pub(crate) fn new(change: Change, at: (usize, Found), payload: Payload) -> Step {
-        Step { change, at, other: None, payload, undoes: None, made: None }
+        Step { change, at, other: None, payload, undoes: None, made: None, file: None }
     }
 
     /// A step that needs nothing new, in two places.
     pub(crate) fn between(change: Change, at: (usize, Found), other: (usize, Found)) -> Step {
-        Step { change, at, other: Some(other), payload: Payload::None, undoes: None, made: None }
+        Step { change, at, other: Some(other), payload: Payload::None, undoes: None, made: None, file: None }
     }
 }
 
@@ -323,7 +325,13 @@ impl Engine {
         for (i, ((_, _, step), intent)) in queue.iter_mut().zip(intents).enumerate() {
             let temp = intent.temp.as_ref().and_then(|spot| spot.path.split_last().map(|(_, name)| name.to_vec()));
             match act::materialise(&self.recorder, step, temp.as_deref(), (i, &mut stored)) {
-                Ok(new_content) => fresh += usize::from(new_content),
+                Ok(new_content) => {
+                    fresh += usize::from(new_content);
+                    if fresh >= SYNC_ALL_FROM {
+                        // All are made durable together, and need not be open for that.
+                        step.file = None;
+                    }
+                }
                 Err(failure) => {
                     let halts = halts(&failure);
                     failed.insert(i, failure.clone());
@@ -334,7 +342,7 @@ impl Engine {
                 }
             }
         }
-        if let Err(failure) = sync_new(&queue, intents, fresh) {
+        if let Err(failure) = sync_new(&mut queue, fresh) {
             failed.insert(0, failure.clone());
             halt = Some(failure);
         }
@@ -597,25 +605,19 @@ fn halts(failure: &Failure) -> bool {
 }
 
 /// Makes new content durable before any name leads to it.
-fn sync_new(queue: &[(OpId, usize, Step)], intents: &[Intent], fresh: usize) -> Result<(), Failure> {
-    if fresh == 0 {
-        return Ok(());
+fn sync_new(queue: &mut [(OpId, usize, Step)], fresh: usize) -> Result<(), Failure> {
+    if fresh < SYNC_ALL_FROM {
+        return queue.iter_mut().try_for_each(|(_, _, step)| act::sync_content(step));
     }
-    let made = queue.iter().zip(intents);
-    if fresh >= SYNC_ALL_FROM {
-        let mut devs: Vec<u64> = Vec::new();
-        for ((_, _, step), _) in made {
-            let found = &step.at.1;
-            let Ok(stat) = state::stat_fd(found.folder()) else { continue };
-            if !devs.contains(&stat.identity.dev) {
-                devs.push(stat.identity.dev);
-                mutate::sync_file_system(found.folder()).map_err(|e| at_path(e, &found.path))?;
-            }
+    let mut devs: Vec<u64> = Vec::new();
+    for (_, _, step) in queue {
+        step.file = None;
+        let found = &step.at.1;
+        let Ok(stat) = state::stat_fd(found.folder()) else { continue };
+        if !devs.contains(&stat.identity.dev) {
+            devs.push(stat.identity.dev);
+            mutate::sync_file_system(found.folder()).map_err(|e| at_path(e, &found.path))?;
         }
-        return Ok(());
-    }
-    for ((_, _, step), intent) in made {
-        act::sync_content(step, intent)?;
     }
     Ok(())
 }

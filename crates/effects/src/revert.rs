@@ -72,7 +72,7 @@ impl Reverting<'_> {
         other: Option<(usize, Found)>,
         payload: Payload,
     ) -> Result<(), Failure> {
-        let step = Step { change, at, other, payload, undoes: Some(self.op), made: None };
+        let step = Step { change, at, other, payload, undoes: Some(self.op), made: None, file: None };
         self.engine.push(self.ticket, step)
     }
 
