@@ -49,7 +49,7 @@ pub use paths::{below, parent};
 pub use prune::{PruneReport, PruneRule};
 pub use read::{Order, RunSummary, RunView};
 pub use recover::Interrupted;
-pub use repair::{BeginAgain, RepairReport};
+pub use repair::{BeginAgain, RepairReport, Unrecorded};
 pub use rewind::{Node, Rewind, Standing};
 pub use survey::Usage;
 pub use undo::{

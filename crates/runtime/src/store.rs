@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use raincoat_audit::Event;
-use raincoat_journal::{Journal, Known, Lost, PruneReport, PruneRule, Remembered, Usage};
+use raincoat_journal::{Journal, Known, Lost, PruneReport, PruneRule, Remembered, Unrecorded, Usage};
 use raincoat_os::PrivateDir;
 use raincoat_types::{GrantId, OpId, RawPath, Root, RunHeader, RunId, RunKind, Timestamp, display_bytes};
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,8 @@ pub struct StoreReport {
     pub notes: Vec<String>,
     /// What could not be checked here.
     pub not_checked: Vec<String>,
+    /// Operations that the log says were made and that the journal has no record of.
+    pub unrecorded: Vec<OpId>,
 }
 
 /// What is to be pruned.
@@ -179,6 +181,7 @@ impl Keeper {
             lost: Vec::new(),
             notes: found.notes,
             not_checked: Vec::new(),
+            unrecorded: Vec::new(),
         };
         let named = self.against_the_log(&found.known, &found.lost, &mut report)?;
         let mut words: Vec<String> = found.lost.iter().map(|lost| version(lost, named.get(&lost.op))).collect();
@@ -257,6 +260,7 @@ impl Keeper {
             }
             words.join(", ")
         };
+        report.unrecorded = stolen.iter().map(|(op, _)| *op).collect();
         if !stolen.is_empty() {
             report.lost.extend(
                 stolen
@@ -344,7 +348,9 @@ impl Keeper {
         let before = self.checked(&journal, false)?;
         out.lost = before.lost;
         let said = journal.hold_against(&apart).map_err(Error::store)?;
-        let report = journal.repair(self.clock.now(), &mut |run, grants, at| self.begin_again(run, grants, at));
+        let unrecorded = Unrecorded { ops: before.unrecorded, accepted: ask.accept_older };
+        let mut begin = |run, grants: &BTreeSet<GrantId>, at| self.begin_again(run, grants, at);
+        let report = journal.repair(self.clock.now(), &unrecorded, &mut begin);
         let report = report.map_err(prune_error)?;
         drop(journal);
         out.saved = report.records;
