@@ -167,6 +167,7 @@ impl Audit {
             batch: Vec::new(),
             reader,
         };
+        let suspect = audit.tail.snapshot.live.preamble.suspect;
         audit.settle()?;
         drop(lock);
         audit.end_erasures()?;
@@ -183,6 +184,10 @@ impl Audit {
                 missing.push(protection("audit head kept apart", why("there was none")));
             }
             missing.extend(remembered.unreadable.iter().map(|(layer, what)| protection(layer, why(what))));
+        }
+        if suspect {
+            let why = "a write or sync of it failed; what it has was written again".to_owned();
+            missing.push(Event::StorageFailed { what: "the log".to_owned(), why });
         }
         if !missing.is_empty() {
             audit.append(&About::NOTHING, &missing)?;

@@ -163,8 +163,9 @@ impl Keeper {
         self.store.put("care", b"verify", &bytes).map_err(Error::store)?;
         drop(journal);
         // Where the log cannot be added to, that is a problem of its own.
-        let verified = Event::StoreVerified { deep, records: last.records, problems: last.problems };
-        let _ = self.log_alone(vec![verified]);
+        let mut told = tampering("the journal", &report.problems);
+        told.push(Event::StoreVerified { deep, records: last.records, problems: last.problems });
+        let _ = self.log_alone(told);
         Ok(report)
     }
 
@@ -440,6 +441,8 @@ impl Keeper {
             }
             Remembered::Behind(all) => {
                 let why: Vec<String> = all.iter().take(3).map(|(id, why)| format!("segment {id}: {why}")).collect();
+                // It is refused either way.
+                let _ = self.note(&tampering("the journal", &why));
                 Err(Error::new(
                     Class::Damaged,
                     format!("the journal is not what it was when last used: {}", why.join("; ")),
@@ -467,6 +470,12 @@ impl Keeper {
             words: format!("the oldest, for the budget of {}, nothing younger than {}", size(budget), span(keep_secs)),
         })
     }
+}
+
+/// What a check found that only somebody's hand, or a disk that rots, can have done: the first of it.
+pub(crate) fn tampering(place: &str, problems: &[String]) -> Vec<Event> {
+    let found = |what: &String| Event::TamperingFound { place: place.to_owned(), what: what.clone() };
+    problems.iter().take(TOLD).map(found).collect()
 }
 
 pub(crate) fn pruned_event(report: &PruneReport, rule: &str) -> Event {
