@@ -454,12 +454,17 @@ fn sound(scene: &Scene) -> bool {
     scene.home.run(&["store", "verify", "--deep"]).code == 0
 }
 
-/// What is remembered of log and journal outside them is gone, so that the next command makes it.
+/// What is remembered of log and journal outside them is gone, and is to be kept in one more folder: the command makes
+/// all of it.
 #[test]
 fn faults_at_every_call_of_a_command_that_finds_nothing_remembered() {
     at_every_call(
         |home, _| {
             remove(&home.path(STATE).join("head"));
+            let apart = home.path("apart");
+            fs::create_dir(&apart).unwrap();
+            let config = format!("[log]\nmemory = \"{}\"\n", apart.display());
+            fs::write(home.path(".config/raincoat/config.toml"), config).unwrap();
             strings(&["do", "rename", "other", "--from", "*", "--to", "later {name}", "--yes"])
         },
         16,
@@ -503,7 +508,7 @@ fn faults_at_every_call_of_taking_an_older_journal() {
             scene.home.ok(&["redo"]);
             let left = but_folder_times(&scene.before, &scene.tree(at));
             assert!(left.is_empty(), "{at}: undone and redone: {left:?}");
-            scene.home.ok(&["store", "verify", "--deep"]);
+            scene.store_and_log_hold(at);
         },
     );
 }
