@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use raincoat_audit::note::Verifier;
 use raincoat_audit::ProofFile;
+use raincoat_audit::note::Verifier;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(proof) = ProofFile::parse(bytes) else { return };

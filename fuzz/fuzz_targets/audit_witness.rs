@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use raincoat_audit::Cosigner;
 use raincoat_audit::note::Verifier;
 use raincoat_audit::witness::{State, Submission, read_answer, submission};
-use raincoat_audit::Cosigner;
 use raincoat_types::Secret;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -289,6 +289,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn nobody_signed_any_bytes(bytes: Vec<u8>, signature in "[A-Za-z0-9+/]{0,120}") {
+            let key = Cosigner::new("w", Secret::new([7; 32])).unwrap().key().clone();
+            let text = format!("a\n1\nAAAA\n\n\u{2014} w {signature}\n");
+            for bytes in [bytes.as_slice(), text.as_bytes()] {
+                if let Ok(note) = Note::parse(bytes) {
+                    prop_assert!(!matches!(key.check(&note), Ok(Cosigned::At(_))));
+                }
+            }
+        }
+
+        #[test]
         fn no_bytes_make_it_panic(text in "[a-z+0-9=/A]{0,80}") {
             let _ = WitnessKey::parse(&text);
             let _ = Cosigner::parse(&format!("{PRIVATE}{text}"));

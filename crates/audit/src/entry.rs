@@ -289,12 +289,14 @@ fn encode(inside: &Inside<'_>, out: &mut Vec<u8>) -> Result<(), AuditError> {
     Ok(())
 }
 
-fn decode(bytes: &[u8]) -> Option<(Option<RunId>, Option<Actor>, Event)> {
+/// The inner part of an entry, opened; `None` where it is none.
+pub(crate) fn decode(bytes: &[u8]) -> Option<(Option<RunId>, Option<Actor>, Event)> {
     let ((run, actor), event) = postcard::take_from_bytes::<(Option<RunId>, Option<Actor>)>(bytes).ok()?;
     Some((run, actor, event_of(event)))
 }
 
-fn decode_1(bytes: &[u8]) -> Option<Entry> {
+/// An entry of version 1, opened; `None` where it is none.
+pub(crate) fn decode_1(bytes: &[u8]) -> Option<Entry> {
     let (version, rest) = bytes.split_first()?;
     if *version != VERSION_1 {
         return None;

@@ -167,6 +167,7 @@ impl Audit {
             batch: Vec::new(),
             reader,
         };
+        let suspect = audit.tail.snapshot.live.preamble.suspect;
         audit.settle()?;
         drop(lock);
         audit.end_erasures()?;
@@ -175,17 +176,21 @@ impl Audit {
             audit.write(&About::NOTHING, &[accepted], true, Heads::Leave)?;
             audit.overrule_memories()?;
         }
-        let mut missing = Vec::new();
+        let mut told = Vec::new();
         if audit.tail.range.size() > 0 {
             let why = |what: &str| format!("{what}: a log cut or rolled back before this entry would go unseen by it");
             let protection = |layer: &str, why| Event::ProtectionMissing { layer: layer.to_owned(), why };
             if remembered.state_missing {
-                missing.push(protection("audit head kept apart", why("there was none")));
+                told.push(protection("audit head kept apart", why("there was none")));
             }
-            missing.extend(remembered.unreadable.iter().map(|(layer, what)| protection(layer, why(what))));
+            told.extend(remembered.unreadable.iter().map(|(layer, what)| protection(layer, why(what))));
         }
-        if !missing.is_empty() {
-            audit.append(&About::NOTHING, &missing)?;
+        if suspect {
+            let why = "a write or sync of it failed; what it has was written again".to_owned();
+            told.push(Event::StorageFailed { what: "the log".to_owned(), why });
+        }
+        if !told.is_empty() {
+            audit.append(&About::NOTHING, &told)?;
         } else if remembered.state_missing {
             audit.keep_heads(Heads::Near)?;
         }

@@ -240,7 +240,8 @@ pub(crate) fn known_in(
     }
 }
 
-fn judge(bytes: &[u8], verifier: &Verifier) -> Apart {
+/// What the bytes kept in a place are.
+pub(crate) fn judge(bytes: &[u8], verifier: &Verifier) -> Apart {
     let end = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
     let note = bytes.get(..end).unwrap_or_default();
     match verifier.open(note) {

@@ -41,7 +41,8 @@ impl Minimum {
     }
 }
 
-fn parse(plain: &[u8]) -> Option<Minimum> {
+/// The plaintext of the file; `None` where it is none.
+pub(crate) fn parse(plain: &[u8]) -> Option<Minimum> {
     let (version, rest) = plain.split_first()?;
     let (index, rest) = rest.split_first_chunk::<8>()?;
     let (entry, rest) = rest.split_first_chunk::<8>()?;

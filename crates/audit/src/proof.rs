@@ -246,6 +246,14 @@ mod tests {
         }
 
         #[test]
+        fn no_numbers_make_a_check_panic_or_hold(a: u64, b: u64, near in 0..3_u64, path in prop::collection::vec(any::<Hash>(), 0..70)) {
+            for (a, b) in [(a, b), (a, a.saturating_add(near)), (u64::MAX - near, u64::MAX), (near, b)] {
+                prop_assert!(!check_inclusion(&[1; 32], a, b, &path, &[0; 32]));
+                prop_assert!(!check_consistency(a, b, &path, &[1; 32], &[0; 32]));
+            }
+        }
+
+        #[test]
         fn a_proof_for_anything_else_does_not_hold(
             size in 2_usize..300, a in 0_usize..300, other in 0_u64..400, flip in 0_usize..4096
         ) {

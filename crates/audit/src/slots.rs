@@ -234,7 +234,7 @@ impl SlotSealer {
 }
 
 /// The plaintext of a slot; `None` where it is none that this version knows.
-fn parse(plain: &[u8]) -> Option<Slot> {
+pub(crate) fn parse(plain: &[u8]) -> Option<Slot> {
     let ([state, kind, class, by], rest) = plain.split_first_chunk::<4>()?;
     let (secs, rest) = rest.split_first_chunk::<8>()?;
     let (period, rest) = rest.split_first_chunk::<8>()?;
@@ -327,6 +327,14 @@ mod tests {
             prop_assert_eq!(Header::parse(&bytes), Some(header));
             bytes[at] ^= 1 << bit;
             prop_assert_ne!(Header::parse(&bytes), Some(header));
+        }
+
+        #[test]
+        fn any_bytes_are_taken(bytes: Vec<u8>, slot in prop::collection::vec(any::<u8>(), SLOT)) {
+            let _ = Header::parse(&bytes);
+            used_in(&bytes);
+            let slot: [u8; SLOT] = slot.try_into().unwrap();
+            prop_assert!(matches!(sealer().open(0, &slot), Slot::Damaged));
         }
 
         #[test]

@@ -200,6 +200,16 @@ mod tests {
 
     proptest! {
         #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, name in "[0-9x/.p]{0,30}") {
+            let _ = (TilePath::parse(&name), TilePath::parse(&format!("tile/{name}")), decode_hashes(&bytes));
+            if let Some(entries) = decode_entries(&bytes) {
+                let mut again = Vec::new();
+                prop_assert!(entries.into_iter().all(|entry| push_entry(&mut again, entry)));
+                prop_assert_eq!(again, bytes);
+            }
+        }
+
+        #[test]
         fn names_read_back(level in 0_u8..65, index: u64, width in 1_u16..257) {
             let level = if level == 64 { Level::Entries } else { Level::Hashes(level) };
             let tile = TilePath { level, index, width };

@@ -777,6 +777,7 @@ mod tests {
                 by: None,
             }],
             left: 1,
+            lost: 0,
             times: 1,
             stopped: false,
         };

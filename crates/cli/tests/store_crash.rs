@@ -1,6 +1,7 @@
 //! `kill -9`, a disk that fails once and a disk that is full, at every system call that changes something, of what takes
-//! back and of what cares for store and log: restore, selective undo, redo, prune, repair, erase. The next command
-//! settles it; the folder is as before or as after or can be brought to either; store and log hold. (A3, A5, C2, C3, D1)
+//! back and of what cares for store and log: restore, selective undo, redo, prunes of both, repair, erase, and what is
+//! remembered of both outside them. The next command settles it; the folder is as before or as after or can be brought to
+//! either; store and log hold. (A3, A5, C2, C3, D1)
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +15,8 @@
 
 #[path = "support/commits.rs"]
 mod commits;
+#[path = "support/damage.rs"]
+mod damage;
 #[path = "support/drafted.rs"]
 mod drafted;
 #[path = "support/whole.rs"]
@@ -24,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use commits::{Came, calls, lanes, under};
+use damage::{DATA, STATE, patch, records, segments};
 use raincoat_runtime::snapshot::{Aspect, EntryKind, Snapshot};
 use serde_json::Value;
 use whole::{Dice, Home, Said, leftovers, lines, messy, said};
@@ -67,7 +71,9 @@ impl Scene {
         let exec = newest_after(&home, &["exec", "--commit", "always", "--in", "in", "--", "/bin/sh", "-c", CHANGE]);
         let runs = [tidy, exec];
         let words = prepare(&home, &runs);
-        let newest = newest(&home);
+        // None where what `prepare` leaves has to be repaired first.
+        let listed = lines(&home.run(&["runs", "-n", "1", "--json"]).out);
+        let newest = listed.first().and_then(|run| Some(run["run"].as_str()?.to_owned())).unwrap_or_default();
         let kept = tempfile::tempdir().unwrap();
         copy(home.dir.path(), kept.path());
         let before = Snapshot::take(&dir).unwrap();
@@ -307,6 +313,234 @@ fn faults_at_every_call_of_an_erasure() {
             assert!(!told(), "{at}: erased again, and told still");
             let kept = scene.home.ok(&["audit", "timeline", &scene.runs[0]]);
             assert!(kept.contains("file "), "{at}: of others nothing was erased: {kept}");
+            scene.store_and_log_hold(at);
+        },
+    );
+}
+
+/// The entries of the log that say the peculiar name.
+fn told_of_peculiar(scene: &Scene) -> bool {
+    scene.home.ok(&["audit", "search", PECULIAR]).contains(&format!("{PECULIAR} "))
+}
+
+/// Renames the files of the other folder, and gives the run.
+fn rename_other(home: &Home, to: &str) -> String {
+    newest_after(home, &["do", "rename", "other", "--from", "*", "--to", to, "--yes"])
+}
+
+#[test]
+fn faults_at_every_call_of_a_runs_erasure() {
+    at_every_call(
+        |home, _| {
+            let run = rename_other(home, &format!("{PECULIAR} {{name}}"));
+            strings(&["audit", "erase", &format!("run:{run}"), "--yes"])
+        },
+        8,
+        |scene, _, at, came| {
+            scene.settle(at);
+            scene.store_and_log_hold(at);
+            if let Came::Ended(said) = came {
+                assert!(said.code != 0 || !told_of_peculiar(scene), "{at}: it said that all was well: {said:?}");
+            }
+            let again = scene.home.run(&scene.words);
+            assert!(again.code == 0 || again.err.contains("erased already"), "{at}: {again:?}");
+            assert!(!told_of_peculiar(scene), "{at}: erased again, and told still");
+            // What the log says no more, the journal takes back all the same.
+            scene.home.ok(&["undo"]);
+            assert!(scene.home.path("other/plain.txt").exists(), "{at}");
+            scene.store_and_log_hold(at);
+        },
+    );
+}
+
+#[test]
+fn faults_at_every_call_of_a_command_after_an_erasure() {
+    at_every_call(
+        |home, _| {
+            rename_other(home, &format!("{PECULIAR} {{name}}"));
+            home.ok(&["undo"]);
+            home.ok(&["audit", "erase", &format!("folder:{}", home.path("other").display()), "--yes"]);
+            strings(&["do", "rename", "other", "--from", "*", "--to", "later {name}", "--yes"])
+        },
+        16,
+        |scene, _, at, _| {
+            let (newest, _) = scene.settle(at);
+            assert!(!told_of_peculiar(scene), "{at}: what was erased is told again");
+            let id = newest["run"].as_str().unwrap();
+            if id != scene.newest {
+                scene.home.ok(&["undo", id]);
+                assert!(scene.home.ok(&["audit", "timeline", id]).contains("later "), "{at}: what came after is told");
+            }
+            assert!(scene.home.path("other/plain.txt").exists(), "{at}");
+            assert!(!told_of_peculiar(scene), "{at}: what was erased is told again");
+            scene.store_and_log_hold(at);
+        },
+    );
+}
+
+#[test]
+fn faults_at_every_call_of_a_prune_of_the_log() {
+    at_every_call(
+        |home, _| {
+            let many = home.path("many");
+            fs::create_dir(&many).unwrap();
+            for n in 0..90 {
+                fs::write(many.join(format!("{n}.txt")), n.to_string()).unwrap();
+            }
+            home.ok(&["grant", "many"]);
+            home.ok(&["do", "rename", "many", "--from", "*", "--to", "r{name}", "--yes"]);
+            let held = rename_other(home, &format!("{PECULIAR} {{name}}"));
+            home.ok(&["audit", "retention", "set", "all", "0d"]);
+            home.ok(&["audit", "retention", "hold", &format!("run:{held}"), "--because", "a court asked"]);
+            strings(&["audit", "retention", "prune", "--yes"])
+        },
+        12,
+        |scene, _, at, came| {
+            scene.settle(at);
+            scene.store_and_log_hold(at);
+            assert!(told_of_peculiar(scene), "{at}: what is held is gone");
+            let pruned = || scene.home.ok(&["audit", "retention"]).contains("entries before 256 were pruned");
+            if let Came::Ended(said) = came {
+                assert!(said.code != 0 || pruned(), "{at}: it said that all was well: {said:?}");
+            }
+            scene.home.ok(&scene.words);
+            assert!(pruned(), "{at}: pruned again");
+            assert_ne!(scene.home.run(&["audit", "show", "0"]).code, 0, "{at}: pruned, and there still");
+            let kept = scene.home.ok(&["audit", "retention"]);
+            assert!(kept.contains("a court asked") && told_of_peculiar(scene), "{at}: what is held is gone: {kept}");
+            // What the log says no more, the journal takes back all the same.
+            scene.home.ok(&["undo", &scene.runs[1]]);
+            scene.store_and_log_hold(at);
+        },
+    );
+}
+
+#[test]
+fn faults_at_every_call_of_a_repair() {
+    at_every_call(
+        |home, _| {
+            let segment = &segments(home)[0];
+            let at = records(segment);
+            // Of the first run: its other operations and the second run are whole.
+            patch(segment, |bytes| bytes[at[3] + 60] ^= 1);
+            assert_eq!(home.run(&["store", "verify"]).code, 8);
+            strings(&["store", "repair"])
+        },
+        16,
+        |scene, _, at, came| {
+            let listed = scene.home.run(&["runs"]);
+            assert!(listed.code == 0 || listed.err.contains("store repair"), "{at}: {listed:?}");
+            assert_eq!(scene.before.differences(&scene.tree(at)), [], "{at}: the folder is not its business");
+            if let Came::Ended(said) = came {
+                assert!(said.code != 0 || sound(scene), "{at}: it said that all was well: {said:?}");
+            }
+            let again = scene.home.run(&scene.words);
+            assert_eq!(again.code, 0, "{at}: {again:?}");
+            scene.settle(at);
+            scene.store_and_log_hold(at);
+            assert_eq!(whole_or_pruned(scene, at), [false; 2], "{at}: what is saved can be taken back");
+            let told = scene.home.run(&["can-undo", &scene.runs[0]]);
+            assert!(told.code == 5 && told.out.contains("a repair could not save it"), "{at}: {told:?}");
+            scene.home.ok(&["undo", &scene.runs[1]]);
+            scene.home.ok(&["redo"]);
+            let left = but_folder_times(&scene.before, &scene.tree(at));
+            assert!(left.is_empty(), "{at}: undone and redone: {left:?}");
+            scene.store_and_log_hold(at);
+        },
+    );
+}
+
+fn sound(scene: &Scene) -> bool {
+    scene.home.run(&["store", "verify", "--deep"]).code == 0
+}
+
+/// What is remembered of log and journal outside them is gone, and is to be kept in one more folder: the command makes
+/// all of it.
+#[test]
+fn faults_at_every_call_of_a_command_that_finds_nothing_remembered() {
+    at_every_call(
+        |home, _| {
+            remove(&home.path(STATE).join("head"));
+            let apart = home.path("apart");
+            fs::create_dir(&apart).unwrap();
+            let config = format!("[log]\nmemory = \"{}\"\n", apart.display());
+            fs::write(home.path(".config/raincoat/config.toml"), config).unwrap();
+            strings(&["do", "rename", "other", "--from", "*", "--to", "later {name}", "--yes"])
+        },
+        16,
+        |scene, _, at, _| {
+            let (newest, _) = scene.settle(at);
+            let id = newest["run"].as_str().unwrap();
+            if id != scene.newest {
+                scene.home.ok(&["undo", id]);
+            }
+            assert!(scene.home.path("other/plain.txt").exists(), "{at}");
+            scene.store_and_log_hold(at);
+        },
+    );
+}
+
+/// A journal that was put back to an older copy is refused until the person takes it as it is.
+#[test]
+fn faults_at_every_call_of_taking_an_older_journal() {
+    at_every_call(
+        |home, _| {
+            let (journal, older) = (home.path(DATA).join("journal"), tempfile::tempdir().unwrap());
+            copy(&journal, older.path());
+            home.ok(&["grant", "other"]);
+            rename_other(home, "later {name}");
+            remove(&journal);
+            fs::create_dir(&journal).unwrap();
+            copy(older.path(), &journal);
+            assert_eq!(home.run(&["undo"]).code, 8);
+            strings(&["store", "repair", "--accept-older"])
+        },
+        6,
+        |scene, _, at, came| {
+            let works = scene.home.run(&["undo", "--dry-run"]).code;
+            if let Came::Ended(said) = came {
+                assert!(said.code != 0 || works == 0, "{at}: it said that all was well: {said:?}");
+            }
+            assert!(matches!(works, 0 | 8), "{at}: neither taken nor refused");
+            let again = scene.home.run(&scene.words);
+            assert_eq!(again.code, 0, "{at}: {again:?}");
+            scene.home.ok(&["undo", &scene.runs[1]]);
+            scene.home.ok(&["redo"]);
+            let left = but_folder_times(&scene.before, &scene.tree(at));
+            assert!(left.is_empty(), "{at}: undone and redone: {left:?}");
+            scene.store_and_log_hold(at);
+        },
+    );
+}
+
+/// The same of the log.
+#[test]
+fn faults_at_every_call_of_taking_an_older_log() {
+    at_every_call(
+        |home, _| {
+            let (log, older) = (home.path(DATA).join("audit"), tempfile::tempdir().unwrap());
+            copy(&log, older.path());
+            home.ok(&["grant", "other"]);
+            remove(&log);
+            fs::create_dir(&log).unwrap();
+            copy(older.path(), &log);
+            assert_eq!(home.run(&["undo"]).code, 8);
+            strings(&["audit", "accept", "--yes"])
+        },
+        4,
+        |scene, _, at, came| {
+            let works = scene.home.run(&["undo", "--dry-run"]).code;
+            if let Came::Ended(said) = came {
+                assert!(said.code != 0 || works == 0, "{at}: it said that all was well: {said:?}");
+            }
+            assert!(matches!(works, 0 | 8), "{at}: neither taken nor refused");
+            let again = scene.home.run(&scene.words);
+            assert_eq!(again.code, 0, "{at}: {again:?}");
+            assert!(
+                scene.home.ok(&["audit", "search", "--kind", "log.head-accepted"]).contains("accepted the log"),
+                "{at}"
+            );
+            scene.home.ok(&["undo", &scene.runs[1]]);
             scene.store_and_log_hold(at);
         },
     );

@@ -160,9 +160,20 @@ impl Recorder {
             journal.waive(waived.into_iter().map(|(op, _)| op));
             journal.intend(&intents)
         });
-        let kept = wait(&kept)?.map_err(|e| e.to_string());
+        let kept = self.kept(wait(&kept)?);
         wait(&logged)??;
         kept
+    }
+
+    /// What the journal says, in words; that its disk failed stands in the log.
+    fn kept<T>(&self, said: Result<T, JournalError>) -> Result<T, String> {
+        said.map_err(|error| {
+            if matches!(error, JournalError::Io { .. } | JournalError::Poisoned(_)) {
+                let why = error.to_string();
+                self.log_lazily(vec![Event::StorageFailed { what: "the journal".to_owned(), why }]);
+            }
+            error.to_string()
+        })
     }
 
     /// Of these, the changes that destroy content of which no copy is kept, at the person's word.
@@ -190,7 +201,7 @@ impl Recorder {
         change_of: impl Fn(OpId) -> Option<&'a Change>,
     ) -> Result<(), String> {
         self.log_lazily(results.iter().map(|(op, result)| outcome(*op, change_of(*op), result)).collect());
-        self.journal(move |journal| journal.conclude(&results))?.map_err(|e| e.to_string())
+        self.kept(self.journal(move |journal| journal.conclude(&results))?)
     }
 
     /// What cuts content and names the pieces as the store does.
@@ -248,7 +259,7 @@ impl Recorder {
     pub(crate) fn commit_point(&self, run: RunId, point: Vec<u8>) -> Result<(), String> {
         let logged = self.log_durably(Vec::new());
         let kept = request(&self.journal, move |journal: &mut Journal| journal.commit_point(run, &point));
-        let kept = wait(&kept)?.map_err(|e| e.to_string());
+        let kept = self.kept(wait(&kept)?);
         wait(&logged)??;
         kept
     }

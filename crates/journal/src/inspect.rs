@@ -1,10 +1,14 @@
-//! Reading a segment's bytes without a store: for tools that look at a copy, and for the fuzzer.
+//! Reading the bytes of a segment and of what its records hold without a store: for tools that look at a copy, and for
+//! the fuzzer.
 
-use raincoat_types::{Intent, RunHeader, Ulid};
+use std::convert::Infallible;
+
+use raincoat_types::{Chunk, ChunkId, Digest, FileContent, Intent, RunHeader, Ulid};
 
 use crate::JournalKeys;
 use crate::dropped::Dropped;
 use crate::format::{End, HEAD_BYTES, HeadFound, Kind, Note, Outcome, Position, decode, read_head};
+use crate::lists::unfold;
 use crate::pack::Unpacker;
 use crate::walk::{Step, Walk};
 
@@ -67,6 +71,18 @@ pub fn unpack(code: u8, bytes: &[u8]) -> Option<Vec<u8>> {
     Unpacker::default().unpack(Kind::of(code)?, bytes)
 }
 
+/// How many chunks a list names whose one piece is `piece` (which may name pieces in turn, and none is there); `None`
+/// where that is none.
+pub fn unfolds(piece: &[u8]) -> Option<usize> {
+    let top = Chunk { offset: 0, len: 0, id: ChunkId([0; 32]) };
+    let mut content = FileContent { digest: Digest([0; 32]), chunks: vec![top], stored: true };
+    let mut pieces = std::iter::once(piece.to_vec());
+    match unfold(&mut content, &mut |_| Ok::<_, Infallible>(pieces.next().unwrap_or_default())) {
+        Ok(whole) => whole.map(|()| content.chunks.len()),
+        Err(never) => match never {},
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -76,6 +92,7 @@ mod tests {
     use super::*;
     use crate::format::{Body, Head, push_record, write_head};
     use crate::pack::Packer;
+    use crate::{is_memory, remembered_in};
 
     fn keys() -> JournalKeys {
         let key = SealKey::from_bytes([3; 32]);
@@ -106,6 +123,10 @@ mod tests {
             let found = inspect(&keys(), ID, &bytes);
             prop_assert_eq!(found.records, 0);
             is_body(code, &bytes);
+            unpack(code, &bytes);
+            unfolds(&bytes);
+            is_memory(&bytes);
+            prop_assert_eq!(remembered_in(&keys(), &bytes), None);
         }
 
         #[test]

@@ -41,15 +41,15 @@ pub use error::JournalError;
 pub use facts::Damage;
 pub use format::NoteKind;
 pub use history::{Episode, Moment, Past};
-pub use inspect::{Inspection, inspect, is_body, unpack};
+pub use inspect::{Inspection, inspect, is_body, unfolds, unpack};
 pub use journal::{Journal, keep_reserve, release_reserve};
 pub use keys::JournalKeys;
-pub use memory::Remembered;
+pub use memory::{Remembered, is_memory, remembered_in};
 pub use paths::{below, parent};
 pub use prune::{PruneReport, PruneRule};
 pub use read::{Order, RunSummary, RunView};
 pub use recover::Interrupted;
-pub use repair::{BeginAgain, RepairReport};
+pub use repair::{BeginAgain, RepairReport, Unrecorded};
 pub use rewind::{Node, Rewind, Standing};
 pub use survey::Usage;
 pub use undo::{

@@ -16,7 +16,7 @@ use crate::dropped::Dropped;
 use crate::facts::SegmentState;
 use crate::format::{HEADER_BYTES, Header, Kind, Tag, decode, encode};
 use crate::writer::file_name;
-use crate::{Journal, JournalError};
+use crate::{Journal, JournalError, JournalKeys};
 
 const NAME: &str = "journal.head";
 const LOCK: &str = "journal.lock";
@@ -236,17 +236,31 @@ fn read(dir: &PrivateDir, journal: &Journal) -> Result<Option<Option<(Memory, u6
         // A power cut at its first write can leave a file of nothing.
         return Ok(None);
     }
-    let (one, other) = bytes.split_at(bytes.len() / 2);
-    let halves = [open(one, journal), open(other, journal)];
-    Ok(Some(halves.into_iter().flatten().max_by_key(|(_, counter)| *counter)))
+    Ok(Some(newest(&bytes, &journal.keys)))
 }
 
-fn open(half: &[u8], journal: &Journal) -> Option<(Memory, u64)> {
+/// How many segments the bytes of the file remember; `None` where neither of its halves opens. Pure; takes any bytes.
+pub fn remembered_in(keys: &JournalKeys, bytes: &[u8]) -> Option<usize> {
+    newest(bytes, keys).map(|(memory, _)| memory.segments.len())
+}
+
+/// Whether `plain` is what a half holds, opened.
+pub fn is_memory(plain: &[u8]) -> bool {
+    decode::<Memory>(plain).is_some()
+}
+
+/// The half that counts, and its counter.
+fn newest(bytes: &[u8], keys: &JournalKeys) -> Option<(Memory, u64)> {
+    let (one, other) = bytes.split_at(bytes.len() / 2);
+    [open(one, keys), open(other, keys)].into_iter().flatten().max_by_key(|(_, counter)| *counter)
+}
+
+fn open(half: &[u8], keys: &JournalKeys) -> Option<(Memory, u64)> {
     let len = usize::try_from(u32::from_le_bytes(*half.first_chunk()?)).ok()?;
     let counter: &[u8; 8] = half.get(4..)?.first_chunk()?;
     let sealed = half.get(FRONT..)?.get(..len)?;
     let mut context = CONTEXT.to_vec();
     context.extend_from_slice(counter);
-    let plain = journal.keys.memory.open(&context, sealed).ok()?;
+    let plain = keys.memory.open(&context, sealed).ok()?;
     Some((decode(&plain)?, u64::from_le_bytes(*counter)))
 }

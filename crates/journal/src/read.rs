@@ -195,6 +195,17 @@ impl Journal {
         Ok(())
     }
 
+    /// The operations of a run that a repair could not save, in part or whole.
+    ///
+    /// # Errors
+    /// The index's.
+    pub fn lost_ops(&self, run: RunId) -> Result<Vec<OpId>, JournalError> {
+        let mut lost = self.index.borrow().lost_of(run)?;
+        // A run's beginning stands there as its operation 0.
+        lost.retain(|op| op.seq > 0);
+        Ok(lost)
+    }
+
     /// One operation.
     ///
     /// # Errors

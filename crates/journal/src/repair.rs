@@ -38,6 +38,16 @@ pub struct RepairReport {
     pub headless: Vec<RunId>,
 }
 
+/// Operations that others know to have been made and that the journal has no record of. A repair that finds something to
+/// do notes them as lost, so that this is known here too.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Unrecorded {
+    /// Which.
+    pub ops: Vec<OpId>,
+    /// The person takes the journal as it is: they are noted whatever else there is to do.
+    pub accepted: bool,
+}
+
 /// Gives a run whose beginning is lost another: from the run, the folders that its operations name, and the time of the
 /// first of them.
 pub type BeginAgain<'a> = dyn FnMut(RunId, &BTreeSet<GrantId>, Timestamp) -> Option<RunHeader> + 'a;
@@ -48,7 +58,12 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Busy`] where another process is at work in a damaged segment; the system's. Nothing is lost then
     /// that was not lost before, and it can be done again.
-    pub fn repair(&mut self, at: Timestamp, begin: &mut BeginAgain<'_>) -> Result<RepairReport, JournalError> {
+    pub fn repair(
+        &mut self,
+        at: Timestamp,
+        unrecorded: &Unrecorded,
+        begin: &mut BeginAgain<'_>,
+    ) -> Result<RepairReport, JournalError> {
         let _alone = self.alone()?;
         self.rebuild_index()?;
         let (found, all) = self.check(false, None)?;
@@ -82,9 +97,11 @@ impl Journal {
                 }
             }
         }
-        if damaged.is_empty() && report.missing.is_empty() && lost.is_empty() && begins.is_empty() {
+        let given_up = unrecorded.accepted && !unrecorded.ops.is_empty();
+        if damaged.is_empty() && report.missing.is_empty() && lost.is_empty() && begins.is_empty() && !given_up {
             return Ok(report);
         }
+        lost.extend_from_slice(&unrecorded.ops);
         let mut mover = match Mover::new(self, at) {
             Err(JournalError::Full) if self.release_reserve() => Mover::new(self, at)?,
             other => other?,

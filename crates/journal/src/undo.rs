@@ -35,6 +35,8 @@ pub enum Skipped {
     Undone(OpId),
     /// Nobody knows yet how it came out.
     Pending,
+    /// Its record was damaged, and a repair could not save it.
+    Lost,
 }
 
 /// One step of an undo.

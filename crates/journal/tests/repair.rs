@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use common::*;
-use raincoat_journal::{Journal, Order, RepairReport};
+use raincoat_journal::{Journal, Order, RepairReport, Unrecorded};
 use raincoat_types::*;
 
 const CHILD: &str = "RAINCOAT_REPAIR_CHILD";
@@ -34,7 +34,7 @@ fn three() -> Store {
 
 fn repair(store: &Store) -> RepairReport {
     let (mut journal, _) = store.try_open().unwrap();
-    journal.repair(stamp(7), &mut |_, _, _| None).unwrap()
+    journal.repair(stamp(7), &Unrecorded::default(), &mut |_, _, _| None).unwrap()
 }
 
 /// What can be taken back of a run: its operations with whole before-images.
@@ -140,7 +140,7 @@ fn a_run_whose_beginning_is_lost_begins_again_where_its_folders_are_known() {
     let copy = store.snapshot();
     let (mut journal, _) = store.try_open().unwrap();
     let report = journal
-        .repair(stamp(7), &mut |run, grants, first| {
+        .repair(stamp(7), &Unrecorded::default(), &mut |run, grants, first| {
             assert_eq!((grants.len(), first), (1, stamp(500)));
             Some(RunHeader { run, ..header(1) })
         })
@@ -157,7 +157,7 @@ fn a_run_whose_beginning_is_lost_begins_again_where_its_folders_are_known() {
 fn child() {
     if let Ok(home) = std::env::var(CHILD) {
         let (mut journal, _) = open_at(Path::new(&home)).unwrap();
-        journal.repair(stamp(7), &mut |_, _, _| None).unwrap();
+        journal.repair(stamp(7), &Unrecorded::default(), &mut |_, _, _| None).unwrap();
     }
 }
 

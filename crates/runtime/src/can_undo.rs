@@ -10,7 +10,7 @@ use raincoat_journal::{Journal, JournalError, below};
 use raincoat_os::{Root, beneath};
 use raincoat_types::{Actor, Change, Content, Digest, FileContent, FileKind, Image, OpId, RunId, display_bytes};
 
-use crate::undo::{Chosen, UndoAsk, already, changed_by, choose};
+use crate::undo::{Chosen, LOST, UndoAsk, already, changed_by, choose, lost};
 use crate::{Error, Keeper};
 
 /// Operations that are told one by one.
@@ -206,7 +206,9 @@ fn answer(journal: &Journal, what: &str, chosen: &Chosen) -> Result<CanUndo, Jou
             Some(_) => {}
         }
     }
-    let total = u32::try_from(chosen.plan.ops.len()).unwrap_or(u32::MAX);
+    let lost = lost(&chosen.plan);
+    let total = u32::try_from(chosen.plan.ops.len() + lost.len()).unwrap_or(u32::MAX);
+    not.extend(lost.into_iter().map(|op| (op, "(unknown)".to_owned(), LOST.to_owned())));
     let verdict = match back {
         _ if total == 0 => Verdict::Nothing,
         back if back == total => Verdict::All,

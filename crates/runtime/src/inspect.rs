@@ -2,12 +2,14 @@
 
 use std::ops::ControlFlow;
 
+use raincoat_audit::Event;
 use raincoat_journal::{Journal, NoteKind, Order, RunSummary};
 use raincoat_types::{
     Change, Content, Digest, FileContent, Image, OpId, OpRecord, OpResult, RunId, RunKind, RunStatus, Spot, Timestamp,
     display_bytes,
 };
 
+use crate::store::tampering;
 use crate::undo::find_run;
 use crate::witness::Heard;
 use crate::{Error, Keeper};
@@ -301,7 +303,18 @@ impl Keeper {
         let mut problems: Vec<String> = log.problems.iter().map(|problem| problem.text.clone()).collect();
         let sound = log.is_ok() && against.is_empty() && stored.problems.is_empty();
         problems.extend(against);
+        let mut told = tampering("the log", &problems);
+        told.extend(tampering("the journal", &stored.problems));
         problems.extend(stored.problems.iter().cloned());
+        told.push(Event::LogVerified {
+            entries: log.entries,
+            deep,
+            problems: problems.len() as u64,
+            unchecked: log.unchecked.clone(),
+        });
+        drop(journal);
+        // A log that cannot be added to is in the report.
+        let _ = self.note(&told);
         Ok(AuditReport {
             sound,
             log_key: reader.verifier().vkey(),

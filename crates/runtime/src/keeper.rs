@@ -168,6 +168,18 @@ impl Keeper {
         self.keys.slots()
     }
 
+    /// Opens the keys by the passphrase itself where a cached unlock did: what changes the ways into them asks for that.
+    ///
+    /// # Errors
+    /// Where it does not open them, or nobody gives one.
+    pub fn unlock_afresh(&mut self, unlocker: &mut Unlocker<'_>) -> Result<(), Error> {
+        if !self.keys.is_fresh() {
+            let unlock = Unlock::Passphrase(unlocker(Ask::Passphrase)?);
+            self.keys = Keys::unlock(&self.data, &unlock, self.clock.as_ref()).map_err(keys_error)?;
+        }
+        Ok(())
+    }
+
     /// Sets a passphrase in the place of the one before, or of the key file.
     ///
     /// # Errors

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use raincoat_audit::export::rfc3339;
 use raincoat_audit::{About, Event};
 use raincoat_effects::restore::{self, Item, Plan, What};
 use raincoat_journal::{Moment, Rewind, Standing};
 use raincoat_os::{Root, beneath, new_ulid};
 use raincoat_types::{
-    Actor, FailureKind, GrantId, RelPath, Root as RunRoot, RunEnd, RunHeader, RunId, RunKind, RunStatus, Spot,
+    Actor, FailureKind, GrantId, RawPath, RelPath, Root as RunRoot, RunEnd, RunHeader, RunId, RunKind, RunStatus, Spot,
     Timestamp, Ulid, display_bytes,
 };
 
@@ -201,7 +202,17 @@ impl Keeper {
         };
         let end = RunEnd { run, at: self.clock.now(), status, summary: summary.clone() };
         recorder.journal(move |journal| journal.end_run(&end)).map_err(Error::store)?.map_err(Error::store)?;
-        recorder.log(vec![Event::RunEnded { status, summary }]).map_err(Error::store)?;
+        let put_back = Event::RestoreDone {
+            path: RawPath(path),
+            at: match &ask.when {
+                When::At(at) => rfc3339(*at, 0),
+                When::Before(_) => format!("before run {}", moment.1.run),
+            },
+            to: ask.to.as_ref().map(|to| RawPath(to.as_os_str().as_bytes().to_vec())),
+            files: u64::from(report.done),
+            failed: report.left.len() as u64,
+        };
+        recorder.log(vec![put_back, Event::RunEnded { status, summary }]).map_err(Error::store)?;
         Ok(report)
     }
 

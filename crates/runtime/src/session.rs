@@ -92,6 +92,11 @@ impl Keeper {
         self.log_about(&About::NOTHING, events)
     }
 
+    /// Appends events outside any run that become durable with the next that must be.
+    pub(crate) fn note(&self, events: &[Event]) -> Result<(), Error> {
+        self.open_audit()?.append_lazy(&About::NOTHING, events).map(drop).map_err(Error::store)
+    }
+
     /// Appends events about a run that is over.
     pub(crate) fn log_about(&self, about: &About, events: Vec<Event>) -> Result<(), Error> {
         let mut audit = self.open_audit()?;

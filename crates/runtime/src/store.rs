@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use raincoat_audit::Event;
-use raincoat_journal::{Journal, Known, Lost, PruneReport, PruneRule, Remembered, Usage};
+use raincoat_journal::{Journal, Known, Lost, PruneReport, PruneRule, Remembered, Unrecorded, Usage};
 use raincoat_os::PrivateDir;
 use raincoat_types::{GrantId, OpId, RawPath, Root, RunHeader, RunId, RunKind, Timestamp, display_bytes};
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,8 @@ pub struct StoreReport {
     pub notes: Vec<String>,
     /// What could not be checked here.
     pub not_checked: Vec<String>,
+    /// Operations that the log says were made and that the journal has no record of.
+    pub unrecorded: Vec<OpId>,
 }
 
 /// What is to be pruned.
@@ -161,8 +163,9 @@ impl Keeper {
         self.store.put("care", b"verify", &bytes).map_err(Error::store)?;
         drop(journal);
         // Where the log cannot be added to, that is a problem of its own.
-        let verified = Event::StoreVerified { deep, records: last.records, problems: last.problems };
-        let _ = self.log_alone(vec![verified]);
+        let mut told = tampering("the journal", &report.problems);
+        told.push(Event::StoreVerified { deep, records: last.records, problems: last.problems });
+        let _ = self.log_alone(told);
         Ok(report)
     }
 
@@ -179,6 +182,7 @@ impl Keeper {
             lost: Vec::new(),
             notes: found.notes,
             not_checked: Vec::new(),
+            unrecorded: Vec::new(),
         };
         let named = self.against_the_log(&found.known, &found.lost, &mut report)?;
         let mut words: Vec<String> = found.lost.iter().map(|lost| version(lost, named.get(&lost.op))).collect();
@@ -257,6 +261,7 @@ impl Keeper {
             }
             words.join(", ")
         };
+        report.unrecorded = stolen.iter().map(|(op, _)| *op).collect();
         if !stolen.is_empty() {
             report.lost.extend(
                 stolen
@@ -344,7 +349,9 @@ impl Keeper {
         let before = self.checked(&journal, false)?;
         out.lost = before.lost;
         let said = journal.hold_against(&apart).map_err(Error::store)?;
-        let report = journal.repair(self.clock.now(), &mut |run, grants, at| self.begin_again(run, grants, at));
+        let unrecorded = Unrecorded { ops: before.unrecorded, accepted: ask.accept_older };
+        let mut begin = |run, grants: &BTreeSet<GrantId>, at| self.begin_again(run, grants, at);
+        let report = journal.repair(self.clock.now(), &unrecorded, &mut begin);
         let report = report.map_err(prune_error)?;
         drop(journal);
         out.saved = report.records;
@@ -434,6 +441,8 @@ impl Keeper {
             }
             Remembered::Behind(all) => {
                 let why: Vec<String> = all.iter().take(3).map(|(id, why)| format!("segment {id}: {why}")).collect();
+                // It is refused either way.
+                let _ = self.note(&tampering("the journal", &why));
                 Err(Error::new(
                     Class::Damaged,
                     format!("the journal is not what it was when last used: {}", why.join("; ")),
@@ -461,6 +470,12 @@ impl Keeper {
             words: format!("the oldest, for the budget of {}, nothing younger than {}", size(budget), span(keep_secs)),
         })
     }
+}
+
+/// What a check found that only somebody's hand, or a disk that rots, can have done: the first of it.
+pub(crate) fn tampering(place: &str, problems: &[String]) -> Vec<Event> {
+    let found = |what: &String| Event::TamperingFound { place: place.to_owned(), what: what.clone() };
+    problems.iter().take(TOLD).map(found).collect()
 }
 
 pub(crate) fn pruned_event(report: &PruneReport, rule: &str) -> Event {

@@ -26,7 +26,7 @@ use crate::live::Live;
 use crate::session::Session;
 use crate::{Class, Error, Keeper};
 
-pub(crate) use select::{Chosen, already, changed_by, choose, last_undo, places_now, shown};
+pub(crate) use select::{Chosen, LOST, already, changed_by, choose, last_undo, lost, places_now, shown};
 
 /// Operations taken back between two looks at the stop flag.
 const SLICE: usize = 1024;
@@ -69,6 +69,8 @@ pub struct UndoReport {
     pub conflicts: Vec<Conflict>,
     /// How many were left in all.
     pub left: u32,
+    /// Of those, the ones that a repair could not save: nothing brings them back.
+    pub lost: u32,
     /// Folders that got their times back.
     pub times: u32,
     /// It was stopped before its end.
@@ -141,9 +143,16 @@ impl Keeper {
             already: already(&plan),
             conflicts: Vec::new(),
             left: 0,
+            lost: 0,
             times: 0,
             stopped: false,
         };
+        for op in lost(&plan) {
+            (report.left, report.lost) = (report.left + 1, report.lost + 1);
+            if report.conflicts.len() < TOLD {
+                report.conflicts.push(Conflict { op, path: String::new(), why: LOST.to_owned(), by: None });
+            }
+        }
         if ask.dry_run {
             report.steps = steps(session, plan.ops)?;
             return Ok(report);

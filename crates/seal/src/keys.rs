@@ -27,6 +27,7 @@ use std::io;
 use raincoat_os::{LockedBytes, PrivateDir, fill_random};
 use raincoat_types::{Clock, Secret, Timestamp};
 
+pub use delay::failures_in;
 pub use error::KeysError;
 pub use file::KeysFile;
 

@@ -9,5 +9,5 @@ mod store;
 
 pub use error::SealError;
 pub use key::SealKey;
-pub use keys::{Environment, Keys, KeysError, KeysFile, SlotInfo, SlotKind, Unlock};
+pub use keys::{Environment, Keys, KeysError, KeysFile, SlotInfo, SlotKind, Unlock, failures_in};
 pub use store::{Rows, Store, StoreError, Tx};

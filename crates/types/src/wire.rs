@@ -238,4 +238,32 @@ mod tests {
         assert!(receive::<FromWorker>(&mut [3, 0, 0, 0, 1].as_slice(), 10).is_err());
         assert!(receive::<FromWorker>(&mut [1, 0, 0, 0, 99].as_slice(), 10).is_err());
     }
+
+    #[test]
+    fn frames_of_any_bytes_end_in_an_answer() {
+        let mut whole = Vec::new();
+        send(&mut whole, &FromWorker::Say("hello".into()), 1000).unwrap();
+        // Knuth's linear congruential generator: the same bytes each time.
+        let mut random = 1_u64;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) as usize
+        };
+        for round in 0..20_000 {
+            let mut bytes = whole.clone();
+            if round % 2 == 0 {
+                let at = next() % bytes.len();
+                bytes[at] = next() as u8;
+            } else {
+                let body: Vec<u8> = (0..next() % 60).map(|_| next() as u8).collect();
+                bytes = [&(body.len() as u32).to_le_bytes()[..], &body].concat();
+            }
+            if let Ok(Some(message)) = receive::<FromWorker>(&mut bytes.as_slice(), 1000) {
+                let mut again = Vec::new();
+                send(&mut again, &message, 10_000).unwrap();
+                assert_eq!(receive::<FromWorker>(&mut again.as_slice(), 10_000).unwrap(), Some(message));
+            }
+            let _ = receive::<ToWorker>(&mut bytes.as_slice(), 1000);
+        }
+    }
 }

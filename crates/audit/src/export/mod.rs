@@ -140,7 +140,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A time as RFC 3339 in UTC, with at most `digits` digits of the second. A time that no calendar has is the epoch's.
-fn rfc3339(at: Timestamp, digits: u8) -> String {
+pub fn rfc3339(at: Timestamp, digits: u8) -> String {
     let nanos = i64::from(at.nanos.min(999_999_999));
     let time = jiff::Timestamp::new(at.secs, 0).ok();
     let time = time.and_then(|time| time.checked_add(jiff::SignedDuration::from_nanos(nanos)).ok());

@@ -126,6 +126,7 @@ pub(crate) fn passphrase(app: &mut App) -> Result<Exit> {
         error(Class::Usage, "a new passphrase is asked for at a terminal, and there is none", "run it at a terminal")
     };
     let mut terminal = Terminal::standard().filter(|_| app.may_ask()).ok_or_else(none)?;
+    keeper.unlock_afresh(&mut |what| app.passphrase(what))?;
     let secret = new_passphrase(&mut terminal)?;
     if secret.expose().is_empty() {
         return Err(usage("an empty passphrase protects nothing; nothing was changed", "type one"));

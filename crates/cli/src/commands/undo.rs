@@ -66,7 +66,7 @@ fn show(app: &mut App, report: &UndoReport, dry_run: bool) {
     if more > 0 {
         app.out.line(&format!("{} more left as they are", size::count(more)));
     }
-    if report.left > 0 {
+    if report.left > report.lost {
         let what = report.of;
         app.out.line(&format!(
             "to put them back all the same, keeping what is there now: raincoat undo {what} --overwrite (or --conflict merge, --conflict keep-both)"

@@ -127,6 +127,13 @@ impl Index {
         statement.query_row(params![op.run.0.to_bytes(), op.seq], |row| row.get(0))
     }
 
+    /// The operations of a run of which a repair found nothing, or not all.
+    pub(crate) fn lost_of(&self, run: RunId) -> Sql<Vec<OpId>> {
+        let mut statement = self.db.prepare_cached("SELECT seq FROM lost WHERE run=?1 ORDER BY seq")?;
+        let rows = statement.query_map([run.0.to_bytes()], |row| Ok(OpId { run, seq: row.get(0)? }))?;
+        rows.collect()
+    }
+
     /// Where the index has chunks, by segment and offset.
     pub(crate) fn chunk_places(&self, mut each: impl FnMut(Loc, [u8; 32])) -> Sql<()> {
         let mut statement = self.db.prepare_cached("SELECT id, seg, at FROM chunks")?;

@@ -66,11 +66,19 @@ pub(crate) fn choose(journal: &Journal, ask: &UndoAsk) -> Result<Chosen, Error> 
     }
     let roots = outermost(&of);
     let whole = single.is_empty() && only.is_none() && ask.since.is_none();
-    let plan = match (whole, of.as_slice()) {
+    let mut plan = match (whole, of.as_slice()) {
         // One run is planned as it is read, however long it is.
         (true, [one]) => journal.plan_undo(&raincoat_journal::Selection::Run(one.run)).map_err(|e| asked(&e))?,
         _ => plan(journal, ask, &runs, &single, only.as_ref(), &roots)?,
     };
+    if only.is_none() {
+        let pending = |(op, why): &(OpId, Skipped)| (*why != Skipped::Pending).then_some(*op);
+        let known: HashSet<OpId> = plan.ops.iter().copied().chain(plan.skipped.iter().filter_map(pending)).collect();
+        for run in &runs {
+            let lost = journal.lost_ops(*run).map_err(|e| asked(&e))?;
+            plan.skipped.extend(lost.into_iter().filter(|op| !known.contains(op)).map(|op| (op, Skipped::Lost)));
+        }
+    }
     Ok(Chosen { of, whole, plan, roots })
 }
 
@@ -322,6 +330,14 @@ fn verb(change: &Change) -> &'static str {
 pub(crate) fn already(plan: &UndoPlan) -> u32 {
     let count = plan.skipped.iter().filter(|(_, why)| matches!(why, Skipped::Undone(_))).count();
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// Of operations that a repair could not save, for people.
+pub(crate) const LOST: &str = "its record was damaged, and a repair could not save it";
+
+/// The operations of a plan that a repair could not save.
+pub(crate) fn lost(plan: &UndoPlan) -> Vec<OpId> {
+    plan.skipped.iter().filter(|(_, why)| *why == Skipped::Lost).map(|(op, _)| *op).collect()
 }
 
 /// The last undo that stands: what `redo` takes back.

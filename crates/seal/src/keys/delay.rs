@@ -67,6 +67,11 @@ pub(super) fn begin(dir: &PrivateDir, clock: &dyn Clock) -> Result<Try, KeysErro
     Ok(Try { file, wait_secs: delay(failures) })
 }
 
+/// How many failures the bytes of the counter tell of; `None` where they are none. Pure; takes any bytes.
+pub fn failures_in(bytes: &[u8]) -> Option<u32> {
+    decode(bytes).map(|(failures, _)| failures)
+}
+
 /// The failures so far, and when the last was; `None` where nothing says. Needs no lock: a torn read does not decode.
 pub(super) fn failures(dir: &PrivateDir) -> Option<(u32, Timestamp)> {
     let file = dir.open_file(NAME).ok()??;
@@ -129,6 +134,8 @@ fn decode(bytes: &[u8]) -> Option<(u32, Timestamp)> {
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
+    use proptest::prelude::*;
+
     use super::*;
 
     struct Hands(AtomicI64);
@@ -181,6 +188,17 @@ mod tests {
         assert_eq!(wait(&dir, &clock), 0);
         clock.0.store(i64::MAX, Ordering::SeqCst);
         assert_eq!(wait(&dir, &clock), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn a_counter_reads_back_and_nothing_else_is_one(failures: u32, secs: i64, nanos: u32, bytes: Vec<u8>, bit in 0..256_usize) {
+            let last = Timestamp { secs, nanos };
+            let mut whole = encode(failures, last);
+            prop_assert_eq!((whole.len(), decode(&whole)), (LEN, Some((failures, last))));
+            whole[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!((failures_in(&whole), failures_in(&bytes)), (None, None));
+        }
     }
 
     #[test]

@@ -163,6 +163,20 @@ fn a_state_reads_back_and_a_changed_one_does_not() {
 }
 
 proptest! {
+    #[test]
+    fn no_bytes_make_it_panic_or_sign(bytes: Vec<u8>, at: prop::sample::Index, bit in 0..8_u8) {
+        let mut state = serving(1);
+        prop_assert_ne!(state.judge(&bytes, &cosigner(), 50).status(), 200);
+        let key = cosigner().key().clone();
+        prop_assert!(State::parse(&bytes, &key).is_err());
+        let _ = read_answer(200, &bytes, "a\n\n\u{2014} w AAAAAAA=\n", &key);
+        let _ = read_answer(409, &bytes, "", &key);
+        let mut damaged = state.encode(&key);
+        let place = at.index(damaged.len());
+        damaged[place] ^= 1 << bit;
+        prop_assert!(State::parse(&damaged, &key).is_err());
+    }
+
     /// Whatever is sent in whatever order, what was cosigned is one history, and never gets smaller.
     #[test]
     fn what_is_cosigned_is_one_history(requests in prop::collection::vec((0_u8..2, 0_u64..12, 0_u64..12), 1..40)) {
