@@ -117,6 +117,8 @@ impl Index {
         db.set_prepared_statement_cache_capacity(64);
         // What is in the log stays there: a command that ends must not wait for a checkpoint.
         db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        // A plan that does not depend on what is asked for is not made again for each question.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY;")?;
         db.execute_batch(LOG_LIMITS)?;
         let check = keys.cells.mac(KEY_CHECK);

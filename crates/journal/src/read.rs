@@ -15,6 +15,8 @@ use crate::{Journal, JournalError, lists};
 
 /// Bytes read at once, so that neighbouring records cost one call.
 const WINDOW: usize = 64 << 10;
+/// How many such stretches are kept: intents, outcomes and content are read in turns, each from a place of its own.
+const WINDOWS: usize = 8;
 /// Segments kept open for reading.
 const FILES: usize = 8;
 /// Operations looked up at once.
@@ -57,8 +59,8 @@ pub struct RunView {
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
     files: Vec<(Ulid, Arc<AppendFile>)>,
-    window: Vec<u8>,
-    window_at: Option<Loc>,
+    /// The one used last comes last.
+    windows: Vec<(Loc, Vec<u8>)>,
 }
 
 impl Journal {
@@ -410,13 +412,15 @@ impl Journal {
         readers.read(&file, at)?;
         let bytes = readers.held(at).unwrap_or_default();
         let header = Header::read(&self.keys, at.segment, bytes).ok_or_else(|| unreadable(at))?;
-        let span = usize::try_from(header.span()).unwrap_or(usize::MAX);
-        if span <= bytes.len() {
+        let (span, had) = (usize::try_from(header.span()).unwrap_or(usize::MAX), bytes.len());
+        if span <= had {
             return self.open_in(bytes, at, kinds).ok_or_else(|| unreadable(at));
         }
-        let mut bytes = vec![0; span];
-        let got = file.read_at(&mut bytes, at.offset).map_err(JournalError::io("read a segment"))?;
-        bytes.truncate(got);
+        let mut bytes = bytes.to_vec();
+        bytes.resize(span, 0);
+        let rest = bytes.get_mut(had..).unwrap_or_default();
+        let got = file.read_at(rest, at.offset + had as u64).map_err(JournalError::io("read a segment"))?;
+        bytes.truncate(had + got);
         self.open_in(&bytes, at, kinds).ok_or_else(|| unreadable(at))
     }
 
@@ -473,13 +477,20 @@ impl Readers {
     /// Lets go of segments that are to be taken away.
     pub(crate) fn forget(&mut self, ids: &BTreeSet<Ulid>) {
         self.files.retain(|(id, _)| !ids.contains(id));
-        self.window_at = None;
+        self.windows.retain(|(start, _)| !ids.contains(&start.segment));
     }
 
     /// The bytes held from `at` on.
-    fn held(&self, at: Loc) -> Option<&[u8]> {
-        let start = self.window_at.filter(|start| start.segment == at.segment)?;
-        self.window.get(usize::try_from(at.offset.checked_sub(start.offset)?).ok()?..).filter(|rest| !rest.is_empty())
+    fn held(&mut self, at: Loc) -> Option<&[u8]> {
+        let into = |(start, window): &(Loc, Vec<u8>)| {
+            let skip = at.offset.checked_sub(start.offset).filter(|_| start.segment == at.segment)?;
+            usize::try_from(skip).ok().filter(|skip| *skip < window.len())
+        };
+        let found = self.windows.iter().rposition(|window| into(window).is_some())?;
+        let window = self.windows.remove(found);
+        let skip = into(&window)?;
+        self.windows.push(window);
+        self.windows.last().and_then(|(_, window)| window.get(skip..))
     }
 
     /// Reads what lies around `at`: on both sides, for runs are read backwards too.
@@ -488,11 +499,11 @@ impl Readers {
         // Near the end of its block, a record's header may not be in it.
         let end = aligned + WINDOW as u64;
         let start = if end - at.offset < 8192 { aligned + WINDOW as u64 / 2 } else { aligned };
-        self.window.resize(WINDOW, 0);
-        self.window_at = None;
-        let got = file.read_at(&mut self.window, start).map_err(JournalError::io("read a segment"))?;
-        self.window.truncate(got);
-        self.window_at = Some(Loc { segment: at.segment, offset: start });
+        let mut window = if self.windows.len() < WINDOWS { Vec::new() } else { self.windows.remove(0).1 };
+        window.resize(WINDOW, 0);
+        let got = file.read_at(&mut window, start).map_err(JournalError::io("read a segment"))?;
+        window.truncate(got);
+        self.windows.push((Loc { segment: at.segment, offset: start }, window));
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use raincoat_os::{AppendFile, PrivateDir};
 use raincoat_types::{
-    Change, Chunk, ChunkId, Content, FileContent, Image, Intent, OpId, RunHeader, RunId, Spot, Timestamp, Ulid,
+    Change, Chunk, ChunkId, Content, Digest, FileContent, Image, Intent, OpId, RunHeader, RunId, Spot, Timestamp, Ulid,
 };
 
 use crate::dropped::{Dropped, DroppedSegment};
@@ -22,6 +22,8 @@ use crate::walk::{Step, Walk};
 use crate::{Journal, JournalError, JournalKeys, lists};
 use deep::Records;
 
+/// Pieces of content of at most so many bytes are hashed as they are read.
+const SMALL: usize = 32 << 10;
 /// Rows of the index that are told of where they are wrong; more are only counted.
 const TOLD: usize = 20;
 
@@ -106,6 +108,8 @@ struct Seen {
     torn: u64,
     problems: Vec<Problem>,
     chunks: Vec<(ChunkId, u64)>,
+    /// The digests of small pieces, where contents are to be hashed: most are a whole file's.
+    digests: Option<Vec<(u128, Digest)>>,
     runs: BTreeMap<RunId, RunSeen>,
     /// Operations, and where their intents are.
     ops: Vec<(OpId, u64)>,
@@ -181,7 +185,7 @@ impl Journal {
         if aside > 0 {
             report.notes.push(format!("{aside} damaged segments are kept aside since a repair"));
         }
-        let seen = self.read_all(&readings)?;
+        let seen = self.read_all(&readings, deep)?;
         drop(readings);
         let all = Together::new(seen);
         all.missing(known.iter().map(|segment| segment.id), &mut report);
@@ -212,14 +216,14 @@ impl Journal {
     }
 
     /// Reads segments, several at once where there are processors for it.
-    fn read_all(&self, readings: &[Reading]) -> Result<BTreeMap<Ulid, Seen>, JournalError> {
+    fn read_all(&self, readings: &[Reading], deep: bool) -> Result<BTreeMap<Ulid, Seen>, JournalError> {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(readings.len()).max(1);
         let next = AtomicUsize::new(0);
         let keys = &*self.keys;
         let work = || {
             let mut out = Vec::new();
             while let Some(reading) = readings.get(next.fetch_add(1, Ordering::Relaxed)) {
-                out.push((reading.id, read_segment(keys, reading)?));
+                out.push((reading.id, read_segment(keys, reading, deep)?));
             }
             Ok::<_, JournalError>(out)
         };
@@ -275,7 +279,7 @@ impl Journal {
         let checked =
             |at: &Loc| all.segments.get(&at.segment).is_some_and(|seen| !seen.live) && Some(at.segment) != own;
         let mut places: HashSet<(Ulid, u64)> = HashSet::new();
-        for (id, seen) in &all.segments {
+        for (id, seen) in all.segments.iter().filter(|_| !all.doubled.is_empty()) {
             places.extend(seen.chunks.iter().map(|(_, offset)| (*id, *offset)));
         }
         let mut bad = 0_u64;
@@ -346,10 +350,10 @@ impl Journal {
 }
 
 /// Reads one segment to its end. What is wrong is in what it says.
-fn read_segment(keys: &JournalKeys, reading: &Reading) -> Result<Seen, JournalError> {
+fn read_segment(keys: &JournalKeys, reading: &Reading, deep: bool) -> Result<Seen, JournalError> {
     let fail = |error| JournalError::io("read a segment")(error);
     let id = reading.id;
-    let mut seen = Seen { live: reading.live, ..Seen::default() };
+    let mut seen = Seen { live: reading.live, digests: deep.then(Vec::new), ..Seen::default() };
     let mut bytes = [0; HEAD_BYTES as usize];
     reading.file.read_at(&mut bytes, 0).map_err(fail)?;
     let from = match read_head(keys, id, &bytes) {
@@ -423,7 +427,13 @@ impl Seen {
     fn take(&mut self, keys: &JournalKeys, kind: Kind, body: &[u8], at: Loc) -> Option<()> {
         match kind {
             Kind::Begin => self.run(decode::<RunHeader>(body)?.run, at).begun = Some(at),
-            Kind::Chunk => self.chunks.push((keys.chunk_id(body), at.offset)),
+            Kind::Chunk => {
+                let chunk = keys.chunk_id(body);
+                self.chunks.push((chunk, at.offset));
+                if let Some(digests) = self.digests.as_mut().filter(|_| body.len() <= SMALL) {
+                    digests.push((short(&chunk), Digest(*blake3::hash(body).as_bytes())));
+                }
+            }
             Kind::Intent => {
                 let intent: Intent = decode(body)?;
                 self.run(intent.op.run, at);
@@ -474,6 +484,7 @@ pub(crate) struct Together {
     accepted: BTreeSet<OpId>,
     runs: BTreeMap<RunId, RunSeen>,
     chunks: HashMap<u128, Loc>,
+    digests: HashMap<u128, Digest>,
     doubled: HashSet<u128>,
     ops: BTreeMap<OpId, Loc>,
     intents: HashSet<(OpId, Loc)>,
@@ -490,6 +501,7 @@ impl Together {
             accepted: BTreeSet::new(),
             runs: BTreeMap::new(),
             chunks: HashMap::new(),
+            digests: HashMap::new(),
             doubled: HashSet::new(),
             ops: BTreeMap::new(),
             intents: HashSet::new(),
@@ -507,6 +519,7 @@ impl Together {
                     all.doubled.insert(short(chunk));
                 }
             }
+            all.digests.extend(seen.digests.iter().flatten().copied());
             for (op, offset) in &seen.ops {
                 let at = Loc { segment: *id, offset: *offset };
                 all.ops.insert(*op, at);

@@ -63,12 +63,17 @@ impl Journal {
         let (jobs, inbox) = sync_channel::<Job>(WAITING * workers);
         let inbox = Arc::new(Mutex::new(inbox));
         let shared = Records::of(self);
+        let set_wrong = |digest: Digest| {
+            if let Ok(mut wrong) = wrong.lock() {
+                wrong.insert(digest);
+            }
+        };
         std::thread::scope(|scope| {
             let hashing: Vec<_> = (0..workers)
                 .map(|_| {
                     let mut records = shared.beside();
-                    let (inbox, wrong) = (Arc::clone(&inbox), &wrong);
-                    scope.spawn(move || records.hash(all, &inbox, wrong))
+                    let (inbox, set_wrong) = (Arc::clone(&inbox), &set_wrong);
+                    scope.spawn(move || records.hash(all, &inbox, set_wrong))
                 })
                 .collect();
             drop(inbox);
@@ -76,9 +81,14 @@ impl Journal {
             let mut sent: HashSet<Digest> = HashSet::new();
             for at in all.ops.values() {
                 each_stored(&mut records, all, *at, &mut |file, image, _| {
-                    if sent.insert(file.digest) {
+                    if !sent.insert(file.digest) {
+                        return;
+                    }
+                    match all.whole(file, image.meta.size) {
+                        Some(digest) if digest == file.digest => {}
+                        Some(_) => set_wrong(file.digest),
                         // Where every thread died, that is told below.
-                        let _ = jobs.send((file.clone(), image.meta.size));
+                        None => drop(jobs.send((file.clone(), image.meta.size))),
                     }
                 });
             }
@@ -91,6 +101,14 @@ impl Journal {
                 .map_err(JournalError::io("read a segment"))
         })?;
         Ok(wrong.into_inner().unwrap_or_default())
+    }
+}
+
+impl Together {
+    /// The digest of a content that is one small piece, all of it.
+    fn whole(&self, file: &FileContent, size: u64) -> Option<Digest> {
+        let [piece] = file.chunks.as_slice() else { return None };
+        (piece.offset == 0 && u64::from(piece.len) == size).then(|| self.digests.get(&short(&piece.id)).copied())?
     }
 }
 
@@ -169,14 +187,12 @@ impl<'j> Records<'j> {
     }
 
     /// Hashes contents until there are no more, and notes the digests that are not theirs.
-    fn hash(&mut self, all: &Together, inbox: &Mutex<Receiver<Job>>, wrong: &Mutex<HashSet<Digest>>) {
+    fn hash(&mut self, all: &Together, inbox: &Mutex<Receiver<Job>>, set_wrong: &dyn Fn(Digest)) {
         loop {
             // Held only for the moment of taking one.
             let Ok((file, size)) = inbox.lock().map_or(Err(()), |inbox| inbox.recv().map_err(drop)) else { return };
-            if self.digest_of(&file, size, all) != Some(file.digest)
-                && let Ok(mut wrong) = wrong.lock()
-            {
-                wrong.insert(file.digest);
+            if self.digest_of(&file, size, all) != Some(file.digest) {
+                set_wrong(file.digest);
             }
         }
     }
