@@ -34,8 +34,10 @@ const CYCLE: usize = 20;
 const FOLDERS: [&str; 2] = ["here", "there"];
 /// Files in each folder, about.
 const FILES: usize = 80;
-/// The longest that a command is let live, in microseconds: about as long as the longest of them takes.
+/// The longest that a command is let live at first, in microseconds. It is drawn nearer by each that lives to its end and
+/// moved away by each that is killed, so that two in three are killed however fast the machine is.
 const LONGEST: usize = 400_000;
+const LEAST: usize = 2_000;
 
 /// What is run in a folder (its name goes in the place of `DIR`), and whether each content stands as often afterwards.
 const COMMANDS: [(&[&str], bool); 6] = [
@@ -75,6 +77,7 @@ struct Pair {
     known: BTreeSet<String>,
     /// The newest run before this cycle.
     mark: Option<String>,
+    longest: usize,
     killed: usize,
     settled: usize,
     acknowledged: usize,
@@ -93,7 +96,8 @@ impl Pair {
         });
         let originals = [Snapshot::take(&dirs[0]).unwrap(), Snapshot::take(&dirs[1]).unwrap()];
         let known = BTreeSet::new();
-        Pair { home, dirs, originals, dice, known, mark: None, killed: 0, settled: 0, acknowledged: 0 }
+        let longest = LONGEST;
+        Pair { home, dirs, originals, dice, known, mark: None, longest, killed: 0, settled: 0, acknowledged: 0 }
     }
 
     fn round(&mut self, round: usize) {
@@ -104,7 +108,7 @@ impl Pair {
             let mut words: Vec<&str> = words.iter().map(|word| if *word == "DIR" { folder } else { word }).collect();
             words.extend(["--yes", "--json"]);
             let child = self.home.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-            let delay = Duration::from_micros(self.dice.below(LONGEST) as u64);
+            let delay = Duration::from_micros(self.dice.below(self.longest) as u64);
             at_work.push((child, Instant::now() + delay, words.join(" "), conserves));
         }
         let mut done = Vec::new();
@@ -119,6 +123,8 @@ impl Pair {
             all_conserve[n] = conserves;
             let (killed, said) = until(child, due);
             self.killed += usize::from(killed);
+            let next = if killed { self.longest * 21 / 20 } else { self.longest * 9 / 10 };
+            self.longest = next.clamp(LEAST, LONGEST);
             if !killed {
                 let well = matches!(said.code, 0 | 1) || said.err.contains("nothing has been done yet");
                 assert!(well, "round {round}: {words}: {said:?}");

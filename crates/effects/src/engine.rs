@@ -26,6 +26,8 @@ const BATCH: usize = 1024;
 /// Descriptors that a step holds, and those that are kept for everything else.
 const OPEN_A_STEP: u64 = 2;
 const OPEN_BESIDES: u64 = 256;
+/// Descriptors for a whole batch.
+pub(crate) const OPEN_MOST: u64 = OPEN_BESIDES + OPEN_A_STEP * BATCH as u64;
 /// Bytes of new content that wait in memory.
 const BATCH_BYTES: usize = 8 << 20;
 /// From so many new files on, one `syncfs` is cheaper than an `fsync` each.
@@ -581,9 +583,8 @@ impl Engine {
 
 /// How many steps may wait together.
 fn batch() -> usize {
-    let most = OPEN_BESIDES + OPEN_A_STEP * BATCH as u64;
-    let open = raincoat_os::harden::allow_open_files(most);
-    usize::try_from(open.saturating_sub(OPEN_BESIDES) / OPEN_A_STEP).map_or(BATCH, |steps| steps.clamp(16, BATCH))
+    let open = raincoat_os::harden::open_files().saturating_sub(OPEN_BESIDES);
+    usize::try_from(open / OPEN_A_STEP).map_or(BATCH, |steps| steps.clamp(16, BATCH))
 }
 
 /// The temporary name of an operation, beside its target: hidden, and told by its name whose it is.

@@ -8,6 +8,7 @@ use raincoat_sandbox::Layer;
 use raincoat_sandbox::thread::{ThreadRules, confine};
 
 use crate::commit::{Begin, Reader};
+use crate::engine::OPEN_MOST;
 use crate::{Effects, Start};
 
 type Job = Box<dyn FnOnce(&mut Effects) + Send>;
@@ -40,6 +41,8 @@ impl EffectsThread {
         let writable = writable.to_vec();
         let (jobs, inbox) = channel::<Job>();
         let (told, hear) = channel();
+        // The confined thread could not.
+        raincoat_os::harden::allow_open_files(OPEN_MOST);
         // The confined thread could start none.
         let reader = begin.as_ref().and_then(|_| Reader::start());
         let work = move || {

@@ -21,6 +21,25 @@ use raincoat_effects::thread::EffectsThread;
 use raincoat_types::*;
 
 #[test]
+fn few_descriptors_are_enough_for_many_changes() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let home = Home::new();
+    let store = home.open();
+    // Hard, so that nothing can raise it: 32 changes at once are left room for.
+    setrlimit(Resource::Nofile, Rlimit { current: Some(320), maximum: Some(320) }).unwrap();
+    let mut run = store.run();
+    for n in 0..500 {
+        run.propose(write(&format!("f{n}"), b"x")).unwrap();
+    }
+    assert!(run.settle().iter().all(|changed| changed.failure.is_none()));
+    assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 500);
+    let of = run.id;
+    run.end();
+    store.undo_whole(of);
+    assert_eq!(std::fs::read_dir(home.path("")).unwrap().count(), 0);
+}
+
+#[test]
 fn dependent_steps_in_one_settlement_come_out_right() {
     let home = Home::new();
     furnish(&home);

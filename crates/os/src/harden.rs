@@ -45,19 +45,20 @@ pub fn harden_process() -> Vec<NotHardened> {
         .collect()
 }
 
-/// Lets this process have more files open, up to `wanted` or what its hard limit allows; how many it may have then. What
-/// it starts must set a limit of its own: some programs stumble over large ones.
-pub fn allow_open_files(wanted: u64) -> u64 {
+/// Lets this process have more files open, up to `wanted` or what its hard limit allows. What it starts must set a limit
+/// of its own: some programs stumble over large ones.
+pub fn allow_open_files(wanted: u64) {
     let limit = getrlimit(Resource::Nofile);
     let most = limit.maximum.map_or(wanted, |hard| hard.min(wanted));
-    match limit.current {
-        Some(now) if now < most => {
-            let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
-            if raised.is_ok() { most } else { now }
-        }
-        Some(now) => now,
-        None => wanted,
+    if limit.current.is_some_and(|now| now < most) {
+        // Where it stays as it is, [`open_files`] says so.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..limit });
     }
+}
+
+/// How many files this process may have open.
+pub fn open_files() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 fn not_dumpable() -> io::Result<bool> {
@@ -79,6 +80,19 @@ fn no_more_privileges() -> io::Result<bool> {
 #[allow(clippy::disallowed_methods, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_limit_of_open_files_is_raised_as_far_as_it_may_be_and_never_lowered() {
+        let hard = getrlimit(Resource::Nofile).maximum;
+        let set = |now| setrlimit(Resource::Nofile, Rlimit { current: Some(now), maximum: hard }).unwrap();
+        set(200);
+        allow_open_files(300);
+        assert_eq!(open_files(), 300);
+        allow_open_files(250);
+        assert_eq!(open_files(), 300);
+        allow_open_files(u64::MAX);
+        assert_eq!(open_files(), hard.unwrap_or(u64::MAX));
+    }
 
     #[test]
     fn a_hardened_process_says_so_in_proc() {

@@ -245,15 +245,24 @@ pub fn set_meta_of(fd: BorrowedFd<'_>, meta: &Meta) -> io::Result<()> {
     if xattrs != meta.xattrs {
         // Of a file that its owner may not write, the owner may not set attributes either; the mode comes right below.
         if meta.kind != FileKind::Symlink && now.mode & 0o200 == 0 {
-            fs::chmod(by_path.as_str(), Mode::from_raw_mode(now.mode | 0o200))?;
+            set_mode(fd, &by_path, now.mode | 0o200)?;
         }
         set_xattrs(&by_path, &xattrs, &meta.xattrs)?;
     }
     let mode = if altered { crate::state::stat_fd(fd)?.mode } else { now.mode };
     if meta.kind != FileKind::Symlink && mode != meta.mode {
-        fs::chmod(by_path.as_str(), Mode::from_raw_mode(meta.mode))?;
+        set_mode(fd, &by_path, meta.mode)?;
     }
     set_times_of(fd, meta.mtime, meta.atime)
+}
+
+/// An `O_PATH` descriptor is not one to set a mode by; its path is.
+fn set_mode(fd: BorrowedFd<'_>, by_path: &str, mode: u32) -> io::Result<()> {
+    let mode = Mode::from_raw_mode(mode);
+    match fs::fchmod(fd, mode) {
+        Err(Errno::BADF) => Ok(fs::chmod(by_path, mode)?),
+        other => Ok(other?),
+    }
 }
 
 /// Sets modification and access time of what a descriptor leads to; a symlink's own.

@@ -113,7 +113,12 @@ pub fn xattrs_of(fd: BorrowedFd<'_>) -> io::Result<Vec<Xattr>> {
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let mut list = vec![0_u8; 1024];
     let len = loop {
-        match fs::listxattr(path.as_str(), &mut list) {
+        // An `O_PATH` descriptor is not one to ask by.
+        let listed = match fs::flistxattr(fd, &mut list) {
+            Err(Errno::BADF) => fs::listxattr(path.as_str(), &mut list),
+            other => other,
+        };
+        match listed {
             Ok(len) => break len,
             Err(Errno::RANGE) => list.resize(list.len() * 4, 0),
             Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
