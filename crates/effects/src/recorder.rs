@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use raincoat_audit::{About, Audit, Event};
 use raincoat_journal::{Chunker, Journal, JournalError, Order, Piece};
@@ -35,8 +35,8 @@ enum AskLog {
 const WAITING: usize = 1024;
 /// Events that nobody waits for and that are appended at once, where so many have come together.
 const TOGETHER: usize = 256;
-/// How long the first of them waits for more.
-const GATHERING: Duration = Duration::from_millis(3);
+/// How long the last of them waits for another.
+const GATHERING: Duration = Duration::from_micros(400);
 /// Events that could not be written yet and are kept for another try; of more than these some are lost, and nothing
 /// durable is taken any more.
 const BEHIND: usize = 65_536;
@@ -423,9 +423,8 @@ fn serve_log(audit: Audit) -> (SyncSender<AskLog>, thread::JoinHandle<Log>) {
                 }
                 AskLog::Lazily(about, mut events) => {
                     // Each append takes the log's lock and looks for what others wrote: worth doing once for many.
-                    let until = Instant::now() + GATHERING;
                     while events.len() < TOGETHER {
-                        match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                        match receiver.recv_timeout(GATHERING) {
                             Ok(AskLog::Lazily(of, more)) if of == about => events.extend(more),
                             Ok(other) => {
                                 next = Some(other);
