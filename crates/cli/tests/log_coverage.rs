@@ -258,7 +258,9 @@ fn a_models_task() -> BTreeSet<String> {
     turns.extend(task());
     let server = ModelServer::start(turns);
     home.ok(&["provider", "add", "local", "--url", &server.base_url(), "--model", "scripted"]);
+    fs::write(home.path(".config/raincoat/config.toml"), "[prices]\n\"scripted\" = \"3.00 15.00 USD\"\n").unwrap();
     home.run(&["do", "look at it", "--in", "in", "--yes"]);
+    says(&home.json(&["audit", "tail", "-n", "1000"]), "model.used", &["used 10 + 5 tokens, 0.000105 USD"]);
     fs::write(home.path(".config/raincoat/config.toml"), "[log]\naudit = true\n").unwrap();
     home.run(&["do", "look at it again", "--in", "in", "--yes"]);
     home.run(&["do", &"look again and again ".repeat(4000), "--in", "in", "--yes"]);
