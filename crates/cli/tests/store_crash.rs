@@ -297,20 +297,19 @@ fn faults_at_every_call_of_an_erasure() {
         |home, _| {
             let to = format!("{PECULIAR} {{name}}");
             home.ok(&["do", "rename", "other", "--from", "*", "--to", &to, "--yes"]);
-            assert!(home.ok(&["audit", "search", PECULIAR]).contains(&format!("{PECULIAR} ")));
+            assert!(told_of_peculiar(home));
             strings(&["audit", "erase", &format!("folder:{}", home.path("other").display()), "--yes"])
         },
         4,
         |scene, _, at, came| {
             scene.settle(at);
             scene.store_and_log_hold(at);
-            let told = || scene.home.ok(&["audit", "search", PECULIAR]).contains(&format!("{PECULIAR} "));
             if let Came::Ended(said) = came {
-                assert!(said.code != 0 || !told(), "{at}: it said that all was well: {said:?}");
+                assert!(said.code != 0 || !told_of_peculiar(&scene.home), "{at}: it said that all was well: {said:?}");
             }
             let again = scene.home.run(&scene.words);
             assert!(again.code == 0 || again.err.contains("erased already"), "{at}: {again:?}");
-            assert!(!told(), "{at}: erased again, and told still");
+            assert!(!told_of_peculiar(&scene.home), "{at}: erased again, and told still");
             let kept = scene.home.ok(&["audit", "timeline", &scene.runs[0]]);
             assert!(kept.contains("file "), "{at}: of others nothing was erased: {kept}");
             scene.store_and_log_hold(at);
@@ -318,9 +317,9 @@ fn faults_at_every_call_of_an_erasure() {
     );
 }
 
-/// The entries of the log that say the peculiar name.
-fn told_of_peculiar(scene: &Scene) -> bool {
-    scene.home.ok(&["audit", "search", PECULIAR]).contains(&format!("{PECULIAR} "))
+/// Whether the log says the peculiar name.
+fn told_of_peculiar(home: &Home) -> bool {
+    home.ok(&["audit", "search", PECULIAR]).contains(&format!("{PECULIAR} "))
 }
 
 /// Renames the files of the other folder, and gives the run.
@@ -340,11 +339,11 @@ fn faults_at_every_call_of_a_runs_erasure() {
             scene.settle(at);
             scene.store_and_log_hold(at);
             if let Came::Ended(said) = came {
-                assert!(said.code != 0 || !told_of_peculiar(scene), "{at}: it said that all was well: {said:?}");
+                assert!(said.code != 0 || !told_of_peculiar(&scene.home), "{at}: it said that all was well: {said:?}");
             }
             let again = scene.home.run(&scene.words);
             assert!(again.code == 0 || again.err.contains("erased already"), "{at}: {again:?}");
-            assert!(!told_of_peculiar(scene), "{at}: erased again, and told still");
+            assert!(!told_of_peculiar(&scene.home), "{at}: erased again, and told still");
             // What the log says no more, the journal takes back all the same.
             scene.home.ok(&["undo"]);
             assert!(scene.home.path("other/plain.txt").exists(), "{at}");
@@ -365,14 +364,14 @@ fn faults_at_every_call_of_a_command_after_an_erasure() {
         16,
         |scene, _, at, _| {
             let (newest, _) = scene.settle(at);
-            assert!(!told_of_peculiar(scene), "{at}: what was erased is told again");
+            assert!(!told_of_peculiar(&scene.home), "{at}: what was erased is told again");
             let id = newest["run"].as_str().unwrap();
             if id != scene.newest {
                 scene.home.ok(&["undo", id]);
                 assert!(scene.home.ok(&["audit", "timeline", id]).contains("later "), "{at}: what came after is told");
             }
             assert!(scene.home.path("other/plain.txt").exists(), "{at}");
-            assert!(!told_of_peculiar(scene), "{at}: what was erased is told again");
+            assert!(!told_of_peculiar(&scene.home), "{at}: what was erased is told again");
             scene.store_and_log_hold(at);
         },
     );
@@ -398,7 +397,7 @@ fn faults_at_every_call_of_a_prune_of_the_log() {
         |scene, _, at, came| {
             scene.settle(at);
             scene.store_and_log_hold(at);
-            assert!(told_of_peculiar(scene), "{at}: what is held is gone");
+            assert!(told_of_peculiar(&scene.home), "{at}: what is held is gone");
             let pruned = || scene.home.ok(&["audit", "retention"]).contains("entries before 256 were pruned");
             if let Came::Ended(said) = came {
                 assert!(said.code != 0 || pruned(), "{at}: it said that all was well: {said:?}");
@@ -407,7 +406,10 @@ fn faults_at_every_call_of_a_prune_of_the_log() {
             assert!(pruned(), "{at}: pruned again");
             assert_ne!(scene.home.run(&["audit", "show", "0"]).code, 0, "{at}: pruned, and there still");
             let kept = scene.home.ok(&["audit", "retention"]);
-            assert!(kept.contains("a court asked") && told_of_peculiar(scene), "{at}: what is held is gone: {kept}");
+            assert!(
+                kept.contains("a court asked") && told_of_peculiar(&scene.home),
+                "{at}: what is held is gone: {kept}"
+            );
             // What the log says no more, the journal takes back all the same.
             scene.home.ok(&["undo", &scene.runs[1]]);
             scene.store_and_log_hold(at);
@@ -480,30 +482,42 @@ fn faults_at_every_call_of_a_command_that_finds_nothing_remembered() {
     );
 }
 
+/// Puts a part of what raincoat keeps back to how it was before something was done, which is refused.
+fn put_back_older(home: &Home, part: &str, something: impl FnOnce()) {
+    let (part, older) = (home.path(DATA).join(part), tempfile::tempdir().unwrap());
+    copy(&part, older.path());
+    something();
+    remove(&part);
+    fs::create_dir(&part).unwrap();
+    copy(older.path(), &part);
+    assert_eq!(home.run(&["undo"]).code, 8);
+}
+
+/// What was put back is taken as it is or refused, and taken where that is done again.
+fn taken_or_refused(scene: &Scene, at: &str, came: &Came) {
+    let works = scene.home.run(&["undo", "--dry-run"]).code;
+    if let Came::Ended(said) = came {
+        assert!(said.code != 0 || works == 0, "{at}: it said that all was well: {said:?}");
+    }
+    assert!(matches!(works, 0 | 8), "{at}: neither taken nor refused");
+    let again = scene.home.run(&scene.words);
+    assert_eq!(again.code, 0, "{at}: {again:?}");
+}
+
 /// A journal that was put back to an older copy is refused until the person takes it as it is.
 #[test]
 fn faults_at_every_call_of_taking_an_older_journal() {
     at_every_call(
         |home, _| {
-            let (journal, older) = (home.path(DATA).join("journal"), tempfile::tempdir().unwrap());
-            copy(&journal, older.path());
-            home.ok(&["grant", "other"]);
-            rename_other(home, "later {name}");
-            remove(&journal);
-            fs::create_dir(&journal).unwrap();
-            copy(older.path(), &journal);
-            assert_eq!(home.run(&["undo"]).code, 8);
+            put_back_older(home, "journal", || {
+                home.ok(&["grant", "other"]);
+                rename_other(home, "later {name}");
+            });
             strings(&["store", "repair", "--accept-older"])
         },
         6,
         |scene, _, at, came| {
-            let works = scene.home.run(&["undo", "--dry-run"]).code;
-            if let Came::Ended(said) = came {
-                assert!(said.code != 0 || works == 0, "{at}: it said that all was well: {said:?}");
-            }
-            assert!(matches!(works, 0 | 8), "{at}: neither taken nor refused");
-            let again = scene.home.run(&scene.words);
-            assert_eq!(again.code, 0, "{at}: {again:?}");
+            taken_or_refused(scene, at, came);
             scene.home.ok(&["undo", &scene.runs[1]]);
             scene.home.ok(&["redo"]);
             let left = but_folder_times(&scene.before, &scene.tree(at));
@@ -518,24 +532,12 @@ fn faults_at_every_call_of_taking_an_older_journal() {
 fn faults_at_every_call_of_taking_an_older_log() {
     at_every_call(
         |home, _| {
-            let (log, older) = (home.path(DATA).join("audit"), tempfile::tempdir().unwrap());
-            copy(&log, older.path());
-            home.ok(&["grant", "other"]);
-            remove(&log);
-            fs::create_dir(&log).unwrap();
-            copy(older.path(), &log);
-            assert_eq!(home.run(&["undo"]).code, 8);
+            put_back_older(home, "audit", || drop(home.ok(&["grant", "other"])));
             strings(&["audit", "accept", "--yes"])
         },
         4,
         |scene, _, at, came| {
-            let works = scene.home.run(&["undo", "--dry-run"]).code;
-            if let Came::Ended(said) = came {
-                assert!(said.code != 0 || works == 0, "{at}: it said that all was well: {said:?}");
-            }
-            assert!(matches!(works, 0 | 8), "{at}: neither taken nor refused");
-            let again = scene.home.run(&scene.words);
-            assert_eq!(again.code, 0, "{at}: {again:?}");
+            taken_or_refused(scene, at, came);
             assert!(
                 scene.home.ok(&["audit", "search", "--kind", "log.head-accepted"]).contains("accepted the log"),
                 "{at}"

@@ -279,8 +279,11 @@ impl Journal {
         let checked =
             |at: &Loc| all.segments.get(&at.segment).is_some_and(|seen| !seen.live) && Some(at.segment) != own;
         let mut places: HashSet<(Ulid, u64)> = HashSet::new();
-        for (id, seen) in all.segments.iter().filter(|_| !all.doubled.is_empty()) {
-            places.extend(seen.chunks.iter().map(|(_, offset)| (*id, *offset)));
+        // Only where a piece is at two places does it matter which others there are.
+        if !all.doubled.is_empty() {
+            for (id, seen) in &all.segments {
+                places.extend(seen.chunks.iter().map(|(_, offset)| (*id, *offset)));
+            }
         }
         let mut bad = 0_u64;
         index.chunk_places(|at, id| {
