@@ -1,7 +1,7 @@
 //! `config.toml`: one table of settings, from which the commented file is written and by which it is read.
 
 use raincoat_runtime::{Class, Config, Error, Home, Price, PrivateDir};
-use raincoat_types::Limits;
+use raincoat_types::{Ceilings, Limits, Measure};
 use toml_edit::{Document, Item, TableLike};
 
 use crate::enclosed::{seconds, size};
@@ -12,7 +12,8 @@ pub(crate) const FILE: &str = "config.toml";
 /// Longer than this, and it is no configuration.
 const MAX_BYTES: u64 = 1 << 20;
 /// The file's sections, for who named another.
-const SECTIONS: &str = "it has [unlock], [model], [prices], [log], [witness], [store] and [limits]";
+const SECTIONS: &str =
+    "it has [unlock], [model], [prices], [log], [witness], [store], [breaker], [budget], [budget-day] and [limits]";
 /// The smallest budget that a store can work within.
 const BUDGET_LEAST: u64 = 64 << 20;
 
@@ -75,6 +76,11 @@ const LIMITS: &[Number] = numbers! {
 /// The file as it is first written: every setting with its default, commented out.
 pub(crate) fn template() -> String {
     let config = Config::default();
+    let breaker: String = Measure::ALL
+        .into_iter()
+        .filter_map(|measure| Some((measure.name(), config.budgets.breaker.of(measure)?)))
+        .map(|(name, most)| format!("# {name} = {most}\n"))
+        .collect();
     let mut text = format!(
         "# Raincoat's configuration. Every setting is shown with its default: take the `#` away to change it.\n\
          # What is written here binds you, not an agent: no agent can reach this file.\n\
@@ -116,6 +122,18 @@ pub(crate) fn template() -> String {
          # The most that the store may take, such as 20 GiB; a tenth of its disk where none is set. When it is reached, the\n\
          # oldest runs go that `keep` lets go of, and you are told.\n\
          # budget = \"\"\n\
+         \n\
+         # Beyond this a run of an agent's pauses and asks, with the numbers, even where it asks for nothing else: files,\n\
+         # bytes, deletions, recipients, requests, spend (millionths of a currency's unit), seconds, and rate (files in a\n\
+         # minute). \"none\" takes one away.\n\
+         [breaker]\n\
+         {breaker}\
+         \n\
+         # Beyond this nothing goes, for one run: the same names. None is set.\n\
+         [budget]\n\
+         \n\
+         # Beyond this nothing goes, for all runs of one agent in a day (UTC): the same names. None is set.\n\
+         [budget-day]\n\
          \n\
          # Upper bounds. Raise them where work needs it; none can be switched off.\n\
          [limits]\n",
@@ -243,6 +261,9 @@ fn parse(text: &str, file: &str) -> Result<Config> {
                 }
                 Ok(())
             })?,
+            "breaker" => config.budgets.breaker = reader.ceilings(table, section, config.budgets.breaker)?,
+            "budget" => config.budgets.run = reader.ceilings(table, section, config.budgets.run)?,
+            "budget-day" => config.budgets.day = reader.ceilings(table, section, config.budgets.day)?,
             "limits" => {
                 let names: Vec<&str> = LIMITS.iter().map(|number| number.name).collect();
                 reader.section(table, "limits", &names, |key, item, line| {
@@ -317,6 +338,24 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Amounts by the names of what they measure, in the place of those that hold already.
+    fn ceilings(&self, table: &dyn TableLike, section: &str, held: Ceilings) -> Result<Ceilings> {
+        let names = Measure::ALL.map(Measure::name);
+        let mut ceilings = held;
+        self.section(table, section, &names, |key, item, line| {
+            let most = match item.as_str() {
+                Some("none") => None,
+                Some(text) if key == "bytes" && size(text).is_some() => size(text),
+                _ => Some(self.number(key, item, line, 0, u64::MAX)?),
+            };
+            if let Some(measure) = Measure::ALL.into_iter().find(|measure| measure.name() == key) {
+                ceilings = ceilings.with(measure, most);
+            }
+            Ok(())
+        })?;
+        Ok(ceilings)
+    }
+
     fn number(&self, key: &str, item: &Item, line: usize, least: u64, most: u64) -> Result<u64> {
         item.as_integer()
             .and_then(|value| u64::try_from(value).ok())
@@ -371,6 +410,12 @@ mod tests {
         assert_eq!(config.default_provider.as_deref(), Some("local"));
         let config = parse("[store]\nkeep = \"90d\"\nbudget = \"20 GiB\"\n", "config.toml").unwrap();
         assert_eq!((config.store.keep_secs, config.store.budget), (90 * 86_400, Some(20 << 30)));
+        let text = "[breaker]\nfiles = 7\nrate = \"none\"\nbytes = \"2 MiB\"\n[budget-day]\nspend = 5\n";
+        let budgets = parse(text, "config.toml").unwrap().budgets;
+        let breaker = |measure| budgets.breaker.of(measure);
+        assert_eq!([breaker(Measure::Files), breaker(Measure::Rate)], [Some(7), None]);
+        assert_eq!([breaker(Measure::Bytes), breaker(Measure::Deletions)], [Some(2 << 20), Some(100)]);
+        assert_eq!([budgets.day.of(Measure::Spend), budgets.run.of(Measure::Spend)], [Some(5), None]);
     }
 
     #[test]
@@ -396,6 +441,8 @@ mod tests {
         assert!(words("[limits]\nsymlinks = -1\n").contains("from 0 to 40"));
         assert!(words("[model]\noffline = 1\n").contains("true or false"));
         assert!(words("[store]\nbudget = \"1 MiB\"\n").contains("64 MiB at the least"));
+        assert!(words("[breaker]\nfiles = \"some\"\n").contains("line 2: `files` is a whole number"));
+        assert!(words("[budget]\nmoney = 1\n").contains("it has: files, bytes"));
         assert!(words("[unlock]\nidle_secs = \n").contains("line 2"));
         assert!(words("unlock = 3\n").contains("line 1"));
     }

@@ -38,12 +38,16 @@ pub(crate) fn grant(grant: &GrantRecord, now: Timestamp) -> Value {
     let mut out = object(json!({ "type": "grant", "id": grant.id.to_string() }));
     put_path(&mut out, &grant.path);
     out.extend(object(json!({
-        "read_only": grant.read_only,
+        "read_only": grant.is_read_only(),
         "until": grant.until.map(rfc3339),
         "ended": grant.until.is_some_and(|until| until <= now),
         "agent": grant.agent,
         "deny": grant.deny,
         "created": rfc3339(grant.created),
+        "actions": grant.allowed().to_string().split(',').collect::<Vec<_>>(),
+        "private": grant.private,
+        "max_files": grant.max_files,
+        "max_bytes": grant.max_bytes,
     })));
     Value::Object(out)
 }
@@ -683,11 +687,14 @@ mod tests {
             id: GrantId(Ulid::from_parts(1, 1)),
             path: path.to_vec(),
             identity: Identity { dev: 1, ino: 1, born: Timestamp::default() },
-            read_only: true,
+            actions: Actions::READING,
             until: Some(TIME),
             agent: Some("agent:a".into()),
             deny: vec!["*.key".into()],
             created: TIME,
+            private: false,
+            max_files: Some(5),
+            max_bytes: None,
         }
     }
 
@@ -710,7 +717,8 @@ mod tests {
             grant(&a_grant(b"/home/u"), Timestamp::default()).to_string(),
             "{\"type\":\"grant\",\"id\":\"00000000010000000000000001\",\"path\":\"/home/u\",\"read_only\":true,\
              \"until\":\"2026-11-21T11:00:00Z\",\"ended\":false,\"agent\":\"agent:a\",\"deny\":[\"*.key\"],\
-             \"created\":\"2026-11-21T11:00:00Z\"}"
+             \"created\":\"2026-11-21T11:00:00Z\",\"actions\":[\"read\",\"exec\",\"send\"],\"private\":false,\
+             \"max_files\":5,\"max_bytes\":null}"
         );
     }
 

@@ -39,7 +39,7 @@ use raincoat_types::{
     RunId,
 };
 
-pub use model::{Door, Endpoint};
+pub use model::{Door, Endpoint, is_on_this_machine};
 pub use raincoat_net::Cancel;
 pub use recorder::{Recorder, Remembering, outcome};
 pub use resolve::{Folder, Names, Resolved};
@@ -235,6 +235,8 @@ impl Effects {
                 protection: None,
                 denied: None,
                 linked_outside: false,
+                private: false,
+                ruled: raincoat_gate::Ruled::Silent,
             });
         }
         let digest = resolve::digest(action, &targets);
@@ -278,12 +280,6 @@ impl Effects {
         let (_, found) = self.engine.resolver.find_spot(at).ok()?;
         let stat: Stat = found.stat?;
         Some(DirTimes { at: at.clone(), mtime: stat.mtime, atime: stat.atime })
-    }
-
-    /// Bytes that a resolved change is about: of the file it names first, and of everything below it.
-    pub fn size_of(&self, resolved: &Resolved) -> u64 {
-        let named = resolved.found.first().and_then(|(_, found)| found.stat.as_ref()).map_or(0, |stat| stat.size);
-        resolved.below.iter().map(|below| below.stat.size).sum::<u64>() + named
     }
 
     /// The first bytes of a file, for the person to see what a plan would change. Nothing of it goes to an agent.

@@ -22,6 +22,12 @@ pub struct Endpoint {
     pub key: Option<Secret<String>>,
 }
 
+/// Whether a provider with this base URL is on this machine. One that cannot be told is not.
+pub fn is_on_this_machine(base_url: &str) -> bool {
+    let endpoint = parse_url(base_url).and_then(|url| raincoat_net::Endpoint::of(&url));
+    endpoint.is_ok_and(|endpoint| endpoint.is_loopback())
+}
+
 /// The run's one door to the network: it opens to one provider.
 pub struct Door {
     endpoint: Endpoint,

@@ -185,7 +185,7 @@ fn hidden_from_search(resolver: &Resolver, n: usize, path: &RelPath) -> Result<b
     let folder = resolver.folder(n)?;
     let base = OsStrExt::as_bytes(folder.root.path().as_os_str());
     let secret = matches!(resolver.names.protection(base, path, false), Some((raincoat_gate::Protection::Secret, _)));
-    Ok(secret || resolver.names.denied(folder.grant, path).is_some())
+    Ok(secret || resolver.names.denied(folder.grant, path).is_some() || resolver.names.is_hidden(base, path))
 }
 
 fn search_file(

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use raincoat_gate::{Protection, Role, Target};
+use raincoat_gate::{Protection, Role, Ruled, Target};
 use raincoat_os::{Found, Root, Stat};
 use raincoat_types::{
     Digest, Failure, FailureKind, FileChange, FileKind, FileRead, GrantId, Identity, Limits, Place, RelPath, Spot,
@@ -28,6 +28,10 @@ pub trait Names: Send {
     fn protection(&self, folder: &[u8], path: &RelPath, tree: bool) -> Option<(Protection, String)>;
     /// The deny glob of the grant that matches.
     fn denied(&self, grant: GrantId, path: &RelPath) -> Option<String>;
+    /// Whether a path beneath a folder (its absolute path first) lies where content may not leave this machine.
+    fn private(&self, folder: &[u8], path: &RelPath) -> bool;
+    /// Whether nothing of it is shown to who works here, because what they are shown leaves this machine.
+    fn is_hidden(&self, folder: &[u8], path: &RelPath) -> bool;
     /// Whether this directory is one of our own (by device and inode, whatever its name).
     fn is_ours(&self, identity: &Identity) -> bool;
     /// Whether one of our own directories lies somewhere below this one.
@@ -50,6 +54,12 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// Bytes that it is about: of the file that is named first, and of everything below it.
+    pub fn bytes(&self) -> u64 {
+        let named = self.found.first().and_then(|(_, found)| found.stat.as_ref()).map_or(0, |stat| stat.size);
+        self.below.iter().map(|below| below.stat.size).sum::<u64>() + named
+    }
+
     /// Where the places that were named really are, in the order of the action's fields: which of the run's folders,
     /// and the canonical path beneath it.
     pub fn places(&self) -> impl Iterator<Item = (usize, &RelPath)> {
@@ -168,7 +178,9 @@ impl Resolver {
             None => false,
         };
         let kind = stat.map(|s| s.kind);
-        Ok(Target { spot: Spot { grant, path: path.clone() }, role, kind, protection, denied, linked_outside })
+        let private = self.names.private(&base, path);
+        let spot = Spot { grant, path: path.clone() };
+        Ok(Target { spot, role, kind, protection, denied, linked_outside, private, ruled: Ruled::Silent })
     }
 
     /// Resolves a look.

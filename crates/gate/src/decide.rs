@@ -1,9 +1,11 @@
 //! The decision itself. Strictest wins: deny over ask over allow. No error ever permits, because there are none: what
 //! is not known denies.
 
-use raincoat_types::{Actor, FileChange, FileKind, FileRead, ModelRequest, Proposal, Refusal, Timestamp};
+use raincoat_types::{
+    Actions, Actor, FileChange, FileKind, FileRead, ModelRequest, Modes, ProgramRun, Proposal, Refusal, Take, Timestamp,
+};
 
-use crate::facts::{Facts, Protection, Role, Scope, Target};
+use crate::facts::{Facts, Protection, Role, Ruled, Scope, Target};
 use crate::permit::Permit;
 use crate::policy::{Confirm, Grant, Policy};
 
@@ -16,7 +18,7 @@ pub enum Verdict<A> {
         /// The proposal, unchanged.
         proposal: Proposal<A>,
         /// Why it is asked, in words.
-        why: &'static str,
+        why: String,
     },
     /// No, and that is final.
     Deny {
@@ -47,6 +49,22 @@ pub trait Act: private::Sealed {
     fn is_named(&self) -> bool {
         false
     }
+    /// Whether a place that it takes away is deleted, not moved.
+    fn deletes(&self) -> bool {
+        false
+    }
+    /// Whether it only brings back what was there.
+    fn takes_back(&self) -> bool {
+        false
+    }
+    /// Bytes of content that it brings with it.
+    fn new_bytes(&self) -> u64 {
+        0
+    }
+    /// For a program: whether it may reach hosts.
+    fn program(&self) -> Option<bool> {
+        None
+    }
 }
 
 mod private {
@@ -54,6 +72,7 @@ mod private {
     impl Sealed for raincoat_types::FileRead {}
     impl Sealed for raincoat_types::FileChange {}
     impl Sealed for raincoat_types::ModelRequest {}
+    impl Sealed for raincoat_types::ProgramRun {}
 }
 
 impl Act for FileRead {
@@ -69,19 +88,26 @@ impl Act for FileChange {
         FileChange::verb(self)
     }
     fn person_only(&self) -> bool {
-        matches!(
-            self,
-            FileChange::Revert { .. }
-                | FileChange::RestoreTimes { .. }
-                | FileChange::Adopt { .. }
-                | FileChange::Restore { .. }
-        )
+        self.takes_back() || self.commit_only()
     }
     fn commit_only(&self) -> bool {
         matches!(self, FileChange::Adopt { .. })
     }
     fn is_named(&self) -> bool {
         matches!(self, FileChange::Adopt { named: true, .. })
+    }
+    fn new_bytes(&self) -> u64 {
+        match self {
+            FileChange::Write { content, .. } => content.len() as u64,
+            FileChange::Edit { new, .. } => new.len() as u64,
+            _ => 0,
+        }
+    }
+    fn deletes(&self) -> bool {
+        matches!(self, FileChange::Delete { .. } | FileChange::Adopt { take: Take::Nothing, .. })
+    }
+    fn takes_back(&self) -> bool {
+        matches!(self, FileChange::Revert { .. } | FileChange::RestoreTimes { .. } | FileChange::Restore { .. })
     }
 }
 
@@ -95,32 +121,97 @@ impl Act for ModelRequest {
     }
 }
 
+impl Act for ProgramRun {
+    const CHANGES: bool = false;
+    fn verb(&self) -> &'static str {
+        "exec"
+    }
+    fn program(&self) -> Option<bool> {
+        Some(!self.hosts.is_empty())
+    }
+}
+
 /// Decides. A permit comes out only where every target is granted, nothing forbids, and what must be seen was seen.
 pub fn decide<A: Act>(policy: &Policy, facts: &Facts, proposal: Proposal<A>) -> Verdict<A> {
     if let Err(refusal) = allowed(policy, facts, &proposal) {
         return Verdict::Deny { refusal };
     }
-    if A::CHANGES && policy.confirm == Confirm::Plans && !approved(facts) {
-        return Verdict::Ask { proposal, why: "it changes files, and no plan with it has been accepted" };
+    if let Some(why) = unseen(policy, facts, &proposal) {
+        return Verdict::Ask { proposal, why };
     }
     let Proposal { actor, run, action } = proposal;
     Verdict::Permit(Permit::mint(action, actor, run, facts.digest))
 }
 
+/// What forbids it, whoever approves.
 fn allowed<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Result<(), Refusal> {
-    if proposal.action.person_only() && proposal.actor != Actor::Person {
+    let action = &proposal.action;
+    if action.person_only() && proposal.actor != Actor::Person {
         return Err(refuse("person-only", "only the person at the terminal may do this".to_owned()));
     }
-    if proposal.action.commit_only() && policy.commit != Some(proposal.run) {
+    if action.commit_only() && policy.commit != Some(proposal.run) {
         return Err(refuse("commit-only", "only the commit of a draft may do this; see `raincoat commit`".to_owned()));
     }
-    if proposal.action.asks_model() {
+    modes_allow(policy.modes | facts.modes, facts, proposal)?;
+    budgets_allow(facts, &proposal.actor)?;
+    if action.asks_model() {
         return model_allowed(policy, facts);
     }
-    if facts.targets.is_empty() {
-        return Err(refuse("no-target", format!("nothing is known of what `{}` would touch", proposal.action.verb())));
+    if facts.targets.is_empty() && action.program().is_none() {
+        return Err(refuse("no-target", format!("nothing is known of what `{}` would touch", action.verb())));
     }
     facts.targets.iter().try_for_each(|target| target_allowed::<A>(policy, facts.now, target, proposal))
+}
+
+fn modes_allow<A: Act>(modes: Modes, facts: &Facts, proposal: &Proposal<A>) -> Result<(), Refusal> {
+    let action = &proposal.action;
+    let (strict, restricted) = (modes.contains(Modes::STRICT), modes.contains(Modes::RESTRICTED));
+    if restricted && A::CHANGES && !action.takes_back() {
+        return Err(refuse(
+            "restricted",
+            "restricted mode: reading and drafts only; `raincoat mode` changes it".to_owned(),
+        ));
+    }
+    if strict && action.program().is_some() {
+        return Err(refuse("strict", "strict mode runs no programs; `raincoat mode` changes it".to_owned()));
+    }
+    if strict
+        && A::CHANGES
+        && proposal.actor != Actor::Person
+        && let Some(layer) = &facts.missing_layer
+    {
+        return Err(refuse(
+            "layer-missing",
+            format!("strict mode: `{layer}` is not enforced here; see `raincoat doctor`"),
+        ));
+    }
+    if strict && A::CHANGES && proposal.actor != Actor::Person && facts.tainted {
+        let words =
+            "strict mode: what has read a document's inside changes nothing; let a recipe do it, or leave strict mode";
+        return Err(refuse("tainted", words.to_owned()));
+    }
+    if modes.contains(Modes::OFFLINE) && action.program() == Some(true) {
+        return Err(refuse("offline", "offline: a program reaches no host; leave `--allow-host` out".to_owned()));
+    }
+    Ok(())
+}
+
+/// A budget that would be gone beyond. The person's own doing counts against none.
+fn budgets_allow(facts: &Facts, actor: &Actor) -> Result<(), Refusal> {
+    match passed(facts, actor, true) {
+        Some(words) => Err(refuse("budget", format!("{words}; a person can raise the budget"))),
+        None => Ok(()),
+    }
+}
+
+/// The first budget (`firm`) or breaker that this action goes beyond, in words.
+fn passed(facts: &Facts, actor: &Actor, firm: bool) -> Option<String> {
+    let counts = facts.counts.iter().filter(|count| count.firm == firm && *actor != Actor::Person);
+    counts.into_iter().find_map(|count| {
+        let (measure, most) = count.most.passed_by(&count.total)?;
+        let (whose, total, name) = (&count.whose, count.total.of(measure), measure.name());
+        Some(format!("{whose} would come to {total} {name}, and at most {most} are allowed"))
+    })
 }
 
 fn model_allowed(policy: &Policy, facts: &Facts) -> Result<(), Refusal> {
@@ -130,8 +221,12 @@ fn model_allowed(policy: &Policy, facts: &Facts) -> Result<(), Refusal> {
     if !policy.providers.contains(name) {
         return Err(refuse("provider-not-chosen", format!("provider `{name}` was not chosen for this run")));
     }
-    if policy.offline && !local {
+    if (policy.modes | facts.modes).contains(Modes::OFFLINE) && !local {
         return Err(refuse("offline", format!("offline: provider `{name}` is not on this machine")));
+    }
+    if facts.carries_private && !local {
+        let words = format!("provider `{name}` is not on this machine, and what was read is private");
+        return Err(refuse("private", words));
     }
     Ok(())
 }
@@ -144,7 +239,20 @@ fn target_allowed<A: Act>(
 ) -> Result<(), Refusal> {
     let path = target.spot.path.display();
     let changes = A::CHANGES && !matches!(target.role, Role::Look | Role::Read);
-    granted(policy, now, target, &proposal.actor, changes)?;
+    let leaves = proposal.action.program() == Some(true)
+        || (policy.model_elsewhere && matches!(proposal.actor, Actor::Agent(_)));
+    if leaves && target.private {
+        let words = format!(
+            "`{path}` is private: it is read by a model on this machine only, and by programs without a network"
+        );
+        return Err(refuse("private", words));
+    }
+    match &target.ruled {
+        Ruled::Forbid(words) => return Err(refuse("policy", format!("`{path}`: {words}"))),
+        Ruled::Broken(words) => return Err(refuse("policy-error", words.clone())),
+        Ruled::Silent | Ruled::Permit | Ruled::Ask(_) => {}
+    }
+    granted(policy, now, target, proposal, needed(changes, target.role, &proposal.action), leaves)?;
     if let Some(glob) = &target.denied {
         return Err(refuse("denied-by-grant", format!("`{path}` is denied by the grant's `--deny {glob}`")));
     }
@@ -196,12 +304,33 @@ fn target_allowed<A: Act>(
     Ok(())
 }
 
-/// A grant of this id that speaks to the actor, has not ended, and lets things change where they would.
-fn granted(policy: &Policy, now: Timestamp, target: &Target, actor: &Actor, changes: bool) -> Result<(), Refusal> {
+/// What a grant must let be done for this.
+fn needed<A: Act>(changes: bool, role: Role, action: &A) -> Actions {
+    match role {
+        Role::Run => Actions::EXEC,
+        Role::Remove if action.deletes() => Actions::DELETE,
+        _ if changes => Actions::WRITE,
+        _ => Actions::READ,
+    }
+}
+
+/// A grant of this id that speaks to the actor, has not ended, and lets this be done.
+fn granted<A: Act>(
+    policy: &Policy,
+    now: Timestamp,
+    target: &Target,
+    proposal: &Proposal<A>,
+    needed: Actions,
+    leaves: bool,
+) -> Result<(), Refusal> {
     let path = target.spot.path.display();
     let mut refusal = refuse("no-grant", format!("`{path}` is in no granted folder; see `raincoat grants`"));
+    // A rule of the owner's can let more be done in a folder; that something leaves the machine is the grant's to say.
+    let widened = target.ruled == Ruled::Permit || matches!(target.ruled, Ruled::Ask(_));
+    let needed = if widened { Actions::empty() } else { needed };
+    let needed = if leaves { needed | Actions::SEND } else { needed };
     for grant in policy.grants_of(target.spot.grant) {
-        match grant_allows(grant, now, actor, changes) {
+        match grant_allows(grant, now, &proposal.actor, needed) {
             None => return Ok(()),
             Some(("not-for-actor", _)) if refusal.rule != "no-grant" => {}
             Some((rule, words)) => refusal = refuse(rule, format!("`{path}`: {words}")),
@@ -210,26 +339,62 @@ fn granted(policy: &Policy, now: Timestamp, target: &Target, actor: &Actor, chan
     Err(refusal)
 }
 
-fn grant_allows(grant: &Grant, now: Timestamp, actor: &Actor, changes: bool) -> Option<(&'static str, &'static str)> {
+fn grant_allows(grant: &Grant, now: Timestamp, actor: &Actor, needed: Actions) -> Option<(&'static str, String)> {
+    let missing = needed - grant.actions;
     if !grant.who.includes(actor) {
-        Some(("not-for-actor", "the grant is for another agent; see `raincoat grants`"))
+        Some(("not-for-actor", "the grant is for another agent; see `raincoat grants`".to_owned()))
     } else if grant.until.is_some_and(|until| now >= until) {
-        Some(("grant-ended", "the grant has ended; grant the folder again"))
-    } else if changes && grant.read_only {
-        Some(("read-only-grant", "the folder is granted read-only; grant it without `--read-only` to change it"))
-    } else {
+        Some(("grant-ended", "the grant has ended; grant the folder again".to_owned()))
+    } else if missing.is_empty() {
         None
+    } else if missing == Actions::WRITE && grant.actions == Actions::READING {
+        let words = "the folder is granted read-only; grant it without `--read-only` to change it";
+        Some(("read-only-grant", words.to_owned()))
+    } else {
+        let words =
+            format!("the grant lets {} be done, not {missing}; grant it with `--actions` to allow that", grant.actions);
+        Some(("not-granted", words))
     }
 }
 
-fn approved(facts: &Facts) -> bool {
-    facts.approval.as_ref().is_some_and(|approval| {
-        facts.now < approval.until
-            && match &approval.scope {
-                Scope::Exactly(digest) => *digest == facts.digest,
-                Scope::RestOfRun => true,
-            }
-    })
+/// Why a person must see it first; `None` where nobody must, or where they have.
+fn unseen<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Option<String> {
+    let ruled = facts.targets.iter().find_map(|target| match &target.ruled {
+        Ruled::Ask(why) => Some(why.clone()),
+        _ => None,
+    });
+    let strict = (policy.modes | facts.modes).contains(Modes::STRICT) && proposal.actor != Actor::Person;
+    // What these ask for is to see this very action.
+    let exactly = ruled
+        .or_else(|| passed(facts, &proposal.actor, false))
+        .or_else(|| (A::CHANGES && strict).then(|| "strict mode: every change asks".to_owned()));
+    let approved = approval(facts);
+    match exactly {
+        Some(why) if approved != Some(Breadth::Exact) => Some(why),
+        None if A::CHANGES && policy.confirm == Confirm::Plans && approved.is_none() => {
+            Some("it changes files, and no plan with it has been accepted".to_owned())
+        }
+        _ => None,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Breadth {
+    Exact,
+    Wide,
+}
+
+/// How far the approval goes that covers this action.
+fn approval(facts: &Facts) -> Option<Breadth> {
+    let approval = facts.approval.as_ref().filter(|approval| facts.now < approval.until)?;
+    match &approval.scope {
+        Scope::Exactly(digest) => (*digest == facts.digest).then_some(Breadth::Exact),
+        Scope::RestOfRun => Some(Breadth::Wide),
+        Scope::Folder(grant, beneath) => {
+            let within = |target: &Target| target.spot.grant == *grant && target.spot.path.starts_with(beneath);
+            facts.targets.iter().all(within).then_some(Breadth::Wide)
+        }
+    }
 }
 
 fn refuse(rule: &str, message: String) -> Refusal {

@@ -1,7 +1,7 @@
 //! What is known about a proposal when it is decided: found out by `effects` with descriptors, by `policy` from its
 //! tables, and by the approvals. Plain data.
 
-use raincoat_types::{Digest, FileKind, Spot, Timestamp};
+use raincoat_types::{Amounts, Ceilings, Digest, FileKind, GrantId, Modes, RelPath, Spot, Timestamp};
 
 /// Everything that is known.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,29 @@ pub struct Facts {
     pub approval: Option<Approval>,
     /// For a request to a model: the provider's name, and whether it is on this machine.
     pub provider: Option<(String, bool)>,
+    /// Modes that came into force since the policy was compiled.
+    pub modes: Modes,
+    /// Who proposes has read what others may have written.
+    pub tainted: bool,
+    /// Who proposes has read what may not leave this machine.
+    pub carries_private: bool,
+    /// A layer of the kernel's that is missing here.
+    pub missing_layer: Option<String>,
+    /// What is used up, by run and by agent.
+    pub counts: Vec<Count>,
+}
+
+/// What somebody uses up, and the most of it.
+#[derive(Clone, Debug)]
+pub struct Count {
+    /// Whose, in words: `this run`, `agent:default in a day`.
+    pub whose: String,
+    /// With this action.
+    pub total: Amounts,
+    /// The most.
+    pub most: Ceilings,
+    /// A budget: beyond it nothing goes. Else a breaker: beyond it a person is asked.
+    pub firm: bool,
 }
 
 /// One place that an action touches.
@@ -33,6 +56,26 @@ pub struct Target {
     pub denied: Option<String>,
     /// The file has names outside the granted folder.
     pub linked_outside: bool,
+    /// It lies in a folder whose content may not leave this machine.
+    pub private: bool,
+    /// What the owner's own rules say of it.
+    pub ruled: Ruled,
+}
+
+/// What the owner's own rules (Cedar) say of an action on a place, found by `policy`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Ruled {
+    /// No rule speaks of it.
+    #[default]
+    Silent,
+    /// A rule permits it: the grant's actions do not bound it.
+    Permit,
+    /// It is permitted once a person has approved of it; why it asks.
+    Ask(String),
+    /// A rule forbids it: which, and why.
+    Forbid(String),
+    /// The rules do not load, or one of them cannot be evaluated: where, and why.
+    Broken(String),
 }
 
 /// How a place is touched.
@@ -48,6 +91,8 @@ pub enum Role {
     Remove,
     /// It is the folder that a whole tree is put into the place of (moved, copied or extracted to here).
     Arrive,
+    /// A program runs in a draft of it.
+    Run,
 }
 
 /// Why a name is protected.
@@ -75,4 +120,6 @@ pub enum Scope {
     Exactly(Digest),
     /// Changes that can be undone, within the run's grants, for the rest of the run.
     RestOfRun,
+    /// Changes that can be undone, in this folder and beneath it.
+    Folder(GrantId, RelPath),
 }

@@ -40,6 +40,6 @@ mod permit;
 mod policy;
 
 pub use decide::{Act, Verdict, decide};
-pub use facts::{Approval, Facts, Protection, Role, Scope, Target};
+pub use facts::{Approval, Count, Facts, Protection, Role, Ruled, Scope, Target};
 pub use permit::Permit;
 pub use policy::{Confirm, Grant, Policy, Who};

@@ -1,6 +1,6 @@
 //! What the gate reads: compiled by `policy` from what the owner said.
 
-use raincoat_types::{Actor, GrantId, RunId, Timestamp};
+use raincoat_types::{Actions, Actor, GrantId, Modes, RunId, Timestamp};
 
 /// The owner's will, compiled. The default allows nothing.
 #[derive(Clone, Debug, Default)]
@@ -11,8 +11,10 @@ pub struct Policy {
     pub confirm: Confirm,
     /// Providers of models that may be asked, by name.
     pub providers: Vec<String>,
-    /// No network but this machine's.
-    pub offline: bool,
+    /// Modes in force.
+    pub modes: Modes,
+    /// What leads the run is a model that is not on this machine: what the run reads leaves it.
+    pub model_elsewhere: bool,
     /// The run that commits a draft, if this is its policy.
     pub commit: Option<RunId>,
 }
@@ -24,8 +26,8 @@ pub struct Grant {
     pub id: GrantId,
     /// To whom.
     pub who: Who,
-    /// Nothing in it may change.
-    pub read_only: bool,
+    /// What may be done in it.
+    pub actions: Actions,
     /// It ends then.
     pub until: Option<Timestamp>,
 }
@@ -53,7 +55,7 @@ impl Policy {
     /// A policy with these grants.
     pub fn new(mut grants: Vec<Grant>, confirm: Confirm) -> Policy {
         grants.sort_by_key(|grant| grant.id);
-        Policy { grants, confirm, providers: Vec::new(), offline: false, commit: None }
+        Policy { grants, confirm, ..Policy::default() }
     }
 
     /// The grants, sorted by id.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use raincoat_gate::{Confirm, Grant, Policy, Who};
-use raincoat_types::{GrantId, Identity, RelPath, Timestamp};
+use raincoat_types::{Actions, Ceilings, GrantId, Identity, Measure, RelPath, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A folder that its owner handed out, as it is kept (sealed) and shown.
@@ -17,8 +17,8 @@ pub struct GrantRecord {
     pub path: Vec<u8>,
     /// Which directory was granted. Another directory under the same path is not granted.
     pub identity: Identity,
-    /// Nothing in it may change.
-    pub read_only: bool,
+    /// What may be done in it.
+    pub actions: Actions,
     /// It ends then.
     pub until: Option<Timestamp>,
     /// To whom: `agent`, `agent:NAME`, `recipe`, `recipe:NAME`; anybody where it is `None`.
@@ -27,6 +27,12 @@ pub struct GrantRecord {
     pub deny: Vec<String>,
     /// When it was granted.
     pub created: Timestamp,
+    /// What it holds may not leave this machine: only a model on it reads it, and programs without a network.
+    pub private: bool,
+    /// Files that one run may change in it.
+    pub max_files: Option<u64>,
+    /// Bytes that one run may write or delete in it.
+    pub max_bytes: Option<u64>,
 }
 
 /// Why a grant cannot be.
@@ -59,6 +65,21 @@ pub struct Compiled {
 }
 
 impl GrantRecord {
+    /// What may be done in it; what is private is never sent.
+    pub fn allowed(&self) -> Actions {
+        if self.private { self.actions - Actions::SEND } else { self.actions }
+    }
+
+    /// Whether nothing in it may change.
+    pub fn is_read_only(&self) -> bool {
+        !self.actions.intersects(Actions::WRITE | Actions::DELETE)
+    }
+
+    /// What one run may use up in it.
+    pub fn ceilings(&self) -> Ceilings {
+        Ceilings::default().with(Measure::Files, self.max_files).with(Measure::Bytes, self.max_bytes)
+    }
+
     /// Checks a grant before it is kept.
     ///
     /// # Errors
@@ -89,7 +110,7 @@ pub fn compile(records: &[GrantRecord], confirm: Confirm) -> Result<Compiled, Gr
         grants.push(Grant {
             id: record.id,
             who: record.agent.clone().map_or(Who::Anyone, Who::Named),
-            read_only: record.read_only,
+            actions: record.allowed(),
             until: record.until,
         });
     }
@@ -149,11 +170,14 @@ mod tests {
             id: GrantId(Ulid::from_parts(1, 1)),
             path: b"/home/u/inbox".to_vec(),
             identity: Identity { dev: 1, ino: 1, born: Timestamp::default() },
-            read_only: false,
+            actions: Actions::all(),
             until: None,
             agent: None,
             deny: deny.iter().map(|s| (*s).to_owned()).collect(),
             created: Timestamp::default(),
+            private: false,
+            max_files: None,
+            max_bytes: None,
         }
     }
 

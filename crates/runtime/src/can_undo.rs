@@ -128,7 +128,7 @@ impl Keeper {
                 answer.notes.push(words);
                 return Ok(answer);
             }
-            Some((grant, _)) if grant.read_only => {
+            Some((grant, _)) if grant.is_read_only() => {
                 answer.notes.push(format!("`{shown}` is granted for reading only, so nothing in it can be changed"));
                 return Ok(answer);
             }

@@ -114,18 +114,14 @@ impl Keeper {
         console: &mut dyn Console,
     ) -> Result<CommitReport, Error> {
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
+        crate::freeze::thawed(&self.state)?;
         let mut folders = self.recorded_folders(&ask.roots)?;
         let mut policy = folders.compiled.policy.clone();
         policy.commit = Some(run);
         folders.compiled = Arc::new(folders.compiled.with_policy(policy));
         let recorder = session.recorder.speaking_for(within(run, Actor::Person, &ask.roots));
-        let judge = Judge {
-            compiled: folders.compiled.clone(),
-            actor: Actor::Person,
-            run,
-            clock: self.clock.clone(),
-            recorder: recorder.clone(),
-        };
+        let judge = self.judge_of_person(folders.compiled.clone(), run, recorder.clone());
+        judge.course.tighten(self.modes(Some(ask.of))?);
         let kind = RunKind::Commit { of: ask.of };
         let grants = ask.roots.iter().map(|root| root.grant).collect();
         let header = RunHeader {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use raincoat_types::Limits;
 
-use crate::StoreRule;
+use crate::{Budgets, StoreRule};
 
 /// The configuration in force.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct Config {
     pub witness_late_secs: u32,
     /// What the store keeps, and how much of the disk that may take.
     pub store: StoreRule,
+    /// What may be used up, and from where on a person is asked.
+    pub budgets: Budgets,
 }
 
 /// What a model costs.
@@ -72,6 +74,7 @@ impl Default for Config {
             witness_wait_secs: 3,
             witness_late_secs: 7 * 24 * 3600,
             store: StoreRule::default(),
+            budgets: Budgets::usual(),
         }
     }
 }

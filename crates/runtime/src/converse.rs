@@ -13,16 +13,17 @@ use std::time::Duration;
 use raincoat_audit::Event;
 use raincoat_effects::Door;
 use raincoat_effects::thread::EffectsThread;
-use raincoat_gate::Facts;
+use raincoat_gate::Role;
 use raincoat_journal::NoteKind;
 use raincoat_os::process::Worker;
 use raincoat_types::wire::{self, FromWorker, Job, PlanStep, ToWorker};
 use raincoat_types::{
-    Action, Digest, Failure, FailureKind, FileRead, GrantId, ModelRequest, Outcome, RawPath, ReadDone, RunStatus, Spot,
-    Timestamp, display_text,
+    Action, Digest, Failure, FailureKind, FileRead, GrantId, ModelRequest, Modes, Outcome, RawPath, ReadDone,
+    RunStatus, Spot, Timestamp, display_text,
 };
 
 use crate::console::Console;
+use crate::course::Uses;
 use crate::error::Fault;
 use crate::judge::Judge;
 use crate::plan::{Hands, Plan, Reviewed, Standing, Tally, refused_by_person};
@@ -180,6 +181,8 @@ impl<'a> Conversation<'a> {
             return;
         }
         self.looked = now;
+        // Where it cannot be known, the strictest holds.
+        self.judge.course.tighten(self.keeper.modes(Some(self.judge.run)).unwrap_or(Modes::all()));
         if !self.keeper.still_granted(&self.grants) {
             self.revoked = true;
             self.stop.store(true, Ordering::Relaxed);
@@ -271,6 +274,7 @@ impl<'a> Conversation<'a> {
             FromWorker::Used { input, output } => {
                 if let Some((provider, door)) = self.door {
                     let price = self.keeper.config.prices.get(door.model());
+                    self.judge.course.asked_model(0, price.map_or(0, |price| price.of(input, output)));
                     self.judge.recorder.log_lazily(vec![Event::ModelUsed {
                         provider: provider.clone(),
                         model: door.model().to_owned(),
@@ -295,7 +299,7 @@ impl<'a> Conversation<'a> {
 
     fn look(&mut self, action: FileRead) -> Result<Outcome, Gone> {
         let judge = self.judge.clone();
-        let audit = self.keeper.config.audit;
+        let audit = (judge.compiled.policy.modes | judge.course.modes()).contains(Modes::AUDIT);
         self.thread
             .call(move |effects| {
                 let said: RawPath = action.place().path.clone();
@@ -308,12 +312,21 @@ impl<'a> Conversation<'a> {
                     }
                 };
                 let places = resolved.targets.iter().map(|target| target.spot.clone()).collect();
+                let private = resolved.targets.iter().any(|target| target.private);
+                let content = resolved.targets.iter().any(|target| target.role == Role::Read);
                 let permit = match judge.decide(action, &mut resolved, vec![said.clone()], None) {
                     Ok(permit) => permit,
                     Err(refusal) => return Outcome::Refused(refusal),
                 };
                 match effects.read(permit, resolved) {
                     Ok(done) => {
+                        // What a document says may be anybody's words.
+                        if content {
+                            judge.course.taint();
+                        }
+                        if private {
+                            judge.course.now_private();
+                        }
                         judge.recorder.log_lazily(vec![looked(audit, verb, said, places, &done)]);
                         Outcome::Read(done)
                     }
@@ -396,11 +409,10 @@ impl<'a> Conversation<'a> {
 
     fn ask_model(&mut self, id: u64, request: ModelRequest) -> Result<Outcome, Gone> {
         let provider = self.door.filter(|(name, _)| *name == request.provider);
-        let facts = Facts {
-            now: self.keeper.clock.now(),
-            provider: provider.map(|(name, door)| (name.clone(), door.is_local())),
-            ..Facts::default()
-        };
+        let mut facts = self.judge.facts();
+        facts.provider = provider.map(|(name, door)| (name.clone(), door.is_local()));
+        self.judge.course.asked_model(1, 0);
+        facts.counts = self.judge.course.counts(&Uses::new(), facts.now);
         let said = vec![RawPath(format!("{}/{}", request.provider, request.path).into_bytes())];
         let permit = match self.judge.with_facts(request, &facts, said.clone()) {
             Ok(permit) => permit,

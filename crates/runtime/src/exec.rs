@@ -11,16 +11,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use raincoat_audit::Event as Logged;
 use raincoat_draft::{Draft, Drafts, NewDraft, Record, State};
 use raincoat_effects::Recorder;
+use raincoat_gate::{Confirm, Facts, Permit, Role, Ruled, Target, Verdict, decide};
 use raincoat_net::proxy::ProxyRules;
 use raincoat_os::new_ulid;
+use raincoat_policy::{GrantRecord, compile};
 use raincoat_sandbox::program::{ProgramLimits, Started, Streams, start};
 use raincoat_types::{
-    Actor, Digest, RawPath, Root as RunRoot, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
+    Actor, Digest, FileKind, ProgramRun, Proposal, RawPath, RelPath, Root as RunRoot, RunEnd, RunHeader, RunId,
+    RunKind, RunStatus, Spot, display_bytes,
 };
 
 use crate::around::within;
 use crate::console::Console;
 use crate::drafts::{DraftChange, drafts_error, look_through};
+use crate::folders::private_folders;
 use crate::live::Live;
 use crate::{Class, Error, Keeper};
 
@@ -159,6 +163,8 @@ impl Keeper {
         let opened = self.exec_folders(ask, &actor);
         let opened = opened.map_err(|error| self.not_begun(&actor, &named(), "never-granted", error))?;
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
+        let permit = self.may_start(ask, run, &actor, &opened);
+        let permit = permit.map_err(|error| self.not_begun(&actor, &named(), "exec", error))?;
         let _live = Live::begin(&self.state, run)?;
         let drafts = self.open_drafts()?;
         // Declared before what holds the draft, so that it acts when that has let go.
@@ -167,6 +173,7 @@ impl Keeper {
         self.tell_reach(ask, &prepared, console);
         let plan = self.plan(ask, &opened, &prepared)?;
         // The enclosure is built while the journal and the log are opened.
+        drop(permit.into_action());
         let mut program = started.enclose(&plan).map_err(enclosing)?;
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let recorder = session.recorder.speaking_for(within(run, actor.clone(), &all_roots(&opened)));
@@ -213,6 +220,44 @@ impl Keeper {
             self.leave_and_wipe(session, draft)?;
         }
         Ok(report)
+    }
+
+    /// Asks the gate whether the program may be started on these folders, with these hosts.
+    fn may_start(
+        &self,
+        ask: &ExecAsk,
+        run: RunId,
+        actor: &Actor,
+        opened: &[Opened],
+    ) -> Result<Permit<ProgramRun>, Error> {
+        let records: Vec<GrantRecord> = opened.iter().map(|folder| folder.granted.clone()).collect();
+        let mut policy = compile(&records, Confirm::Never).map_err(Error::store)?.policy;
+        policy.modes = self.modes(None)?;
+        let private = private_folders(&self.grants()?);
+        let mut targets = Vec::new();
+        for folder in opened {
+            let role = if folder.read_only { Role::Read } else { Role::Run };
+            let at = &folder.record.path;
+            // What is private counts where the program is, and where it can get to from there.
+            let touches = |private: &Vec<u8>| lies_within(private, at) || lies_within(at, private);
+            targets.push(Target {
+                spot: Spot { grant: folder.granted.id, path: RelPath::ROOT },
+                role,
+                kind: Some(FileKind::Dir),
+                protection: None,
+                denied: None,
+                linked_outside: false,
+                private: private.iter().any(touches),
+                ruled: Ruled::Silent,
+            });
+        }
+        let facts = Facts { now: self.clock.now(), targets, ..Facts::default() };
+        let action = ProgramRun { program: program_name(&ask.command), hosts: ask.hosts.clone() };
+        match decide(&policy, &facts, Proposal { actor: actor.clone(), run, action }) {
+            Verdict::Permit(permit) => Ok(permit),
+            Verdict::Ask { why, .. } => Err(Error::new(Class::Refused, why)),
+            Verdict::Deny { refusal } => Err(Error::new(Class::Refused, refusal.message)),
+        }
     }
 
     /// Looks at what the draft holds, and remembers what it was made from if it stays open.
@@ -357,6 +402,10 @@ fn all_roots(opened: &[Opened]) -> Vec<RunRoot> {
 
 fn roots_of(opened: &[Opened]) -> Vec<RunRoot> {
     opened.iter().filter(|folder| !folder.read_only).map(|folder| folder.record.clone()).collect()
+}
+
+fn lies_within(path: &[u8], folder: &[u8]) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }
 
 fn program_name(command: &[Vec<u8>]) -> String {

@@ -1,15 +1,16 @@
 //! From the folders that a person names to the run's own: each must be a granted folder or lie within one.
 
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use raincoat_effects::{Folder, Recorder, Start};
-use raincoat_gate::{Confirm, Policy};
+use raincoat_gate::Confirm;
 use raincoat_os::{Root, new_ulid};
 use raincoat_policy::{Compiled, GrantRecord, compile};
-use raincoat_types::{Actor, GrantId, RelPath, Root as RunRoot, RunId, display_bytes};
+use raincoat_types::{Actions, Actor, Ceilings, GrantId, RelPath, Root as RunRoot, RunId, display_bytes};
 
 use crate::judge::{RunNames, Scoped};
 use crate::{Class, Error, Keeper};
@@ -30,6 +31,8 @@ pub(crate) struct RunFolders {
     pub(crate) compiled: Arc<Compiled>,
     /// The grants behind the folders, each of which must stay; none for an undo, which is the person's own.
     pub(crate) behind: Vec<GrantId>,
+    /// What the run may use up in each, by the run's own ids.
+    pub(crate) ceilings: BTreeMap<GrantId, Ceilings>,
 }
 
 impl RunFolders {
@@ -72,6 +75,7 @@ impl Keeper {
         asks: &[FolderAsk],
         actor: &Actor,
         confirm: Confirm,
+        leaves: bool,
     ) -> Result<RunFolders, Error> {
         let grants = self.grants()?;
         let mut found = Vec::new();
@@ -85,12 +89,21 @@ impl Keeper {
             })?;
             found.push((root, grant, beneath));
         }
-        self.scope(found, confirm)
+        self.scope(&grants, found, confirm, leaves)
     }
 
     /// Opens the folders that an earlier run had, for its undo: by the path it knew, if that is still the same folder.
     /// The person owns them; no grant need be left.
     pub(crate) fn recorded_folders(&self, roots: &[RunRoot]) -> Result<RunFolders, Error> {
+        self.recorded_with(roots, &|root| record_of(root))
+    }
+
+    /// The same, each with the grant that this says.
+    pub(crate) fn recorded_with(
+        &self,
+        roots: &[RunRoot],
+        granted: &dyn Fn(&RunRoot) -> GrantRecord,
+    ) -> Result<RunFolders, Error> {
         let mut folders = Vec::new();
         let mut grants = Vec::new();
         for recorded in roots {
@@ -107,14 +120,16 @@ impl Keeper {
                 )
                 .hint("put the old one back under that name, and try again"));
             }
-            grants.push(record_of(recorded));
+            grants.push(granted(recorded));
             folders.push(Folder { grant: recorded.grant, root });
         }
         let compiled = Arc::new(compile(&grants, Confirm::Never).map_err(Error::store)?);
         let scoped = roots.iter().map(|r| Scoped { id: r.grant, grant: r.grant, beneath: RelPath::ROOT }).collect();
-        let names = RunNames { compiled: compiled.clone(), scoped, own: self.own.clone() };
-        let writable = vec![true; folders.len()];
-        Ok(RunFolders { folders, writable, roots: roots.to_vec(), names, compiled, behind: Vec::new() })
+        let (own, private) = (self.own.clone(), Vec::new());
+        let names = RunNames { compiled: compiled.clone(), scoped, own, private, leaves: false };
+        let (writable, roots) = (vec![true; folders.len()], roots.to_vec());
+        let (behind, ceilings) = (Vec::new(), BTreeMap::new());
+        Ok(RunFolders { folders, writable, roots, names, compiled, behind, ceilings })
     }
 
     /// The grant that a folder is, or lies in. Told by which directory it is, upward from it, never by its path.
@@ -143,7 +158,14 @@ impl Keeper {
         }
     }
 
-    fn scope(&self, found: Vec<(Root, GrantRecord, RelPath)>, confirm: Confirm) -> Result<RunFolders, Error> {
+    fn scope(
+        &self,
+        grants: &[GrantRecord],
+        found: Vec<(Root, GrantRecord, RelPath)>,
+        confirm: Confirm,
+        leaves: bool,
+    ) -> Result<RunFolders, Error> {
+        let mut ceilings = BTreeMap::new();
         let mut all = Vec::new();
         let (mut folders, mut writable, mut roots, mut scoped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (root, grant, beneath) in found {
@@ -158,7 +180,8 @@ impl Keeper {
             let path = root.path().as_os_str().as_bytes().to_vec();
             roots.push(RunRoot { grant: id, path, identity: root.identity() });
             scoped.push(Scoped { id, grant: grant.id, beneath });
-            writable.push(!grant.read_only);
+            writable.push(!grant.is_read_only());
+            ceilings.insert(id, grant.ceilings());
             if id != grant.id {
                 // The gate knows the run's folder by its own id, with the same limits.
                 all.push(GrantRecord { id, deny: Vec::new(), ..grant.clone() });
@@ -168,29 +191,30 @@ impl Keeper {
         }
         let compiled = Arc::new(compile(&all, confirm).map_err(Error::store)?);
         let behind = scoped.iter().map(|scoped: &Scoped| scoped.grant).collect();
-        let names = RunNames { compiled: compiled.clone(), scoped, own: self.own.clone() };
-        Ok(RunFolders { folders, writable, roots, names, compiled, behind })
+        let private = private_folders(grants);
+        let names = RunNames { compiled: compiled.clone(), scoped, own: self.own.clone(), private, leaves };
+        Ok(RunFolders { folders, writable, roots, names, compiled, behind, ceilings })
     }
 }
 
+/// Folders whose content may not leave this machine. A grant that has ended says so still.
+pub(crate) fn private_folders(grants: &[GrantRecord]) -> Vec<Vec<u8>> {
+    grants.iter().filter(|grant| grant.private).map(|grant| grant.path.clone()).collect()
+}
+
 /// What the gate needs to let the person take back what was done in a folder.
-fn record_of(root: &RunRoot) -> GrantRecord {
+pub(crate) fn record_of(root: &RunRoot) -> GrantRecord {
     GrantRecord {
         id: root.grant,
         path: root.path.clone(),
         identity: root.identity,
-        read_only: false,
+        actions: Actions::all(),
         until: None,
         agent: Some("person".to_owned()),
         deny: Vec::new(),
         created: raincoat_types::Timestamp::default(),
+        private: false,
+        max_files: None,
+        max_bytes: None,
     }
-}
-
-/// The policy needs the providers of the run as well; the folders' policy is shared, so it is made anew.
-pub(crate) fn with_provider(compiled: &Policy, provider: Option<String>, offline: bool) -> Policy {
-    let mut policy = compiled.clone();
-    policy.providers = provider.into_iter().collect();
-    policy.offline = offline;
-    policy
 }

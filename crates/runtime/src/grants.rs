@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use raincoat_audit::Event;
 use raincoat_os::{Root, new_ulid};
 use raincoat_policy::GrantRecord;
-use raincoat_types::{GrantId, RawPath, Timestamp, display_bytes};
+use raincoat_types::{Actions, GrantId, Identity, RawPath, Timestamp, display_bytes};
+use serde::Deserialize;
+#[cfg(test)]
+use serde::Serialize;
 
 use crate::around::by_person;
 use crate::{Class, Error, Keeper};
@@ -18,14 +21,20 @@ const KIND: &str = "grant";
 pub struct GrantAsk {
     /// The folder, absolute.
     pub path: PathBuf,
-    /// Nothing in it may change.
-    pub read_only: bool,
+    /// What may be done in it.
+    pub actions: Actions,
     /// It ends then.
     pub until: Option<Timestamp>,
     /// To whom: `agent`, `agent:NAME`, `recipe`, `recipe:NAME`; anybody where it is `None`.
     pub agent: Option<String>,
     /// Globs that are not granted.
     pub deny: Vec<String>,
+    /// What it holds may not leave this machine.
+    pub private: bool,
+    /// Files that one run may change in it.
+    pub max_files: Option<u64>,
+    /// Bytes that one run may write or delete in it.
+    pub max_bytes: Option<u64>,
 }
 
 impl Keeper {
@@ -36,7 +45,7 @@ impl Keeper {
     pub fn grants(&self) -> Result<Vec<GrantRecord>, Error> {
         let mut grants = Vec::new();
         for (_, bytes) in self.store.list(KIND).map_err(Error::store)? {
-            grants.push(postcard::from_bytes::<GrantRecord>(&bytes).map_err(Error::store)?);
+            grants.push(read(&bytes)?);
         }
         grants.sort_by_key(|grant| grant.id);
         Ok(grants)
@@ -90,24 +99,28 @@ impl Keeper {
             id,
             path,
             identity: root.identity(),
-            read_only: ask.read_only,
+            actions: ask.actions,
             until: ask.until,
             agent: ask.agent,
             deny: ask.deny,
             created: now,
+            private: ask.private,
+            max_files: ask.max_files,
+            max_bytes: ask.max_bytes,
         };
         record.check().map_err(|e| Error::new(Class::Refused, e.to_string()))?;
         // Logged first: a grant that stands nowhere in the log cannot be.
         let added = Event::GrantAdded {
             grant: id,
             path: RawPath(record.path.clone()),
-            read_only: record.read_only,
+            read_only: record.is_read_only(),
             until: record.until,
             agent: record.agent.clone(),
             deny: record.deny.clone(),
         };
-        self.log_about(&by_person(), vec![added])?;
-        let bytes = postcard::to_stdvec(&record).map_err(Error::store)?;
+        let terms = Event::PolicyChanged { policy: format!("grant {id}"), from: String::new(), to: terms(&record) };
+        self.log_about(&by_person(), vec![added, terms])?;
+        let bytes = stored(&record)?;
         self.store.put(KIND, &id.0.to_bytes(), &bytes).map_err(Error::store)?;
         Ok(record)
     }
@@ -142,6 +155,56 @@ impl Keeper {
     }
 }
 
+/// What the first byte of a stored grant says of the rest. (A grant of the first version begins with its id's length.)
+const VERSION: u8 = 2;
+
+fn stored(record: &GrantRecord) -> Result<Vec<u8>, Error> {
+    postcard::to_extend(record, vec![VERSION]).map_err(Error::store)
+}
+
+/// A grant as the first version kept it.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+struct Before {
+    id: GrantId,
+    path: Vec<u8>,
+    identity: Identity,
+    read_only: bool,
+    until: Option<Timestamp>,
+    agent: Option<String>,
+    deny: Vec<String>,
+    created: Timestamp,
+}
+
+fn read(bytes: &[u8]) -> Result<GrantRecord, Error> {
+    if let Some((&VERSION, rest)) = bytes.split_first() {
+        return postcard::from_bytes(rest).map_err(Error::store);
+    }
+    let before: Before = postcard::from_bytes(bytes).map_err(Error::store)?;
+    Ok(GrantRecord {
+        id: before.id,
+        path: before.path,
+        identity: before.identity,
+        actions: if before.read_only { Actions::READING } else { Actions::all() },
+        until: before.until,
+        agent: before.agent,
+        deny: before.deny,
+        created: before.created,
+        private: false,
+        max_files: None,
+        max_bytes: None,
+    })
+}
+
+/// The terms that a grant's own event has no field for.
+fn terms(record: &GrantRecord) -> String {
+    let mut words = vec![record.allowed().to_string()];
+    words.extend(record.private.then(|| "private".to_owned()));
+    words.extend(record.max_files.map(|most| format!("at most {most} files a run")));
+    words.extend(record.max_bytes.map(|most| format!("at most {most} bytes a run")));
+    words.join("; ")
+}
+
 fn below(path: &[u8], folder: &[u8]) -> bool {
     path == folder || (path.starts_with(folder) && path.get(folder.len()) == Some(&b'/'))
 }
@@ -157,4 +220,30 @@ fn check_agent(agent: &str) -> Result<(), Error> {
         .hint("use `agent`, `agent:NAME`, `recipe` or `recipe:NAME`"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raincoat_types::Ulid;
+
+    #[test]
+    fn a_grant_of_the_first_version_is_read_as_what_it_was() {
+        let before = |read_only| Before {
+            id: GrantId(Ulid::from_parts(7, 7)),
+            path: b"/home/u/inbox".to_vec(),
+            identity: Identity { dev: 1, ino: 2, born: Timestamp::default() },
+            read_only,
+            until: None,
+            agent: Some("agent".to_owned()),
+            deny: vec!["*.key".to_owned()],
+            created: Timestamp::default(),
+        };
+        let read_back = |read_only| read(&postcard::to_stdvec(&before(read_only)).unwrap()).unwrap();
+        assert_eq!(read_back(false).actions, Actions::all());
+        let record = read_back(true);
+        assert!(record.is_read_only() && record.actions == Actions::READING && record.deny == ["*.key"]);
+        assert_eq!(read(&stored(&record).unwrap()).unwrap(), record);
+        assert!(read(&[VERSION, 1]).is_err() && read(&[]).is_err());
+    }
 }

@@ -12,6 +12,9 @@ use raincoat_types::{
     Actor, Clock, Digest, Failure, FailureKind, GrantId, Identity, Proposal, RawPath, Refusal, RelPath, RunId,
 };
 
+use crate::Keeper;
+use crate::course::{Course, uses};
+
 /// A run's granted folder as policy sees it: the run's own id, the grant behind it, and where beneath the grant it is.
 #[derive(Clone, Debug)]
 pub(crate) struct Scoped {
@@ -45,12 +48,27 @@ pub(crate) struct RunNames {
     pub(crate) compiled: Arc<Compiled>,
     pub(crate) scoped: Vec<Scoped>,
     pub(crate) own: Own,
+    /// Folders whose content may not leave this machine, as absolute paths without symlinks.
+    pub(crate) private: Vec<Vec<u8>>,
+    /// What this run reads leaves the machine.
+    pub(crate) leaves: bool,
 }
 
 impl Names for RunNames {
     fn protection(&self, folder: &[u8], path: &RelPath, tree: bool) -> Option<(Protection, String)> {
         raincoat_policy::protected(folder, path, tree)
             .map(|(protection, rule)| (protection, format!("{}: {}", rule.pattern, rule.why)))
+    }
+
+    fn private(&self, folder: &[u8], path: &RelPath) -> bool {
+        let full = [folder, b"/", path.as_bytes()].concat();
+        self.private
+            .iter()
+            .any(|private| full.strip_prefix(private.as_slice()).is_some_and(|rest| matches!(rest, [] | [b'/', ..])))
+    }
+
+    fn is_hidden(&self, folder: &[u8], path: &RelPath) -> bool {
+        self.leaves && self.private(folder, path)
     }
 
     fn denied(&self, grant: GrantId, path: &RelPath) -> Option<String> {
@@ -80,6 +98,15 @@ pub(crate) struct Judge {
     pub(crate) run: RunId,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recorder: Recorder,
+    pub(crate) course: Arc<Course>,
+}
+
+impl Keeper {
+    /// A judge for the person's own doing, which counts against no budget.
+    pub(crate) fn judge_of_person(&self, compiled: Arc<Compiled>, run: RunId, recorder: Recorder) -> Judge {
+        let (actor, clock, course) = (Actor::Person, self.clock.clone(), Arc::default());
+        Judge { compiled, actor, run, clock, recorder, course }
+    }
 }
 
 impl Judge {
@@ -91,9 +118,26 @@ impl Judge {
         said: Vec<RawPath>,
         approval: Option<Approval>,
     ) -> Result<Permit<A>, Refusal> {
+        let now = self.clock.now();
         let targets = std::mem::take(&mut resolved.targets);
-        let facts = Facts { now: self.clock.now(), digest: resolved.digest, targets, approval, provider: None };
-        self.with_facts(action, &facts, said)
+        let uses = uses(&action, &targets, resolved.bytes().saturating_add(action.new_bytes()));
+        let counts = self.course.counts(&uses, now);
+        let facts = Facts { now, digest: resolved.digest, targets, approval, counts, ..self.facts() };
+        let permit = self.with_facts(action, &facts, said)?;
+        self.course.spend(&uses, now);
+        Ok(permit)
+    }
+
+    /// What is known of the run itself.
+    pub(crate) fn facts(&self) -> Facts {
+        Facts {
+            now: self.clock.now(),
+            modes: self.course.modes(),
+            tainted: self.course.is_tainted(),
+            carries_private: self.course.carries_private(),
+            missing_layer: self.course.missing_layer(),
+            ..Facts::default()
+        }
     }
 
     /// The same, with all the facts at hand.

@@ -35,7 +35,10 @@ impl Live {
             Error::new(Class::Environment, format!("run {run} is under way already"))
                 .hint("`raincoat drafts` lists them")
         })?;
-        Ok(Live { dir, name, _lock: lock })
+        let live = Live { dir, name, _lock: lock };
+        // Looked at only now: whoever freezes from here on sees the lock.
+        crate::freeze::thawed(state)?;
+        Ok(live)
     }
 }
 
@@ -73,20 +76,30 @@ pub fn stop(home: &Home, what: Option<&str>) -> Result<Vec<Stopped>, Error> {
         let words = format!("`{}` is no run under way", raincoat_types::display_bytes(what.as_bytes()));
         return Err(Error::new(Class::Usage, words).hint("`raincoat drafts` and `raincoat runs` list them"));
     }
-    // All are told before any is waited for.
+    end(found, PATIENCE)
+}
+
+/// Ends keepers: each is told, then waited for in all so long, then killed.
+pub(crate) fn end(found: Vec<(RunId, Other)>, patience: Duration) -> Result<Vec<Stopped>, Error> {
+    // All are told before any is waited for, and all are waited for at once.
     for (_, other) in &found {
         let _ = other.terminate();
     }
+    let mut left = patience;
     let mut stopped = Vec::new();
-    for (run, other) in found {
-        let in_good_order = other.ended_within(PATIENCE);
+    for (run, other) in &found {
+        let in_good_order = other.ended_within(left);
         if !in_good_order {
+            // Whoever comes after it had as long.
+            left = Duration::ZERO;
             other.kill().map_err(Error::io("stop a run's keeper"))?;
-            if !other.ended_within(PATIENCE) {
-                return Err(Error::new(Class::Environment, format!("the keeper of run {run} does not end")));
-            }
         }
-        stopped.push(Stopped { run, in_good_order });
+        stopped.push(Stopped { run: *run, in_good_order });
+    }
+    for (run, other) in &found {
+        if !other.ended_within(PATIENCE) {
+            return Err(Error::new(Class::Environment, format!("the keeper of run {run} does not end")));
+        }
     }
     Ok(stopped)
 }

@@ -351,16 +351,15 @@ fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep) -> (StepFact, 
     let seen = resolved.standing().collect();
     let first = resolved.targets.first();
     let kind = first.and_then(|target| target.kind);
-    let size = effects.size_of(&resolved);
+    let size = resolved.bytes();
     let facts = raincoat_gate::Facts {
-        now: judge.clock.now(),
         digest: resolved.digest,
         targets: resolved.targets.clone(),
         approval: Some(Approval {
             scope: Scope::Exactly(resolved.digest),
             until: Timestamp { secs: i64::MAX, nanos: 0 },
         }),
-        provider: None,
+        ..judge.facts()
     };
     let proposal = raincoat_types::Proposal { actor: judge.actor.clone(), run: judge.run, action: step.change.clone() };
     let refused = match raincoat_gate::decide(&judge.compiled.policy, &facts, proposal) {
@@ -389,7 +388,7 @@ fn look_at_source(effects: &mut Effects, step: &PlanStep) -> (StepFact, Seen) {
     };
     let kind = resolved.targets.first().and_then(|target| target.kind);
     let fact = StepFact {
-        source: kind.map(|kind| (kind, effects.size_of(&resolved))),
+        source: kind.map(|kind| (kind, resolved.bytes())),
         files: 1,
         resolved: elsewhere(&step.change, &resolved),
         ..StepFact::default()

@@ -7,6 +7,7 @@ use raincoat_audit::Event;
 use raincoat_draft::NewDraft;
 use raincoat_os::process::machine_memory;
 use raincoat_os::{PrivateDir, Root, new_ulid};
+use raincoat_policy::GrantRecord;
 use raincoat_sandbox::SandboxFault;
 use raincoat_sandbox::program::{Ground, ProgramLimits, prove};
 use raincoat_types::{GrantId, Root as RunRoot, RunId};
@@ -87,7 +88,8 @@ impl Keeper {
         let grant = GrantId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
         let path = root.path().as_os_str().as_bytes().to_vec();
         let record = RunRoot { grant, path, identity: root.identity() };
-        Ok(Opened { root, record, read_only, by_naming: false })
+        let granted = GrantRecord { id: grant, ..crate::folders::record_of(&record) };
+        Ok(Opened { root, record, read_only, by_naming: false, granted })
     }
 }
 

@@ -9,11 +9,10 @@ use raincoat_model::{NativeTools, ProviderConfig};
 use raincoat_net::parse_url;
 use raincoat_seal::Environment;
 use raincoat_types::wire::{JobModel, Task};
-use raincoat_types::{Actor, ModelRequest, RunId, Secret, Timestamp, Ulid, display_bytes};
+use raincoat_types::{Actor, ModelRequest, Modes, RunId, Secret, Timestamp, Ulid, display_bytes};
 use raincoat_vault::{Use, Vault};
 
 use crate::around::by_person;
-use crate::judge::Judge;
 use crate::run::RunAsk;
 use crate::{Class, Error, Keeper};
 
@@ -125,14 +124,14 @@ impl Keeper {
         let endpoint = Endpoint { base_url: config.base_url.clone(), model: String::new(), key: self.key_of(config)? };
         recorder.log_lazily(key_used(config).into_iter().collect());
         let peer = |words: String| Error::new(Class::Peer, words);
-        let door = Door::new(endpoint, self.config.offline, self.config.limits.clone(), recorder.clone())
+        let modes = self.modes(None)?;
+        let door = Door::new(endpoint, modes.contains(Modes::OFFLINE), self.config.limits.clone(), recorder.clone())
             .map_err(|f| peer(f.message))?;
         let mut policy = Policy::default();
         policy.providers.push(config.name.clone());
-        policy.offline = self.config.offline;
+        policy.modes = modes;
         let compiled = std::sync::Arc::new(raincoat_policy::Compiled::default().with_policy(policy));
-        let judge =
-            Judge { compiled, actor: Actor::Person, run: RunId(Ulid::nil()), clock: self.clock.clone(), recorder };
+        let judge = self.judge_of_person(compiled, RunId(Ulid::nil()), recorder.clone());
         let facts =
             Facts { now: self.clock.now(), provider: Some((config.name.clone(), door.is_local())), ..Facts::default() };
         let request = ModelRequest { provider: config.name.clone(), path: "models".to_owned(), body: Vec::new() };

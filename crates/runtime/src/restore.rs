@@ -17,7 +17,6 @@ use raincoat_types::{
 };
 
 use crate::console::Console;
-use crate::judge::Judge;
 use crate::live::Live;
 use crate::session::Session;
 use crate::undo::{find_run, permitted};
@@ -120,13 +119,7 @@ impl Keeper {
             *original = false;
         }
         let recorder = session.recorder.speaking_for(About::run(run, Actor::Person));
-        let judge = Judge {
-            compiled: folders.compiled.clone(),
-            actor: Actor::Person,
-            run,
-            clock: self.clock.clone(),
-            recorder: recorder.clone(),
-        };
+        let judge = self.judge_of_person(folders.compiled.clone(), run, recorder.clone());
         let thread = self.effects_thread(run, folders, &judge, stop.clone(), console)?;
         let (root, at, to) = (roots.first().cloned().ok_or_else(crate::undo::nothing)?, path.clone(), target);
         let plan: Plan = thread

@@ -6,22 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use raincoat_audit::{About, Event, Judgement};
-use raincoat_effects::Door;
 use raincoat_effects::thread::EffectsThread;
+use raincoat_effects::{Door, is_on_this_machine};
 use raincoat_gate::Confirm;
 use raincoat_journal::NoteKind;
 use raincoat_os::new_ulid;
 use raincoat_os::process::spawn_worker;
 use raincoat_types::wire::{Job, JobRoot, Task};
-use raincoat_types::{Actor, RawPath, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes};
+use raincoat_types::{Actor, Modes, RawPath, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes};
 
 use crate::console::Console;
 use crate::converse::Conversation;
-use crate::folders::{FolderAsk, RunFolders, with_provider};
+use crate::course::Course;
+use crate::folders::{FolderAsk, RunFolders};
 use crate::judge::Judge;
 use crate::live::Live;
 use crate::plan::Hands;
-use crate::providers::key_used;
+use crate::providers::{Chosen, key_used};
 use crate::session::Session;
 use crate::{Class, Error, Keeper, worker};
 
@@ -79,11 +80,18 @@ impl Keeper {
         };
         let asks: Vec<FolderAsk> = ask.dirs.iter().map(|path| FolderAsk { path: path.clone() }).collect();
         let confirm = if ask.confirm { Confirm::Plans } else { Confirm::Never };
-        let folders = self.task_folders(&asks, &actor, confirm);
+        let mut modes = self.modes(None)?;
+        modes.set(Modes::OFFLINE, ask.offline || modes.contains(Modes::OFFLINE));
+        let provider = self.provider_for(&ask);
+        // Which folders are granted is told first, and the same whatever model there is.
+        let leaves = provider.as_ref().is_ok_and(|chosen| chosen.as_ref().is_some_and(leaves_machine));
+        let folders = self.task_folders(&asks, &actor, confirm, leaves);
         let mut folders = folders.map_err(|error| self.not_begun(&actor, &ask.dirs, "no-grant", error))?;
-        let provider = self.provider_for(&ask)?;
-        let name = provider.as_ref().map(|(config, _)| config.name.clone());
-        let policy = with_provider(&folders.compiled.policy, name, ask.offline || self.config.offline);
+        let provider = provider?;
+        let mut policy = folders.compiled.policy.clone();
+        policy.providers = provider.iter().map(|(config, _)| config.name.clone()).collect();
+        policy.modes = modes;
+        policy.model_elsewhere = leaves;
         folders.compiled = Arc::new(folders.compiled.with_policy(policy));
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
@@ -96,15 +104,11 @@ impl Keeper {
                     model: ask.model.clone().or_else(|| config.model.clone()).unwrap_or_default(),
                     key: key.clone(),
                 };
-                let door = Door::new(
-                    endpoint,
-                    ask.offline || self.config.offline,
-                    self.config.limits.clone(),
-                    recorder.clone(),
-                );
+                let door =
+                    Door::new(endpoint, modes.contains(Modes::OFFLINE), self.config.limits.clone(), recorder.clone());
                 let door = door.map_err(|f| Error::new(Class::Usage, f.message))?;
                 recorder.log_lazily(key_used(config).into_iter().collect());
-                Some((config.name.clone(), door.keeping_transcripts(self.config.audit)))
+                Some((config.name.clone(), door.keeping_transcripts(modes.contains(Modes::AUDIT))))
             }
             None => None,
         };
@@ -121,12 +125,16 @@ impl Keeper {
             kind: RunKind::Task,
             roots: folders.roots.clone(),
         };
+        let earlier = self.spent_today(&actor)?;
+        let budgets = self.config.budgets.clone();
+        let course = Course::begin(&actor, self.clock.now(), budgets, folders.ceilings.clone(), earlier);
         let judge = Judge {
             compiled: folders.compiled.clone(),
             actor,
             run,
             clock: self.clock.clone(),
             recorder: recorder.clone(),
+            course: Arc::new(course),
         };
         let began =
             Event::RunBegan { goal, kind: RunKind::Task, grants: folders.roots.iter().map(|r| r.grant).collect() };
@@ -152,6 +160,7 @@ impl Keeper {
         drop(conversation);
         let finished = thread.call(raincoat_effects::Effects::finish).map_err(Error::store)?;
         drop(thread);
+        self.add_to_today(&judge.actor, &judge.course)?;
         let (mut status, mut summary) = match ended {
             Ok(ended) => ended,
             Err(error) if error.class == Class::Damaged => return Err(error),
@@ -212,6 +221,7 @@ impl Keeper {
         let missing: Vec<_> = thread.layers().iter().filter(|layer| !layer.is_enforced()).cloned().collect();
         for layer in missing {
             console.notice(&format!("not enforced here: {} ({}); see `raincoat doctor`", layer.name, layer.why));
+            judge.course.misses(&layer.name);
             judge
                 .recorder
                 .log_lazily(vec![Event::ProtectionMissing { layer: layer.name.into_owned(), why: layer.why }]);
@@ -264,6 +274,10 @@ impl Keeper {
         }
         Ok(transcript)
     }
+}
+
+fn leaves_machine(chosen: &Chosen) -> bool {
+    !is_on_this_machine(&chosen.0.base_url)
 }
 
 fn recipe_goal(name: &str, options: &[(String, String)]) -> String {

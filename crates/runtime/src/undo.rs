@@ -182,13 +182,7 @@ impl Keeper {
             kind: kind.clone(),
             roots: roots.clone(),
         };
-        let judge = Judge {
-            compiled: folders.compiled.clone(),
-            actor: Actor::Person,
-            run,
-            clock: self.clock.clone(),
-            recorder: recorder.clone(),
-        };
+        let judge = self.judge_of_person(folders.compiled.clone(), run, recorder.clone());
         let thread = self.effects_thread(run, folders, &judge, stop.clone(), console)?;
         // Before anything moves: which folders has nobody touched since?
         let dirs = plan.dirs;

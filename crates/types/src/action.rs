@@ -1,4 +1,4 @@
-//! What may be proposed: reading, changing files, asking a model.
+//! What may be proposed: reading, changing files, asking a model, running a program.
 
 use serde::{Deserialize, Serialize};
 
@@ -283,6 +283,15 @@ pub struct ModelRequest {
     /// The request's body, JSON. Empty for a GET.
     #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
+}
+
+/// A program to be run in a draft of its folders.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ProgramRun {
+    /// The program's name.
+    pub program: String,
+    /// The hosts that it may reach; none: no network at all.
+    pub hosts: Vec<String>,
 }
 
 impl FileChange {

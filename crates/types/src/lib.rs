@@ -5,6 +5,7 @@
 //! that no two rooms have their own word for the same thing.
 
 mod action;
+mod allowance;
 mod change;
 mod clock;
 mod id;
@@ -16,8 +17,10 @@ mod state;
 pub mod wire;
 
 pub use action::{
-    Action, ArchiveFormat, Bring, Expect, Expected, FileChange, FileRead, ModelRequest, OnDrift, Place, Proposal, Take,
+    Action, ArchiveFormat, Bring, Expect, Expected, FileChange, FileRead, ModelRequest, OnDrift, Place, ProgramRun,
+    Proposal, Take,
 };
+pub use allowance::{Actions, Amounts, Ceilings, Measure, Modes};
 pub use change::{
     Change, ChangeKind, Content, DirTimes, Image, Intent, OpRecord, OpResult, Root, RunEnd, RunHeader, RunKind,
     RunStatus,

@@ -3,6 +3,7 @@
 mod drafts;
 mod log;
 mod models;
+mod policy;
 mod recipes;
 mod store;
 mod work;
@@ -21,6 +22,7 @@ use recipes::{recipe_command, recipe_of};
 pub(crate) use drafts::{Commit, Enclosed, Exec, OnConflict, When};
 pub(crate) use log::{Audit, AuditWitness, Prove, Retention, Witness};
 pub(crate) use models::{Key, Provider, ProviderAdd, Tools};
+pub(crate) use policy::{Mode, ModeWord};
 pub(crate) use recipes::Recipe;
 pub(crate) use store::Store;
 pub(crate) use work::{Do, Grant, OnDrift, Restore, Undo};
@@ -129,6 +131,14 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with = "run")]
         all: bool,
     },
+    /// Show or set the modes: strict, audit, offline, restricted; they combine, and each only takes away
+    #[command(after_long_help = "Examples:\n  raincoat mode\n  raincoat mode strict offline --for 2h\n  \
+        raincoat mode normal")]
+    Mode(Mode),
+    /// Freeze: end every run at once, and let none begin from any terminal until `raincoat thaw`
+    Freeze,
+    /// End the freeze; the passphrase is asked for, however short ago it was typed
+    Thaw,
     /// Undo runs or single operations; an undo is a run too, so it can be undone
     #[command(
         after_long_help = "What somebody changed since is left as it is and listed (exit code 5), with the later \

@@ -11,13 +11,25 @@ pub(crate) struct Grant {
     /// The folder
     pub(crate) dir: PathBuf,
     /// Nothing in it may change
-    #[arg(long)]
+    #[arg(long, conflicts_with = "actions")]
     pub(crate) read_only: bool,
+    /// What may be done in it, of read, write, delete, exec and send (to a model or host elsewhere); all where none is given
+    #[arg(long, value_name = "ACTIONS", value_delimiter = ',')]
+    pub(crate) actions: Vec<String>,
+    /// What it holds never leaves this machine: only a model on it reads it, and programs without a network
+    #[arg(long)]
+    pub(crate) private: bool,
+    /// Files that one run may change in it
+    #[arg(long, value_name = "N")]
+    pub(crate) max_files: Option<u64>,
+    /// Bytes that one run may write or delete in it, such as 200MB
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_bytes: Option<String>,
     /// It ends then: a span (2h, 3d), a day (2027-01-31) or a time ('2027-01-31 18:00')
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) until: Option<String>,
     /// To whom: agent, agent:NAME, recipe or recipe:NAME; to everyone where none is given
-    #[arg(long = "for", value_name = "AGENT")]
+    #[arg(long = "for", visible_alias = "agent", value_name = "AGENT")]
     pub(crate) agent: Option<String>,
     /// What in it is not granted, as a glob; may be given several times
     #[arg(long, value_name = "GLOB")]

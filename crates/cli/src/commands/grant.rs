@@ -1,12 +1,14 @@
 //! `grant`, `grants`, `revoke`.
 
 use raincoat_runtime::{GrantAsk, GrantRecord, SystemClock};
-use raincoat_types::{Clock, display_bytes};
+use raincoat_types::{Actions, Clock, display_bytes};
 
 use crate::app::{App, absolute_path};
 use crate::args;
-use crate::error::Result;
+use crate::enclosed::size;
+use crate::error::{Result, usage};
 use crate::exit::Exit;
+use crate::view::size::bytes;
 use crate::view::table::Table;
 use crate::view::visible;
 use crate::{json, time};
@@ -15,7 +17,27 @@ use crate::{json, time};
 pub(crate) fn grant(app: &mut App, args: args::Grant) -> Result<Exit> {
     let until = args.until.map(|text| time::until(&text, &time::now())).transpose()?;
     let path = absolute_path(&args.dir)?;
-    let ask = GrantAsk { path, read_only: args.read_only, until, agent: args.agent, deny: args.deny };
+    let actions = match args.actions.as_slice() {
+        [] if args.read_only => Actions::READING,
+        [] => Actions::all(),
+        words => Actions::from_words(&words.join(",")).map_err(|word| {
+            let word = visible::single(&word);
+            usage(format!("`{word}` is no action"), format!("the actions are {}", Actions::all()))
+        })?,
+    };
+    let max_bytes = args.max_bytes.as_deref().map(|text| {
+        size(text).ok_or_else(|| usage(format!("`{}` is no size", visible::single(text)), "write `--max-bytes 200MB`"))
+    });
+    let ask = GrantAsk {
+        path,
+        actions,
+        until,
+        agent: args.agent,
+        deny: args.deny,
+        private: args.private,
+        max_files: args.max_files,
+        max_bytes: max_bytes.transpose()?,
+    };
     let record = app.keeper()?.grant(ask)?;
     if app.out.json {
         app.out.value(&json::grant(&record, SystemClock.now()));
@@ -65,7 +87,14 @@ fn whom(record: &GrantRecord) -> String {
 }
 
 fn terms(record: &GrantRecord) -> String {
-    let mut words = vec![if record.read_only { "read only" } else { "read and write" }.to_owned()];
+    let mut words = vec![match record.actions {
+        Actions::READING => "read only".to_owned(),
+        all if all.is_all() => "read and write".to_owned(),
+        some => some.to_string(),
+    }];
+    words.extend(record.private.then(|| "private".to_owned()));
+    words.extend(record.max_files.map(|most| format!("at most {most} files a run")));
+    words.extend(record.max_bytes.map(|most| format!("at most {} a run", bytes(most))));
     words.extend(record.until.map(|until| format!("until {}", time::local(until))));
     if !record.deny.is_empty() {
         let globs: Vec<String> = record.deny.iter().map(|glob| visible::single(glob)).collect();

@@ -12,6 +12,7 @@ mod history;
 mod inspect;
 mod keys;
 mod log_care;
+mod mode;
 mod profiles;
 mod proof;
 mod provider;
@@ -46,6 +47,9 @@ pub(crate) fn verb(command: &Command) -> &'static str {
         Command::Grants => "grants",
         Command::Revoke { .. } => "revoke",
         Command::Do(_) => "do",
+        Command::Mode(_) => "mode",
+        Command::Freeze => "freeze",
+        Command::Thaw => "thaw",
         Command::Undo(_) => "undo",
         Command::Redo { .. } => "redo",
         Command::Restore(_) => "restore",
@@ -84,6 +88,9 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Grants => grant::grants(app),
         Command::Revoke { id } => grant::revoke(app, &id),
         Command::Do(task) => do_task::run(app, task, parsed.recipe),
+        Command::Mode(args) => mode::mode(app, &args),
+        Command::Freeze => mode::freeze(app),
+        Command::Thaw => mode::thaw(app),
         Command::Undo(args) => undo::undo(app, args),
         Command::Redo { run, dry_run } => undo::redo(app, run, dry_run),
         Command::History { path } => history::history(app, &path),

@@ -13,6 +13,7 @@ use raincoat_types::{Actor, FileKind, GrantId, RelPath, Root as RunRoot, RunId, 
 
 use super::ExecAsk;
 use crate::console::Console;
+use crate::folders::record_of;
 use crate::{Class, Error, Keeper};
 
 /// Bytes of a file that a program gets a copy of.
@@ -25,6 +26,8 @@ pub(crate) struct Opened {
     pub(crate) read_only: bool,
     /// Granted by naming it on the command line, for this run.
     pub(crate) by_naming: bool,
+    /// The grant, under the run's own id for the folder.
+    pub(crate) granted: GrantRecord,
 }
 
 impl Keeper {
@@ -138,17 +141,14 @@ impl Keeper {
             let path = root.path().as_os_str().as_bytes().to_vec();
             let found = self.grant_over(&grants, &root, actor);
             let by_naming = found.is_none();
-            let (grant, read_only) = match found {
-                Some((grant, beneath)) if beneath.is_root() => (grant.id, grant.read_only),
-                Some((grant, _)) => (self.new_grant()?, grant.read_only),
-                None => {
-                    named_for_this_run(&path, &root, self.clock.now())?;
-                    (self.new_grant()?, false)
-                }
+            let granted = match found {
+                Some((grant, beneath)) if beneath.is_root() => grant,
+                Some((grant, _)) => GrantRecord { id: self.new_grant()?, ..grant },
+                None => named_for_this_run(self.new_grant()?, &path, &root)?,
             };
-            let read_only = read_only || only_read;
-            let record = RunRoot { grant, path, identity: root.identity() };
-            opened.push(Opened { root, record, read_only, by_naming });
+            let read_only = granted.is_read_only() || only_read;
+            let record = RunRoot { grant: granted.id, path, identity: root.identity() };
+            opened.push(Opened { root, record, read_only, by_naming, granted });
         }
         // A folder within another one that is worked on is in its draft already.
         let outer: Vec<Vec<u8>> =
@@ -191,18 +191,11 @@ impl Keeper {
 }
 
 /// A folder that was named on the command line is granted by that, unless it is one that nobody gets.
-fn named_for_this_run(path: &[u8], root: &Root, now: raincoat_types::Timestamp) -> Result<(), Error> {
-    let record = GrantRecord {
-        id: GrantId(raincoat_types::Ulid::nil()),
-        path: path.to_vec(),
-        identity: root.identity(),
-        read_only: false,
-        until: None,
-        agent: None,
-        deny: Vec::new(),
-        created: now,
-    };
-    record.check().map_err(|e| Error::new(Class::Refused, e.to_string()))
+fn named_for_this_run(id: GrantId, path: &[u8], root: &Root) -> Result<GrantRecord, Error> {
+    let root = RunRoot { grant: id, path: path.to_vec(), identity: root.identity() };
+    let record = GrantRecord { agent: None, ..record_of(&root) };
+    record.check().map_err(|e| Error::new(Class::Refused, e.to_string()))?;
+    Ok(record)
 }
 
 /// The environment, with the way to the network in it.
