@@ -185,7 +185,7 @@ impl App {
         let mut terminal = Terminal::standard().filter(|_| self.may_ask()).ok_or_else(refused)?;
         match terminal.ask(&format!("{question} [y/N] "), &AtomicBool::new(false)) {
             Answered::Line(line) => Ok(matches!(line.as_str(), "y" | "yes")),
-            Answered::Gone => Err(refused()),
+            Answered::Gone | Answered::Elsewhere => Err(refused()),
             Answered::Stopped => Err(error(Class::Stopped, "stopped", "")),
         }
     }
@@ -297,7 +297,7 @@ pub(crate) fn hidden(terminal: &mut Terminal, question: &str) -> Result<Secret<S
     let asking = crate::signals::asking()?;
     match terminal.ask_hidden(question, asking.stop()) {
         Answered::Line(secret) => Ok(secret),
-        Answered::Gone => Err(error(Class::Locked, "nobody answered at the terminal", "")),
+        Answered::Gone | Answered::Elsewhere => Err(error(Class::Locked, "nobody answered at the terminal", "")),
         Answered::Stopped => Err(error(Class::Stopped, "stopped", "")),
     }
 }

@@ -1,7 +1,7 @@
 //! The keeper's way to the person: progress, words, notices, and the question about a plan.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -11,12 +11,14 @@ use raincoat_types::{Clock, Timestamp};
 use crate::error::Result;
 use crate::out::{Out, Style, stderr_line, stdout_line, stdout_part};
 use crate::prompt::{Answered, Terminal};
-use crate::review::{Talk, preview, review};
+use crate::review::{Talk, preview, render, review};
 use crate::view::visible;
 use crate::{json, signals};
 
 /// Bytes of an agent's words that are kept for JSON.
 const SAID_MOST: usize = 1 << 20;
+/// How often an answer from elsewhere is looked for.
+const LOOK_ELSEWHERE: Duration = Duration::from_millis(100);
 
 /// The console of one command. Plans, questions and progress go to standard error; an agent's words, which may be all
 /// that was asked for, to standard output.
@@ -31,6 +33,8 @@ pub(crate) struct TerminalConsole {
     terminal: Option<Terminal>,
     /// A plan could not be shown to anybody.
     pub(crate) unasked: bool,
+    /// How long an answer from elsewhere is waited for, where nobody can be asked here.
+    wait: Duration,
     /// The person said no to a plan.
     pub(crate) declined: bool,
     /// An agent's words stand at the end of the output, and their line is not ended yet.
@@ -62,12 +66,35 @@ impl TerminalConsole {
             json: out.json,
             terminal,
             unasked: false,
+            wait: Duration::ZERO,
             declined: false,
             speaking: false,
             drawn: !(out.quiet || out.json),
             said: String::new(),
         };
         Ok((console, stop))
+    }
+
+    /// Waits so long for an answer from elsewhere, where nobody can be asked here.
+    pub(crate) fn waiting(mut self, wait: Duration) -> TerminalConsole {
+        self.wait = wait;
+        self
+    }
+
+    /// Waits for an answer from elsewhere.
+    fn answer_elsewhere(&self, plan: &PlanView<'_>) -> Answer {
+        let mut left = self.wait;
+        loop {
+            if let Some(answer) = (plan.elsewhere)() {
+                return answer;
+            }
+            if left.is_zero() || self.stop.load(Ordering::SeqCst) {
+                return Answer::Unanswered;
+            }
+            let step = left.min(LOOK_ELSEWHERE);
+            std::thread::sleep(step);
+            left -= step;
+        }
     }
 
     /// Takes the bar away and ends the agent's line.
@@ -99,14 +126,24 @@ impl Console for TerminalConsole {
             return Answer::Refuse("only the plan was asked for (a dry run): do not change anything".to_owned());
         }
         let Some(terminal) = &mut self.terminal else {
-            self.unasked = true;
-            return Answer::Refuse("nobody could be asked: there is no terminal, or asking was forbidden".to_owned());
+            let answer = self.answer_elsewhere(plan);
+            self.unasked |= answer == Answer::Unanswered;
+            self.declined |= matches!(answer, Answer::Refuse(_));
+            return answer;
         };
         let mut talk = AtTerminal { terminal, stop: &self.stop };
         let style = self.style;
         let answer = self.bar.suspend(|| review(plan, style, &mut talk));
         self.declined |= matches!(answer, Answer::Refuse(_));
         answer
+    }
+
+    fn keeps_questions(&self) -> bool {
+        !self.dry_run
+    }
+
+    fn render(&self, plan: &PlanView<'_>) -> (Vec<String>, bool) {
+        render(plan)
     }
 
     fn say(&mut self, text: &str) {
@@ -171,8 +208,8 @@ impl Talk for AtTerminal<'_> {
         lines.iter().for_each(|line| stderr_line(line));
     }
 
-    fn ask(&mut self, question: &str) -> Answered<String> {
-        self.terminal.ask(question, self.stop)
+    fn ask(&mut self, question: &str, elsewhere: &dyn Fn() -> bool) -> Answered<String> {
+        self.terminal.ask_unless(question, self.stop, elsewhere)
     }
 
     fn now(&self) -> Timestamp {

@@ -674,7 +674,7 @@ pub(crate) fn key(key: &KeyLine) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use raincoat_types::{GrantId, Identity, OpId, RunId, Ulid};
+    use raincoat_types::{Actions, GrantId, Identity, OpId, RunId, Ulid};
 
     const TIME: Timestamp = Timestamp { secs: 1_795_258_800, nanos: 0 };
 

@@ -28,6 +28,8 @@ pub(crate) enum Answered<T> {
     Gone,
     /// Ctrl-C was pressed.
     Stopped,
+    /// There is an answer from elsewhere.
+    Elsewhere,
 }
 
 impl Terminal {
@@ -48,13 +50,24 @@ impl Terminal {
 
     /// Asks a question and waits for a line. `stop` ends the wait.
     pub(crate) fn ask(&mut self, question: &str, stop: &AtomicBool) -> Answered<String> {
+        self.ask_unless(question, stop, &|| false)
+    }
+
+    /// The same; an answer from elsewhere ends the wait too.
+    pub(crate) fn ask_unless(
+        &mut self,
+        question: &str,
+        stop: &AtomicBool,
+        elsewhere: &dyn Fn() -> bool,
+    ) -> Answered<String> {
         if discard_input(self.input.as_fd()).is_err() || say(question).is_err() {
             return Answered::Gone;
         }
-        match self.line(stop) {
+        match self.line(stop, elsewhere) {
             Answered::Line(bytes) => Answered::Line(String::from_utf8_lossy(&bytes).trim().to_owned()),
             Answered::Gone => Answered::Gone,
             Answered::Stopped => Answered::Stopped,
+            Answered::Elsewhere => Answered::Elsewhere,
         }
     }
 
@@ -64,20 +77,20 @@ impl Terminal {
         if say(question).is_err() {
             return Answered::Gone;
         }
-        let answer = self.line(stop);
+        let answer = self.line(stop, &|| false);
         drop(hidden);
         match answer {
             Answered::Line(bytes) => match String::from_utf8(bytes) {
                 Ok(text) => Answered::Line(Secret::new(text)),
                 Err(_) => Answered::Gone,
             },
-            Answered::Gone => Answered::Gone,
+            Answered::Gone | Answered::Elsewhere => Answered::Gone,
             Answered::Stopped => Answered::Stopped,
         }
     }
 
     /// One line without its end. The terminal gives whole lines, one a read.
-    fn line(&mut self, stop: &AtomicBool) -> Answered<Vec<u8>> {
+    fn line(&mut self, stop: &AtomicBool, elsewhere: &dyn Fn() -> bool) -> Answered<Vec<u8>> {
         // As large as it can get, so that a secret in it is never left behind in a smaller one.
         let mut line = Vec::with_capacity(MAX_LINE);
         let mut byte = [0_u8];
@@ -86,6 +99,7 @@ impl Terminal {
                 return Answered::Stopped;
             }
             match wait_input(self.input.as_fd(), LOOK_MILLIS) {
+                Ok(false) if elsewhere() => return Answered::Elsewhere,
                 Ok(false) => continue,
                 Ok(true) => {}
                 Err(_) => return Answered::Gone,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use raincoat_runtime::{Answer, PlanView};
+use raincoat_runtime::{Answer, PlanView, Totals};
 use raincoat_types::{FileChange, Timestamp};
 
+use crate::enclosed::seconds;
 use crate::out::Style;
 use crate::prompt::Answered;
 use crate::time;
@@ -15,6 +16,10 @@ use crate::view::{diff, selection, size, visible};
 const DIFF_LINES: usize = 400;
 /// So many steps with new content are shown with their diffs at once; more are shown when asked for.
 const DIFFS_AT_ONCE: usize = 3;
+/// Seconds that changes in a folder can be allowed for at once: 30 days.
+const STANDS_MOST: u64 = 30 * 86_400;
+/// Steps of a plan that are shown in full for an answer from elsewhere.
+const RENDERED: usize = 5000;
 /// What [`PlanView::before`] reads at most: a file that fills it may be longer.
 const BEFORE_MOST: usize = 256 << 10;
 
@@ -22,8 +27,8 @@ const BEFORE_MOST: usize = 256 << 10;
 pub(crate) trait Talk {
     /// Shows lines.
     fn show(&mut self, lines: &[String]);
-    /// Asks, throwing away what was typed before the question stood there.
-    fn ask(&mut self, question: &str) -> Answered<String>;
+    /// Asks, throwing away what was typed before the question stood there. An answer from elsewhere ends the wait.
+    fn ask(&mut self, question: &str, elsewhere: &dyn Fn() -> bool) -> Answered<String>;
     /// The time by the clock.
     fn now(&self) -> Timestamp;
 }
@@ -55,6 +60,40 @@ pub(crate) fn preview(plan: &PlanView<'_>, style: Style) -> Vec<String> {
     lines
 }
 
+/// All that the dialogue would show, without colours; and whether that is all of the plan.
+pub(crate) fn render(plan: &PlanView<'_>) -> (Vec<String>, bool) {
+    let tree = Tree::of(plan);
+    let chosen = vec![true; tree.len()];
+    let show = Show { chosen, all: tree.len() <= RENDERED, fixed: true, ..Show::default() };
+    let style = Style::default();
+    let mut dialogue = Dialogue { plan, tree, style, show, looked_at: BTreeSet::new(), folded: false };
+    let mut page = Page(dialogue.head());
+    dialogue.show_tree(&mut page);
+    let with_content: Vec<usize> = dialogue.with_more().take(RENDERED).collect();
+    for step in with_content {
+        dialogue.look(step, &mut page);
+    }
+    let whole = dialogue.all_shown();
+    (page.0, whole)
+}
+
+/// Nobody is asked: what is shown is kept.
+struct Page(Vec<String>);
+
+impl Talk for Page {
+    fn show(&mut self, lines: &[String]) {
+        self.0.extend_from_slice(lines);
+    }
+
+    fn ask(&mut self, _: &str, _: &dyn Fn() -> bool) -> Answered<String> {
+        Answered::Gone
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::default()
+    }
+}
+
 struct Dialogue<'a> {
     plan: &'a PlanView<'a>,
     tree: Tree<'a>,
@@ -77,7 +116,16 @@ impl Dialogue<'_> {
         }
         loop {
             talk.show(&self.choices());
-            let line = match talk.ask("your answer: ") {
+            let elsewhere = std::cell::RefCell::new(None);
+            let look = || {
+                *elsewhere.borrow_mut() = (self.plan.elsewhere)();
+                elsewhere.borrow().is_some()
+            };
+            let line = match talk.ask("your answer: ", &look) {
+                Answered::Elsewhere => {
+                    talk.show(&[String::new(), "answered from another terminal".to_owned()]);
+                    return elsewhere.into_inner().unwrap_or(Answer::Unanswered);
+                }
                 Answered::Line(line) => line,
                 Answered::Gone => return Answer::Refuse("nobody was there to answer".to_owned()),
                 Answered::Stopped => return Answer::Refuse("stopped with Ctrl-C".to_owned()),
@@ -95,7 +143,7 @@ impl Dialogue<'_> {
     fn head(&self) -> Vec<String> {
         let folders = self.plan.roots.iter().map(|(_, path)| raincoat_types::display_bytes(path));
         let digest = self.plan.digest.hex();
-        vec![
+        let mut lines = vec![
             String::new(),
             format!(
                 "{} asks: {}",
@@ -109,7 +157,19 @@ impl Dialogue<'_> {
                 time::clock(self.plan.until),
             )),
             String::new(),
-        ]
+        ];
+        lines.extend(
+            self.plan.why.iter().map(|why| self.style.yellow(&format!("it asks because of {}", visible::single(why)))),
+        );
+        let Totals { files, deletions, bytes } = self.plan.totals;
+        let deleted = if deletions > 0 { format!("{} deleted, ", size::count(deletions)) } else { String::new() };
+        let lost = match self.plan.irreversible {
+            0 => "all of it can be taken back".to_owned(),
+            lost => self.style.yellow(&format!("{} of it can NOT be taken back: no copy is kept", size::count(lost))),
+        };
+        lines.push(format!("{} in all, {deleted}{}; {lost}", size::of(files, "place", "places"), size::bytes(bytes)));
+        lines.push(String::new());
+        lines
     }
 
     fn show_tree(&mut self, talk: &mut dyn Talk) {
@@ -158,6 +218,11 @@ impl Dialogue<'_> {
                 self.style.bold("rest"),
                 time::clock(self.plan.until),
             ));
+            lines.push(format!(
+                "  {}  make it, and do not ask about {}'s changes in {place} for so long, such as 2h",
+                self.style.bold("folder 2h"),
+                visible::single(&self.plan.actor.name()),
+            ));
         } else if !self.all_shown() {
             lines.push(
                 self.style.dim("  (not all of it is shown; when it is, the rest of the run can be allowed as well)"),
@@ -173,7 +238,16 @@ impl Dialogue<'_> {
             "y" | "yes" if rest.is_empty() => return self.accept(talk),
             "n" | "no" => return Some(Answer::Refuse(rest.to_owned())),
             "rest" if rest.is_empty() && self.may_be_remembered() => return Some(Answer::AcceptRun),
-            "rest" => self.say(talk, "that cannot be said here: not all of the plan is shown, or chosen"),
+            "folder" if self.may_be_remembered() => match seconds(rest).filter(|secs| (1..=STANDS_MOST).contains(secs))
+            {
+                Some(secs) => {
+                    let now = talk.now();
+                    let secs = now.secs.saturating_add(i64::try_from(secs).unwrap_or(0));
+                    return Some(Answer::AcceptFolder(Timestamp { secs, ..now }));
+                }
+                None => self.say(talk, "say for how long, at most 30 days: folder 2h"),
+            },
+            "rest" | "folder" => self.say(talk, "that cannot be said here: not all of the plan is shown, or chosen"),
             "all" => self.choose(Ok(vec![true; self.tree.len()]), |_, _| true, talk),
             "not" => self.choose(selection::parse(rest, &self.tree), |was, hit| was && !hit, talk),
             "only" => self.choose(selection::parse(rest, &self.tree), |_, hit| hit, talk),

@@ -141,7 +141,7 @@ impl Recorder {
     }
 
     /// Whether the person said that this file may be changed without a copy.
-    pub(crate) fn waives(&self, path: &RelPath) -> bool {
+    pub fn waives(&self, path: &RelPath) -> bool {
         self.waives.as_ref().is_some_and(|waives| waives(path))
     }
 }

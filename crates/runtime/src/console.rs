@@ -21,8 +21,27 @@ pub struct PlanView<'a> {
     pub digest: Digest,
     /// Until when an approval holds.
     pub until: Timestamp,
+    /// Why it is asked, where it is not simply that files change.
+    pub why: &'a [String],
+    /// Steps that cannot be taken back, because the person said that no copy is to be kept.
+    pub irreversible: u64,
+    /// What the gate counted: the numbers behind a breaker.
+    pub totals: Totals,
+    /// An answer that was given from another terminal meanwhile.
+    pub elsewhere: &'a dyn Fn() -> Option<Answer>,
     /// Reads what a step's target holds now (at most 256 KiB), for a diff. `None` where it is no readable file.
     pub before: &'a dyn Fn(usize) -> Option<Vec<u8>>,
+}
+
+/// What a plan comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Files and folders that change.
+    pub files: u64,
+    /// Files and folders that are deleted.
+    pub deletions: u64,
+    /// Bytes that this is about.
+    pub bytes: u64,
 }
 
 /// What is known of a planned change before it is made.
@@ -32,6 +51,14 @@ pub struct StepFact {
     pub source: Option<(FileKind, u64)>,
     /// How many files it touches in all (a tree counts each).
     pub files: u64,
+    /// How many of them it deletes.
+    pub deletions: u64,
+    /// What was allowed for a folder until a time covers it.
+    pub stands: bool,
+    /// No copy is kept of what is there, at the person's word: it cannot be taken back.
+    pub irreversible: bool,
+    /// Why it asks to be seen, whatever was allowed before.
+    pub asked: Option<String>,
     /// The gate would refuse it, whatever the person says.
     pub refused: Option<Box<Refusal>>,
     /// Where the places that the step names really are, in the order of the change's fields: which of the run's folders,
@@ -51,6 +78,10 @@ pub enum Answer {
     AcceptSome(Vec<u32>),
     /// All of it, and every later change of this run within its folders.
     AcceptRun,
+    /// All of it, and until then every later change of this actor's in these folders that can be undone.
+    AcceptFolder(Timestamp),
+    /// Nobody could be asked. The question stays open, to be answered elsewhere.
+    Unanswered,
     /// None of it, and why (told to the agent; may be empty).
     Refuse(String),
 }
@@ -59,6 +90,15 @@ pub enum Answer {
 pub trait Console {
     /// Shows a plan and waits for the answer.
     fn review(&mut self, plan: &PlanView<'_>) -> Answer;
+    /// Whether a question that nobody answers here is kept for an answer from elsewhere.
+    fn keeps_questions(&self) -> bool {
+        false
+    }
+    /// A plan as [`Console::review`] would show it, in full and without colours, to be answered elsewhere; and whether
+    /// that is all of it.
+    fn render(&self, _: &PlanView<'_>) -> (Vec<String>, bool) {
+        (Vec::new(), false)
+    }
     /// Words of the agent, as they come.
     fn say(&mut self, text: &str);
     /// What is going on; how far (done, total) where that is known.

@@ -99,17 +99,39 @@ pub(crate) struct Judge {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recorder: Recorder,
     pub(crate) course: Arc<Course>,
+    /// The run's folders.
+    pub(crate) scoped: Arc<Vec<Scoped>>,
 }
 
 impl Keeper {
     /// A judge for the person's own doing, which counts against no budget.
     pub(crate) fn judge_of_person(&self, compiled: Arc<Compiled>, run: RunId, recorder: Recorder) -> Judge {
         let (actor, clock, course) = (Actor::Person, self.clock.clone(), Arc::default());
-        Judge { compiled, actor, run, clock, recorder, course }
+        Judge { compiled, actor, run, clock, recorder, course, scoped: Arc::default() }
+    }
+}
+
+impl Scoped {
+    /// A place beneath the grant, as one beneath this folder of the run; all of this folder where the place lies above.
+    pub(crate) fn within(&self, beneath_grant: &RelPath) -> Option<RelPath> {
+        if self.beneath.starts_with(beneath_grant) {
+            return Some(RelPath::ROOT);
+        }
+        let inner = beneath_grant.starts_with(&self.beneath);
+        let skip = self.beneath.names().count();
+        inner.then(|| beneath_grant.names().skip(skip).try_fold(RelPath::ROOT, |at, name| at.join(name)).ok())?
     }
 }
 
 impl Judge {
+    /// Whether the owner wrote rules that must be asked about every change.
+    pub(crate) fn has_rules(&self) -> bool {
+        false
+    }
+
+    /// What the owner's rules say of each place.
+    pub(crate) fn rule_on<A: Act>(&self, _action: &A, _resolved: &mut Resolved) {}
+
     /// Leave to act, or a refusal that was logged.
     pub(crate) fn decide<A: Act>(
         &self,

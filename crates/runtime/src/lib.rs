@@ -4,6 +4,7 @@
 //!
 //! A command makes a [`Keeper`], asks it for what it needs, and gives it a [`Console`] to speak to the person by.
 
+mod approvals;
 mod around;
 mod can_undo;
 mod commit;
@@ -42,10 +43,11 @@ mod witness;
 mod witness_server;
 mod worker;
 
+pub use approvals::{Approval, ApprovalState, StandingApproval};
 pub use can_undo::{CanUndo, Verdict};
 pub use commit::{Adoption, CommitAsk, CommitReport, DraftSource};
 pub use config::{Config, Price};
-pub use console::{Answer, Console, PlanView, StepFact};
+pub use console::{Answer, Console, PlanView, StepFact, Totals};
 pub use course::Budgets;
 pub use doctor::{Check, Report};
 pub use drafts::{DraftChange, DraftLine, DraftMark, DraftState, OpenDraft, Pick, Sides};

@@ -7,14 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use raincoat_audit::Event;
 use raincoat_effects::thread::EffectsThread;
 use raincoat_effects::{Changed, Effects, Resolved};
-use raincoat_gate::{Approval, Confirm, Scope};
+use raincoat_gate::{Act, Approval, Confirm, Role, Scope};
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{
-    Digest, Failure, FailureKind, FileChange, FileKind, FileRead, Identity, Outcome, Place, RawPath, Refusal, RelPath,
-    Timestamp, display_bytes,
+    Actor, Amounts, Digest, Failure, FailureKind, FileChange, FileKind, FileRead, Identity, Measure, Modes, Outcome,
+    Place, RawPath, Refusal, RelPath, Timestamp, Ulid, display_bytes,
 };
 
-use crate::console::{Answer, Console, PlanView, StepFact};
+use crate::approvals::{StandingApproval, scope_words};
+use crate::console::{Answer, Console, PlanView, StepFact, Totals};
 use crate::judge::Judge;
 use crate::{Error, Keeper};
 
@@ -33,6 +34,8 @@ pub(crate) struct Accepted {
     /// It was shown to a person, so what is made must be what was shown.
     reviewed: bool,
     until: Timestamp,
+    /// What was allowed before, where it was not shown.
+    scopes: Vec<(Scope, Timestamp)>,
 }
 
 /// What a step was when it was shown. Small: a plan may have a hundred thousand steps.
@@ -102,20 +105,47 @@ impl Keeper {
         let all = || (0..steps.len()).filter_map(|n| u32::try_from(n).ok()).collect::<Vec<u32>>();
         let until = Timestamp { secs: now.secs.saturating_add(APPROVAL_SECS), nanos: now.nanos };
         let beforehand = judge.compiled.policy.confirm == Confirm::Never;
-        if beforehand || standing.rest_of_run.is_some_and(|until| now < until) {
-            let scope = if beforehand { "yes to every plan within what was granted" } else { REST_OF_RUN };
-            let (title, steps) = (title.to_owned(), steps.len() as u64);
-            judge.recorder.log_lazily(vec![Event::ApprovalUsed { title, steps, scope: scope.to_owned() }]);
-            return Ok(Reviewed::Accepted(Accepted { chosen: all(), shown: Vec::new(), reviewed: false, until }));
+        let rest = standing.rest_of_run.is_some_and(|until| now < until);
+        // What was said beforehand is not for what a mode or a rule wants seen, nor for more than a breaker lets pass.
+        // A recipe's plan is made by us from the person's own words, so it has no breaker.
+        let strict = (judge.compiled.policy.modes | judge.course.modes()).contains(Modes::STRICT);
+        let unwatched = matches!(judge.actor, Actor::Recipe(_)) && !judge.has_rules();
+        if (beforehand || rest) && !strict && unwatched {
+            let scope = if beforehand { BEFOREHAND } else { REST_OF_RUN };
+            return Ok(self.passed(judge, plan, scope, all(), until));
         }
-        let (facts, looked) = self.look_ahead(thread, judge, steps)?;
-        let digest = digest_of(title, steps, &facts);
+        let scopes = self.standing_scopes(judge)?;
+        let (facts, looked) = self.look_ahead(thread, judge, steps, &scopes)?;
+        let totals = totals(steps, &facts);
+        let why = reasons(judge, &facts, totals, strict, now);
+        if why.is_empty() && (beforehand || rest) {
+            let scope = if beforehand { BEFOREHAND } else { REST_OF_RUN };
+            return Ok(self.passed(judge, plan, scope, all(), until));
+        }
+        if why.is_empty() && !facts.is_empty() && facts.iter().all(|fact| fact.stands) {
+            let Reviewed::Accepted(accepted) = self.passed(judge, plan, STANDING, all(), until) else {
+                return Err(Error::new(crate::Class::Bug, "a plan that was allowed was not"));
+            };
+            return Ok(Reviewed::Accepted(Accepted { scopes, ..accepted }));
+        }
+        let digest = digest_of(title, steps, &facts, &looked);
+        if let Some(given) = self.answered_before(&judge.actor.name(), digest)? {
+            let scope = format!("approval {} of exactly this", given.id);
+            judge.recorder.log_lazily(vec![Event::ApprovalUsed {
+                title: title.to_owned(),
+                steps: steps.len() as u64,
+                scope,
+            }]);
+            let accepted =
+                Accepted { chosen: all(), shown: looked, reviewed: true, until: given.until, scopes: Vec::new() };
+            return Ok(Reviewed::Accepted(accepted));
+        }
         let shared = steps.clone();
         let before = |n: usize| {
             let shared = shared.clone();
             thread.call(move |effects| shared.get(n).and_then(|step| current(effects, step))).ok().flatten()
         };
-        let view = PlanView {
+        let mut view = PlanView {
             run: judge.run,
             actor: &judge.actor,
             title,
@@ -124,6 +154,10 @@ impl Keeper {
             facts: &facts,
             digest,
             until,
+            why: &why,
+            irreversible: facts.iter().filter(|fact| fact.irreversible).count() as u64,
+            totals,
+            elsewhere: &|| None,
             before: &before,
         };
         judge.recorder.log_lazily(vec![Event::ApprovalAsked {
@@ -132,14 +166,20 @@ impl Keeper {
             shown: lines(roots, steps),
             steps: steps.len() as u64,
         }]);
+        let asked =
+            if console.keeps_questions() { Some(self.ask_durably(&view, console.render(&view))?) } else { None };
+        let elsewhere = || asked.and_then(|id| self.answer_elsewhere(id));
+        view.elsewhere = &elsewhere;
         let answer = console.review(&view);
         let (chosen, scope) = match answer {
+            Answer::Unanswered => return Ok(Reviewed::Refused(unanswered(asked))),
             Answer::Refuse(words) => {
                 let shown = shown(title, steps.len());
                 judge
                     .recorder
                     .log(vec![Event::Declined { digest, shown, words: words.clone() }])
                     .map_err(Error::store)?;
+                asked.map_or(Ok(()), |id| self.settle(id))?;
                 return Ok(Reviewed::Refused(words));
             }
             Answer::Accept => (all(), "this plan, once".to_owned()),
@@ -151,12 +191,60 @@ impl Keeper {
                 standing.rest_of_run = Some(until);
                 (all(), REST_OF_RUN.to_owned())
             }
+            Answer::AcceptFolder(until) => (all(), self.allow_folders(judge, roots, until)?),
         };
         judge
             .recorder
             .log(vec![Event::Approved { digest, shown: shown(title, steps.len()), scope, until: Some(until) }])
             .map_err(Error::store)?;
-        Ok(Reviewed::Accepted(Accepted { chosen, shown: looked, reviewed: true, until }))
+        asked.map_or(Ok(()), |id| self.settle(id))?;
+        Ok(Reviewed::Accepted(Accepted { chosen, shown: looked, reviewed: true, until, scopes: Vec::new() }))
+    }
+
+    /// A plan that goes ahead by what the person said before.
+    fn passed(&self, judge: &Judge, plan: Plan<'_>, scope: &str, chosen: Vec<u32>, until: Timestamp) -> Reviewed {
+        let (title, steps) = (plan.title.to_owned(), plan.steps.len() as u64);
+        judge.recorder.log_lazily(vec![Event::ApprovalUsed { title, steps, scope: scope.to_owned() }]);
+        Reviewed::Accepted(Accepted {
+            chosen,
+            shown: Vec::new(),
+            reviewed: false,
+            until,
+            scopes: vec![(Scope::RestOfRun, until)],
+        })
+    }
+
+    /// What was allowed for folders until a time, as far as it speaks of this run's.
+    fn standing_scopes(&self, judge: &Judge) -> Result<Vec<(Scope, Timestamp)>, Error> {
+        let name = judge.actor.name();
+        let mut scopes = Vec::new();
+        for one in self.standing_approvals()?.into_iter().filter(|one| one.actor == name) {
+            for scoped in judge.scoped.iter().filter(|scoped| scoped.grant == one.grant) {
+                if let Some(within) = scoped.within(&one.beneath) {
+                    scopes.push((Scope::Folder(scoped.id, within), one.until));
+                }
+            }
+        }
+        Ok(scopes)
+    }
+
+    /// Keeps what was allowed for the run's folders; in words.
+    fn allow_folders(&self, judge: &Judge, roots: &[(String, Vec<u8>)], until: Timestamp) -> Result<String, Error> {
+        let mut words = Vec::new();
+        for (scoped, (_, folder)) in judge.scoped.iter().zip(roots) {
+            let id = raincoat_os::new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?;
+            let (actor, folder) = (judge.actor.name(), folder.clone());
+            words.push(scope_words(&actor, &folder, until));
+            self.stand(&StandingApproval {
+                id,
+                actor,
+                grant: scoped.grant,
+                beneath: scoped.beneath.clone(),
+                folder,
+                until,
+            })?;
+        }
+        Ok(words.join("; "))
     }
 
     /// What each step would touch now, and whether the gate would refuse it.
@@ -165,16 +253,17 @@ impl Keeper {
         thread: &EffectsThread,
         judge: &Judge,
         steps: &Arc<Vec<PlanStep>>,
+        scopes: &[(Scope, Timestamp)],
     ) -> Result<(Vec<StepFact>, Vec<Shown>), Error> {
         let mut facts = Vec::with_capacity(steps.len());
         let mut looked = Vec::with_capacity(steps.len());
         let mut changed: HashSet<Tag> = HashSet::new();
         for start in (0..steps.len()).step_by(SLICE) {
-            let (judge, steps) = (judge.clone(), steps.clone());
+            let (judge, steps, scopes) = (judge.clone(), steps.clone(), scopes.to_vec());
             let slice = thread
                 .call(move |effects| {
                     let part = steps.get(start..(start + SLICE).min(steps.len())).unwrap_or_default();
-                    part.iter().map(|step| look_at(effects, &judge, step)).collect::<Vec<_>>()
+                    part.iter().map(|step| look_at(effects, &judge, step, &scopes)).collect::<Vec<_>>()
                 })
                 .map_err(Error::store)?;
             for (fact, seen) in slice {
@@ -204,7 +293,7 @@ impl Keeper {
         let mut done = 0_u64;
         // A recipe's steps stand for themselves. An agent's may build on each other (copy, then delete): the first that
         // does not come out ends the plan.
-        let led_by_model = matches!(judge.actor, raincoat_types::Actor::Agent(_));
+        let led_by_model = matches!(judge.actor, Actor::Agent(_));
         for slice in accepted.chosen.chunks(if led_by_model { 1 } else { SLICE }) {
             if stop.load(Ordering::Relaxed) {
                 break;
@@ -217,6 +306,7 @@ impl Keeper {
                     shown: accepted.shown.get(*n as usize).cloned().unwrap_or_default(),
                     reviewed: accepted.reviewed,
                     until: accepted.until,
+                    scopes: accepted.scopes.clone(),
                 })
                 .collect();
             let outcomes =
@@ -251,6 +341,7 @@ struct Order {
     shown: Shown,
     reviewed: bool,
     until: Timestamp,
+    scopes: Vec<(Scope, Timestamp)>,
 }
 
 /// Makes steps together. Each is resolved, decided and made ready in turn; changes that do not build on each other
@@ -285,8 +376,11 @@ fn make_one(effects: &mut Effects, judge: &Judge, change: &FileChange, order: &O
     {
         return Some(Outcome::Failed(failure));
     }
-    let approval = Approval { scope: Scope::Exactly(resolved.digest), until: order.until };
-    match judge.decide(change.clone(), &mut resolved, said(change), Some(approval)) {
+    let approval = match order.reviewed {
+        true => Some(Approval { scope: Scope::Exactly(resolved.digest), until: order.until }),
+        false => order.scopes.iter().find(|(scope, _)| covers(scope, &resolved)).map(by_scope),
+    };
+    match judge.decide(change.clone(), &mut resolved, said(change), approval) {
         Ok(permit) => {
             effects.change(permit, resolved);
             None
@@ -346,34 +440,104 @@ fn lies_in(place: &(usize, RelPath), places: &HashSet<Tag>) -> bool {
     false
 }
 
-fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep) -> (StepFact, Seen) {
-    let Ok(resolved) = effects.resolve_change(&step.change) else { return look_at_source(effects, step) };
+/// Whether what was allowed before speaks of a change. The gate looks once more.
+fn covers(scope: &Scope, resolved: &Resolved) -> bool {
+    match scope {
+        Scope::Folder(grant, beneath) => {
+            resolved.targets.iter().all(|target| target.spot.grant == *grant && target.spot.path.starts_with(beneath))
+        }
+        Scope::RestOfRun | Scope::Exactly(_) => true,
+    }
+}
+
+fn by_scope((scope, until): &(Scope, Timestamp)) -> Approval {
+    Approval { scope: scope.clone(), until: *until }
+}
+
+fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep, scopes: &[(Scope, Timestamp)]) -> (StepFact, Seen) {
+    let Ok(mut resolved) = effects.resolve_change(&step.change) else { return look_at_source(effects, step) };
+    judge.rule_on(&step.change, &mut resolved);
     let seen = resolved.standing().collect();
-    let first = resolved.targets.first();
-    let kind = first.and_then(|target| target.kind);
+    let kind = resolved.targets.first().and_then(|target| target.kind);
     let size = resolved.bytes();
-    let facts = raincoat_gate::Facts {
-        digest: resolved.digest,
-        targets: resolved.targets.clone(),
-        approval: Some(Approval {
-            scope: Scope::Exactly(resolved.digest),
-            until: Timestamp { secs: i64::MAX, nanos: 0 },
-        }),
-        ..judge.facts()
+    let asks = |approval: Option<Approval>| {
+        let (digest, targets) = (resolved.digest, resolved.targets.clone());
+        let facts = raincoat_gate::Facts { digest, targets, approval, ..judge.facts() };
+        let (actor, action) = (judge.actor.clone(), step.change.clone());
+        let proposal = raincoat_types::Proposal { actor, run: judge.run, action };
+        raincoat_gate::decide(&judge.compiled.policy, &facts, proposal)
     };
-    let proposal = raincoat_types::Proposal { actor: judge.actor.clone(), run: judge.run, action: step.change.clone() };
-    let refused = match raincoat_gate::decide(&judge.compiled.policy, &facts, proposal) {
+    let forever = Timestamp { secs: i64::MAX, nanos: 0 };
+    let exactly = Approval { scope: Scope::Exactly(resolved.digest), until: forever };
+    let refused = match asks(Some(exactly)) {
         raincoat_gate::Verdict::Deny { refusal } => Some(Box::new(refusal)),
         _ => None,
     };
+    // What asks although the widest approval was given wants to be seen itself.
+    let asked = match asks(Some(Approval { scope: Scope::RestOfRun, until: forever })) {
+        raincoat_gate::Verdict::Ask { why, .. } => Some(why),
+        _ => None,
+    };
+    let permitted =
+        |scope: &(Scope, Timestamp)| matches!(asks(Some(by_scope(scope))), raincoat_gate::Verdict::Permit(_));
+    let changed = |target: &&raincoat_gate::Target| !matches!(target.role, Role::Look | Role::Read);
+    let lost = |target: &raincoat_gate::Target| {
+        target.kind == Some(FileKind::File) && judge.recorder.waives(&target.spot.path)
+    };
+    let deleted = |target: &&raincoat_gate::Target| step.change.deletes() && target.role == Role::Remove;
     let fact = StepFact {
         source: kind.map(|kind: FileKind| (kind, size)),
         files: resolved.targets.len() as u64,
+        deletions: resolved.targets.iter().filter(deleted).count() as u64,
+        stands: scopes.iter().any(permitted),
+        irreversible: resolved.targets.iter().filter(changed).any(lost),
         refused,
+        asked,
         resolved: elsewhere(&step.change, &resolved),
         digest: Some(resolved.digest),
     };
     (fact, seen)
+}
+
+/// What a plan comes to.
+fn totals(steps: &[PlanStep], facts: &[StepFact]) -> Totals {
+    steps.iter().zip(facts).fold(Totals::default(), |sum, (step, fact)| Totals {
+        files: sum.files.saturating_add(fact.files.max(1)),
+        deletions: sum.deletions.saturating_add(fact.deletions),
+        bytes: sum
+            .bytes
+            .saturating_add(fact.source.map_or(0, |(_, size)| size))
+            .saturating_add(step.change.new_bytes()),
+    })
+}
+
+/// Why a plan must be seen, whatever was allowed before.
+fn reasons(judge: &Judge, facts: &[StepFact], totals: Totals, strict: bool, now: Timestamp) -> Vec<String> {
+    let mut why: Vec<String> = facts.iter().filter_map(|fact| fact.asked.clone()).collect();
+    why.sort_unstable();
+    why.dedup();
+    why.truncate(REASONS);
+    if strict {
+        why.retain(|words| !words.starts_with("strict mode"));
+        why.push("strict mode: every change asks".to_owned());
+    }
+    let amounts = Amounts::default()
+        .with(Measure::Files, totals.files)
+        .with(Measure::Rate, totals.files)
+        .with(Measure::Deletions, totals.deletions)
+        .with(Measure::Bytes, totals.bytes);
+    let uses = judge.scoped.first().map(|scoped| (scoped.id, amounts)).into_iter().collect();
+    for count in judge.course.counts(&uses, now).iter().filter(|count| !count.firm) {
+        if let Some((measure, most)) = count.most.passed_by(&count.total) {
+            let total = count.total.of(measure);
+            why.push(format!(
+                "a mass change: {} comes to {total} {}, and beyond {most} it asks",
+                count.whose,
+                measure.name()
+            ));
+        }
+    }
+    why
 }
 
 /// A step into a folder that an earlier step makes cannot be resolved yet; what it takes there can.
@@ -459,6 +623,18 @@ fn plain(path: &RawPath) -> Option<RelPath> {
     RelPath::new(&names.join(&b'/')).ok()
 }
 
+/// What a person was told to have left open.
+fn unanswered(asked: Option<Ulid>) -> String {
+    let way = asked.map(|id| format!("; `raincoat approve {id}` allows it, then run it again"));
+    format!("nobody was there to be asked{}", way.unwrap_or_default())
+}
+
+/// Reasons that are told.
+const REASONS: usize = 20;
+/// What a person allows who says yes on the command line.
+const BEFOREHAND: &str = "yes to every plan within what was granted";
+/// What was allowed for folders until a time.
+const STANDING: &str = "what was allowed in this folder until a time";
 /// What a person allows who allows the rest of a run.
 const REST_OF_RUN: &str = "this plan and every later change of this run within its folders";
 /// Bytes of the steps of one plan in the log; an entry holds 65,535 with all else.
@@ -512,12 +688,13 @@ fn shown(title: &str, steps: usize) -> String {
     format!("{title} ({steps} {})", if steps == 1 { "change" } else { "changes" })
 }
 
-fn digest_of(title: &str, steps: &[PlanStep], facts: &[StepFact]) -> Digest {
-    let mut hasher = blake3::Hasher::new_derive_key("raincoat 2026-11 plan v1");
+fn digest_of(title: &str, steps: &[PlanStep], facts: &[StepFact], looked: &[Shown]) -> Digest {
+    let mut hasher = blake3::Hasher::new_derive_key("raincoat 2026-11 plan v2");
     hasher.update(title.as_bytes());
-    for (step, fact) in steps.iter().zip(facts) {
+    for ((step, fact), looked) in steps.iter().zip(facts).zip(looked) {
         hasher.update(&postcard::to_stdvec(&step.change).unwrap_or_default());
         hasher.update(&fact.digest.unwrap_or_default().0);
+        hasher.update(&looked.stood);
     }
     Digest(*hasher.finalize().as_bytes())
 }

@@ -135,6 +135,7 @@ impl Keeper {
             clock: self.clock.clone(),
             recorder: recorder.clone(),
             course: Arc::new(course),
+            scoped: Arc::new(folders.names.scoped.clone()),
         };
         let began =
             Event::RunBegan { goal, kind: RunKind::Task, grants: folders.roots.iter().map(|r| r.grant).collect() };

@@ -250,7 +250,16 @@ fn ground(url: &str) -> Ground {
         key: None,
     };
     keeper.add_provider(&provider).unwrap();
-    let ask = GrantAsk { path: around.join("granted"), read_only: false, until: None, agent: None, deny: Vec::new() };
+    let ask = GrantAsk {
+        path: around.join("granted"),
+        actions: raincoat_types::Actions::all(),
+        until: None,
+        agent: None,
+        deny: Vec::new(),
+        private: false,
+        max_files: None,
+        max_bytes: None,
+    };
     keeper.grant(ask).unwrap();
     Ground { _dir: dir, keeper, around }
 }

@@ -22,7 +22,7 @@ use recipes::{recipe_command, recipe_of};
 pub(crate) use drafts::{Commit, Enclosed, Exec, OnConflict, When};
 pub(crate) use log::{Audit, AuditWitness, Prove, Retention, Witness};
 pub(crate) use models::{Key, Provider, ProviderAdd, Tools};
-pub(crate) use policy::{Mode, ModeWord};
+pub(crate) use policy::{Deny, Mode, ModeWord};
 pub(crate) use recipes::Recipe;
 pub(crate) use store::Store;
 pub(crate) use work::{Do, Grant, OnDrift, Restore, Undo};
@@ -135,6 +135,15 @@ pub(crate) enum Command {
     #[command(after_long_help = "Examples:\n  raincoat mode\n  raincoat mode strict offline --for 2h\n  \
         raincoat mode normal")]
     Mode(Mode),
+    /// List the questions that runs have asked, and what was allowed for folders until a time
+    Approvals,
+    /// Look at a question from another terminal, and say yes to exactly what it shows, once
+    Approve {
+        /// The question's id, or its beginning or end (`raincoat approvals` lists them)
+        id: String,
+    },
+    /// Say no to a question, or take back what was allowed for a folder
+    Deny(Deny),
     /// Freeze: end every run at once, and let none begin from any terminal until `raincoat thaw`
     Freeze,
     /// End the freeze; the passphrase is asked for, however short ago it was typed

@@ -52,3 +52,13 @@ impl ModeWord {
         }))
     }
 }
+
+/// A question to be answered with no.
+#[derive(Args, Debug)]
+pub(crate) struct Deny {
+    /// The question's id, or its beginning or end (`raincoat approvals` lists them); or what was allowed for a folder
+    pub(crate) id: String,
+    /// What the agent is told
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) because: String,
+}

@@ -61,6 +61,9 @@ pub(crate) struct Do {
     /// Go on with an interrupted run
     #[arg(long, value_name = "RUN")]
     pub(crate) resume: Option<String>,
+    /// Where nobody can be asked here: wait so long for `raincoat approve` from another terminal (30s, 2h)
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) wait: Option<String>,
     /// Show the plan, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -1,6 +1,7 @@
 //! `do`: a recipe, or a task in words.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use raincoat_runtime::{Class, RECIPES, RunAsk, RunReport, check_options};
 use raincoat_types::RunStatus;
@@ -9,6 +10,7 @@ use raincoat_types::wire::Task;
 use crate::app::{App, absolute_path};
 use crate::args::{Do, Recipe};
 use crate::console::TerminalConsole;
+use crate::enclosed::seconds;
 use crate::error::{Result, error, usage};
 use crate::exit::Exit;
 use crate::view::{size, visible};
@@ -29,7 +31,12 @@ pub(crate) fn run(app: &mut App, args: Do, recipe: Option<Recipe>) -> Result<Exi
     };
     let dirs: Vec<PathBuf> = dirs.iter().map(|dir| absolute_path(dir)).collect::<Result<_>>()?;
     let keeper = app.keeper_without_backup(&without_backup)?;
-    let (mut console, stop) = TerminalConsole::start(&app.out, app.may_ask(), dry_run)?;
+    let wait = args.wait.as_deref().map(|text| {
+        seconds(text).ok_or_else(|| usage(format!("`{}` is no span", visible::single(text)), "write `--wait 2h`"))
+    });
+    let wait = Duration::from_secs(wait.transpose()?.unwrap_or(0));
+    let (console, stop) = TerminalConsole::start(&app.out, app.may_ask(), dry_run)?;
+    let mut console = console.waiting(wait);
     let ask = RunAsk {
         task,
         dirs,
@@ -57,7 +64,8 @@ pub(crate) fn run(app: &mut App, args: Do, recipe: Option<Recipe>) -> Result<Exi
     }
     if console.unasked {
         let words = "the plan was refused, because nobody could be asked about it";
-        return Err(error(Class::Refused, words, "run it at a terminal, or with `--yes`: everything stays undoable"));
+        let hint = "run it at a terminal, or with `--yes` (everything stays undoable); or `raincoat approvals` has the question: answer it, and run this again";
+        return Err(error(Class::Refused, words, hint));
     }
     Ok(exit)
 }

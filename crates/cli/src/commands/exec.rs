@@ -231,7 +231,7 @@ fn ask_at_end(app: &mut App, keeper: &Keeper, report: &ExecReport, own: Exit) ->
                 }
                 _ => continue,
             },
-            Answered::Gone | Answered::Stopped => {
+            Answered::Gone | Answered::Stopped | Answered::Elsewhere => {
                 say_ways(&mut beside, &run);
                 Exit::Ok
             }

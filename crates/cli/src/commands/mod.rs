@@ -1,5 +1,6 @@
 //! The commands, each in words what the keeper does.
 
+mod approvals;
 mod audit;
 pub(crate) mod audit_export;
 pub(crate) mod audit_look;
@@ -48,6 +49,9 @@ pub(crate) fn verb(command: &Command) -> &'static str {
         Command::Revoke { .. } => "revoke",
         Command::Do(_) => "do",
         Command::Mode(_) => "mode",
+        Command::Approvals => "approvals",
+        Command::Approve { .. } => "approve",
+        Command::Deny(_) => "deny",
         Command::Freeze => "freeze",
         Command::Thaw => "thaw",
         Command::Undo(_) => "undo",
@@ -89,6 +93,9 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Revoke { id } => grant::revoke(app, &id),
         Command::Do(task) => do_task::run(app, task, parsed.recipe),
         Command::Mode(args) => mode::mode(app, &args),
+        Command::Approvals => approvals::approvals(app),
+        Command::Approve { id } => approvals::approve(app, &id),
+        Command::Deny(args) => approvals::deny(app, &args),
         Command::Freeze => mode::freeze(app),
         Command::Thaw => mode::thaw(app),
         Command::Undo(args) => undo::undo(app, args),

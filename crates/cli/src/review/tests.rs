@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::view::tree::tests::{made, moved, step};
-use raincoat_runtime::StepFact;
+use raincoat_runtime::{StepFact, Totals};
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{Actor, Digest, Expect, Place, RunId, Ulid};
 
@@ -11,6 +11,8 @@ struct Script {
     answers: Vec<&'static str>,
     seen: String,
     late: bool,
+    lost: u64,
+    elsewhere: Option<Answer>,
 }
 
 impl Talk for Script {
@@ -21,7 +23,10 @@ impl Talk for Script {
         }
     }
 
-    fn ask(&mut self, _: &str) -> Answered<String> {
+    fn ask(&mut self, _: &str, elsewhere: &dyn Fn() -> bool) -> Answered<String> {
+        if elsewhere() {
+            return Answered::Elsewhere;
+        }
         if self.answers.is_empty() { Answered::Gone } else { Answered::Line(self.answers.remove(0).to_owned()) }
     }
 
@@ -38,6 +43,7 @@ fn answered(steps: &[PlanStep], before: &[u8], answers: &[&'static str]) -> (Ans
 
 fn with(steps: &[PlanStep], before: &[u8], script: &mut Script) -> Answer {
     let facts: Vec<StepFact> = steps.iter().map(|_| StepFact { files: 1, ..StepFact::default() }).collect();
+    let script_elsewhere = script.elsewhere.clone();
     let plan = PlanView {
         run: RunId(Ulid::from_parts(1, 1)),
         actor: &Actor::Agent("default".into()),
@@ -47,6 +53,10 @@ fn with(steps: &[PlanStep], before: &[u8], script: &mut Script) -> Answer {
         facts: &facts,
         digest: Digest([0xab; 32]),
         until: Timestamp { secs: 1000, nanos: 0 },
+        why: &["a mass change".to_owned()],
+        irreversible: script.lost,
+        totals: Totals { files: 3467, deletions: 3000, bytes: 7_100_000_000 },
+        elsewhere: &|| script_elsewhere.clone(),
         before: &|_| Some(before.to_vec()),
     };
     review(&plan, Style::default(), script)
@@ -70,6 +80,35 @@ fn the_person_sees_who_asks_for_what_and_where() {
     {
         assert!(seen.contains(part), "{part} is not in: {seen}");
     }
+}
+
+#[test]
+fn the_numbers_stand_there_and_what_cannot_be_taken_back() {
+    let (_, seen) = answered(&moves(), b"", &["n"]);
+    for part in ["because of a mass change", "3,467 places in all, 3,000 deleted, 7.1 GB; all of it can be taken back"]
+    {
+        assert!(seen.contains(part), "{part} is not in: {seen}");
+    }
+    let mut script = Script { answers: vec!["n"], lost: 2, ..Script::default() };
+    with(&moves(), b"", &mut script);
+    assert!(script.seen.contains("2 of it can NOT be taken back"), "{}", script.seen);
+}
+
+#[test]
+fn a_folder_may_be_allowed_for_a_while_when_all_was_shown() {
+    let until = |secs| Answer::AcceptFolder(Timestamp { secs, nanos: 0 });
+    assert_eq!(answered(&moves(), b"", &["folder", "folder 99999d", "folder 2h"]).0, until(999 + 7200));
+    let long = write(&"line\n".repeat(2000));
+    let (answer, seen) = answered(&[long], b"", &["folder 2h", "n"]);
+    assert_eq!(answer, Answer::Refuse(String::new()));
+    assert!(seen.contains("that cannot be said here"), "{seen}");
+}
+
+#[test]
+fn an_answer_from_elsewhere_ends_the_question() {
+    let mut script =
+        Script { answers: vec!["y"], elsewhere: Some(Answer::Refuse("not now".into())), ..Script::default() };
+    assert_eq!(with(&moves(), b"", &mut script), Answer::Refuse("not now".into()));
 }
 
 #[test]

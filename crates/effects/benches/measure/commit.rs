@@ -15,8 +15,8 @@ use raincoat_gate::{Confirm, Facts, Verdict, decide};
 use raincoat_os::{Root, SystemClock, new_ulid, state};
 use raincoat_policy::{Compiled, GrantRecord, compile};
 use raincoat_types::{
-    Actor, Clock, Expected, FileChange, GrantId, Place, Proposal, RunEnd, RunHeader, RunId, RunKind, RunStatus, Seen,
-    Take,
+    Actions, Actor, Clock, Expected, FileChange, GrantId, Place, Proposal, RunEnd, RunHeader, RunId, RunKind,
+    RunStatus, Seen, Take,
 };
 
 use crate::protected::{PolicyNames, store};
@@ -100,7 +100,10 @@ impl Bench {
             id: grant,
             path: path.clone(),
             identity,
-            read_only: false,
+            actions: Actions::all(),
+            private: false,
+            max_files: None,
+            max_bytes: None,
             until: None,
             agent: None,
             deny: Vec::new(),

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use raincoat_gate::{Approval, Confirm, Facts, Protection, Role, Scope, Target, Verdict, decide};
 use raincoat_policy::{Compiled, GrantRecord, compile};
 use raincoat_types::{
-    Actor, Digest, FileChange, FileKind, GrantId, Identity, Place, Proposal, RelPath, RunId, Spot, Timestamp, Ulid,
+    Actions, Actor, Digest, FileChange, FileKind, GrantId, Identity, Place, Proposal, RelPath, RunId, Spot, Timestamp,
+    Ulid,
 };
 
 use raincoat_testkit::measure::{Result, median, said, unknown};
@@ -81,7 +82,10 @@ pub(crate) fn grants(mut more: Vec<GrantRecord>) -> Vec<GrantRecord> {
         id: grant_id(n),
         path: format!("/home/user/folder-{n}").into_bytes(),
         identity: Identity { dev: 1, ino: 1, born: Timestamp::default() },
-        read_only: n % 5 == 4,
+        actions: if n % 5 == 4 { Actions::READING } else { Actions::all() },
+        private: false,
+        max_files: None,
+        max_bytes: None,
         until: (n % 3 == 0).then_some(Timestamp { secs: i64::MAX, nanos: 0 }),
         agent: (n % 7 == 6).then(|| format!("agent:helper-{n}")),
         deny: vec!["*.key".to_owned(), "private/".to_owned()],

@@ -15,9 +15,9 @@ use raincoat_os::{PrivateDir, Root, SystemClock, new_ulid};
 use raincoat_policy::{Compiled, GrantRecord, compile};
 use raincoat_seal::SealKey;
 use raincoat_types::{
-    Actor, Change, Clock, Content, Digest, DirTimes, Expect, FileChange, FileContent, FileKind, GrantId, Identity,
-    Image, Intent, Meta, OpId, OpResult, Place, Proposal, RelPath, RunEnd, RunHeader, RunId, RunKind, RunStatus,
-    Secret, Spot, Timestamp,
+    Actions, Actor, Change, Clock, Content, Digest, DirTimes, Expect, FileChange, FileContent, FileKind, GrantId,
+    Identity, Image, Intent, Meta, OpId, OpResult, Place, Proposal, RelPath, RunEnd, RunHeader, RunId, RunKind,
+    RunStatus, Secret, Spot, Timestamp,
 };
 
 use crate::gate;
@@ -49,6 +49,14 @@ impl Names for PolicyNames {
             .map(|(protection, rule)| (protection, format!("{}: {}", rule.pattern, rule.why)))
     }
 
+    fn private(&self, _: &[u8], _: &RelPath) -> bool {
+        false
+    }
+
+    fn is_hidden(&self, _: &[u8], _: &RelPath) -> bool {
+        false
+    }
+
     fn denied(&self, grant: GrantId, path: &RelPath) -> Option<String> {
         self.0.denied(grant, path)
     }
@@ -73,7 +81,10 @@ impl Bench {
             id: grant,
             path: path.clone(),
             identity: root.identity(),
-            read_only: false,
+            actions: Actions::all(),
+            private: false,
+            max_files: None,
+            max_bytes: None,
             until: None,
             agent: None,
             deny: vec!["*.key".to_owned()],

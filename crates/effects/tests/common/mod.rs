@@ -174,6 +174,12 @@ impl Names for TestNames {
     fn denied(&self, _: GrantId, path: &RelPath) -> Option<String> {
         self.deny.clone().filter(|deny| path.names().any(|name| name == deny.as_bytes()))
     }
+    fn private(&self, _: &[u8], _: &RelPath) -> bool {
+        false
+    }
+    fn is_hidden(&self, _: &[u8], _: &RelPath) -> bool {
+        false
+    }
     fn holds_ours(&self, _: &Identity) -> bool {
         false
     }
@@ -366,7 +372,8 @@ pub struct Run<'s, 'h> {
 
 impl Run<'_, '_> {
     pub fn policy(&self) -> Policy {
-        let grant = Grant { id: self.store.home.grant, who: Who::Anyone, read_only: false, until: None };
+        let grant =
+            Grant { id: self.store.home.grant, who: Who::Anyone, actions: raincoat_types::Actions::all(), until: None };
         Policy::new(vec![grant], Confirm::Never)
     }
 
