@@ -246,20 +246,11 @@ mod tests {
         Uses::from([(GrantId(Ulid::from_parts(1, 1)), amounts)])
     }
 
-    fn course(actor: Actor, budgets: Budgets) -> Course {
+    fn begun(actor: Actor, budgets: Budgets) -> Course {
         let grant = GrantId(Ulid::from_parts(1, 1));
         let most = Ceilings::default().with(Measure::Files, Some(50));
-        Course::begin(&actor, at(0), budgets, BTreeMap::from([(grant, most)]), files(7).into_values().sum_of())
-    }
-
-    trait SumOf {
-        fn sum_of(self) -> Amounts;
-    }
-
-    impl<I: Iterator<Item = Amounts>> SumOf for I {
-        fn sum_of(self) -> Amounts {
-            self.fold(Amounts::default(), |sum, one| sum.plus(&one))
-        }
+        let earlier = Amounts::default().with(Measure::Files, 7);
+        Course::begin(&actor, at(0), budgets, BTreeMap::from([(grant, most)]), earlier)
     }
 
     fn passed(course: &Course, uses: &Uses, now: i64) -> Vec<(String, &'static str, bool)> {
@@ -276,7 +267,7 @@ mod tests {
             breaker: Ceilings::default().with(Measure::Rate, Some(20)).with(Measure::Files, Some(30)),
         };
         let agent = || Actor::Agent("a".into());
-        let course = course(agent(), budgets.clone());
+        let course = begun(agent(), budgets.clone());
         assert_eq!(passed(&course, &files(20), 0), []);
         // More in a minute than the breaker has.
         assert_eq!(passed(&course, &files(21), 0), [("this run".into(), "rate", false)]);
@@ -293,7 +284,7 @@ mod tests {
         let folder = passed(&course, &files(1), 100);
         assert!(folder.contains(&("this run in a folder of its".into(), "files", true)), "{folder:?}");
         // A recipe has no breakers, and its budgets.
-        let recipe = super::tests::course(Actor::Recipe("tidy".into()), budgets);
+        let recipe = begun(Actor::Recipe("tidy".into()), budgets);
         assert_eq!(passed(&recipe, &files(21), 0), []);
         assert_eq!(passed(&recipe, &files(34), 0), [("recipe:tidy today".into(), "files", true)]);
     }

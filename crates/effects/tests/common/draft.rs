@@ -281,7 +281,7 @@ pub fn propose_one(effects: &mut Effects, run: RunId, store: &Store<'_>, item: &
         named: item.named,
     };
     let mut resolved = effects.resolve_change(&action).map_err(|failure| failure.message)?;
-    let grant = Grant { id: store.home.grant, who: Who::Anyone, actions: raincoat_types::Actions::all(), until: None };
+    let grant = Grant { id: store.home.grant, who: Who::Anyone, actions: Actions::all(), until: None };
     let mut policy = Policy::new(vec![grant], Confirm::Never);
     policy.commit = Some(run);
     let permit = permit_by(&policy, Actor::Person, run, action, &mut resolved).map_err(|refusal| refusal.rule)?;

@@ -351,8 +351,7 @@ pub fn permit_by(
         now: SystemClock.now(),
         digest: resolved.digest,
         targets: resolved.targets.clone(),
-        approval: None,
-        provider: None,
+        ..Facts::default()
     };
     match decide(policy, &facts, Proposal { actor, run, action }) {
         Verdict::Permit(permit) => Ok(permit),
@@ -372,8 +371,7 @@ pub struct Run<'s, 'h> {
 
 impl Run<'_, '_> {
     pub fn policy(&self) -> Policy {
-        let grant =
-            Grant { id: self.store.home.grant, who: Who::Anyone, actions: raincoat_types::Actions::all(), until: None };
+        let grant = Grant { id: self.store.home.grant, who: Who::Anyone, actions: Actions::all(), until: None };
         Policy::new(vec![grant], Confirm::Never)
     }
 
@@ -419,8 +417,7 @@ impl Run<'_, '_> {
             now: SystemClock.now(),
             digest: resolved.digest,
             targets: resolved.targets.clone(),
-            approval: None,
-            provider: None,
+            ..Facts::default()
         };
         match decide(&policy, &facts, Proposal { actor, run, action }) {
             Verdict::Permit(permit) => self.effects().read(permit, resolved),
