@@ -252,3 +252,45 @@ fn rule_of(kind: FailureKind) -> &'static str {
         FailureKind::Stopped => "stopped",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use raincoat_types::Ulid;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::new(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_private_folder_is_private_however_it_is_come_to_and_hidden_where_what_is_read_leaves() {
+        let names = |leaves| RunNames {
+            compiled: Arc::default(),
+            scoped: Vec::new(),
+            own: Own::default(),
+            private: vec![b"/home/u/papers".to_vec()],
+            leaves,
+        };
+        let here = names(false);
+        for (folder, below) in
+            [("/home/u", "papers"), ("/home/u", "papers/a/b"), ("/home/u/papers", ""), ("/home", "u/papers/x")]
+        {
+            assert!(here.private(folder.as_bytes(), &path(below)), "{folder} {below}");
+            assert!(!here.is_hidden(folder.as_bytes(), &path(below)));
+            assert!(names(true).is_hidden(folder.as_bytes(), &path(below)));
+        }
+        for (folder, below) in [("/home/u", "papers2"), ("/home/u", "paper"), ("/home/u", ""), ("/home/u/pap", "ers")] {
+            assert!(!names(true).is_hidden(folder.as_bytes(), &path(below)), "{folder} {below}");
+        }
+    }
+
+    #[test]
+    fn what_was_allowed_beneath_a_grant_is_found_in_the_runs_own_folder() {
+        let id = GrantId(Ulid::from_parts(1, 1));
+        let scoped = |beneath: &str| Scoped { id, grant: id, beneath: path(beneath) };
+        assert_eq!(scoped("").within(&path("a/b")), Some(path("a/b")));
+        assert_eq!(scoped("a").within(&path("a/b")), Some(path("b")));
+        assert_eq!(scoped("a/b/c").within(&path("a/b")), Some(RelPath::ROOT));
+        assert_eq!(scoped("x").within(&path("a/b")), None);
+    }
+}

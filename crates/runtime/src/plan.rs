@@ -112,21 +112,22 @@ impl Keeper {
         let unwatched = matches!(judge.actor, Actor::Recipe(_)) && !judge.has_rules();
         if (beforehand || rest) && !strict && unwatched {
             let scope = if beforehand { BEFOREHAND } else { REST_OF_RUN };
-            return Ok(self.passed(judge, plan, scope, all(), until));
+            return Ok(passed(judge, plan, scope, Accepted::unseen(all(), until, vec![(Scope::RestOfRun, until)])));
         }
         let scopes = self.standing_scopes(judge)?;
         let (facts, looked) = self.look_ahead(thread, judge, steps, &scopes)?;
+        if !facts.is_empty() && facts.iter().all(|fact| fact.refused.is_some()) {
+            // Nobody is asked about what none of it may happen: the gate says so, step by step.
+            return Ok(Reviewed::Accepted(Accepted::unseen(all(), until, Vec::new())));
+        }
         let totals = totals(steps, &facts);
         let why = reasons(judge, &facts, totals, strict, now);
         if why.is_empty() && (beforehand || rest) {
             let scope = if beforehand { BEFOREHAND } else { REST_OF_RUN };
-            return Ok(self.passed(judge, plan, scope, all(), until));
+            return Ok(passed(judge, plan, scope, Accepted::unseen(all(), until, vec![(Scope::RestOfRun, until)])));
         }
         if why.is_empty() && !facts.is_empty() && facts.iter().all(|fact| fact.stands) {
-            let Reviewed::Accepted(accepted) = self.passed(judge, plan, STANDING, all(), until) else {
-                return Err(Error::new(crate::Class::Bug, "a plan that was allowed was not"));
-            };
-            return Ok(Reviewed::Accepted(Accepted { scopes, ..accepted }));
+            return Ok(passed(judge, plan, STANDING, Accepted::unseen(all(), until, scopes)));
         }
         let digest = digest_of(title, steps, &facts, &looked);
         if let Some(given) = self.answered_before(&judge.actor.name(), digest)? {
@@ -172,7 +173,15 @@ impl Keeper {
         view.elsewhere = &elsewhere;
         let answer = console.review(&view);
         let (chosen, scope) = match answer {
-            Answer::Unanswered => return Ok(Reviewed::Refused(unanswered(asked))),
+            Answer::Unanswered => {
+                let words = unanswered(asked);
+                let shown = shown(title, steps.len());
+                judge
+                    .recorder
+                    .log(vec![Event::Declined { digest, shown, words: words.clone() }])
+                    .map_err(Error::store)?;
+                return Ok(Reviewed::Refused(words));
+            }
             Answer::Refuse(words) => {
                 let shown = shown(title, steps.len());
                 judge
@@ -199,19 +208,6 @@ impl Keeper {
             .map_err(Error::store)?;
         asked.map_or(Ok(()), |id| self.settle(id))?;
         Ok(Reviewed::Accepted(Accepted { chosen, shown: looked, reviewed: true, until, scopes: Vec::new() }))
-    }
-
-    /// A plan that goes ahead by what the person said before.
-    fn passed(&self, judge: &Judge, plan: Plan<'_>, scope: &str, chosen: Vec<u32>, until: Timestamp) -> Reviewed {
-        let (title, steps) = (plan.title.to_owned(), plan.steps.len() as u64);
-        judge.recorder.log_lazily(vec![Event::ApprovalUsed { title, steps, scope: scope.to_owned() }]);
-        Reviewed::Accepted(Accepted {
-            chosen,
-            shown: Vec::new(),
-            reviewed: false,
-            until,
-            scopes: vec![(Scope::RestOfRun, until)],
-        })
     }
 
     /// What was allowed for folders until a time, as far as it speaks of this run's.
@@ -333,6 +329,20 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+impl Accepted {
+    /// A plan that no person looked at, by what was allowed before.
+    fn unseen(chosen: Vec<u32>, until: Timestamp, scopes: Vec<(Scope, Timestamp)>) -> Accepted {
+        Accepted { chosen, shown: Vec::new(), reviewed: false, until, scopes }
+    }
+}
+
+/// A plan that goes ahead by what the person said before.
+fn passed(judge: &Judge, plan: Plan<'_>, scope: &str, accepted: Accepted) -> Reviewed {
+    let (title, steps) = (plan.title.to_owned(), plan.steps.len() as u64);
+    judge.recorder.log_lazily(vec![Event::ApprovalUsed { title, steps, scope: scope.to_owned() }]);
+    Reviewed::Accepted(accepted)
 }
 
 /// One step to make, and what was shown of it.

@@ -338,7 +338,7 @@ mod tests {
         let dirs = vec![PathBuf::from("/a"), PathBuf::from("/b")];
         assert_eq!(
             parsed.recipe,
-            Some(Recipe { name: "tidy".into(), dirs, options, dry_run: false, without_backup: vec![] })
+            Some(Recipe { name: "tidy".into(), dirs, options, dry_run: false, without_backup: vec![], wait: None })
         );
     }
 

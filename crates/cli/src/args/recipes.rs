@@ -16,6 +16,7 @@ pub(crate) struct Recipe {
     pub(crate) options: Vec<(String, String)>,
     pub(crate) dry_run: bool,
     pub(crate) without_backup: Vec<String>,
+    pub(crate) wait: Option<String>,
 }
 
 pub(super) fn recipe_command(recipe: &raincoat_runtime::RecipeInfo) -> clap::Command {
@@ -37,6 +38,10 @@ pub(super) fn recipe_command(recipe: &raincoat_runtime::RecipeInfo) -> clap::Com
         .value_name("GLOB")
         .help("A file that may be changed without a copy of what was there: it cannot be undone; may be given several times")
         .action(ArgAction::Append);
+    let wait = Arg::new("wait")
+        .long("wait")
+        .value_name("SPAN")
+        .help("Where nobody can be asked here: wait so long for `raincoat approve` from another terminal (30s, 2h)");
     clap::Command::new(recipe.name)
         .about(capital(recipe.summary))
         .arg(dirs)
@@ -44,6 +49,7 @@ pub(super) fn recipe_command(recipe: &raincoat_runtime::RecipeInfo) -> clap::Com
         .arg(option)
         .arg(dry_run)
         .arg(without_backup)
+        .arg(wait)
 }
 
 fn recipe_option(option: &'static OptionInfo) -> Arg {
@@ -91,5 +97,6 @@ pub(super) fn recipe_of(name: &str, matches: &ArgMatches) -> Result<Recipe, clap
     let dirs = matches.get_many::<PathBuf>("dirs").into_iter().flatten().cloned().collect();
     let without_backup = matches.get_many::<String>("without-backup").into_iter().flatten().cloned().collect();
     let dry_run = matches.get_flag("dry-run");
-    Ok(Recipe { name: name.to_owned(), dirs, options, dry_run, without_backup })
+    let wait = matches.get_one::<String>("wait").cloned();
+    Ok(Recipe { name: name.to_owned(), dirs, options, dry_run, without_backup, wait })
 }

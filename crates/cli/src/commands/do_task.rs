@@ -21,6 +21,7 @@ pub(crate) fn run(app: &mut App, args: Do, recipe: Option<Recipe>) -> Result<Exi
     let mut without_backup = args.without_backup.clone();
     without_backup.extend(recipe.iter().flat_map(|recipe| recipe.without_backup.iter().cloned()));
     let dry_run = args.dry_run || recipe.as_ref().is_some_and(|recipe| recipe.dry_run);
+    let recipe_wait = recipe.as_ref().and_then(|recipe| recipe.wait.clone());
     let (task, dirs) = match recipe {
         Some(recipe) => {
             check_options(&recipe.name, &recipe.options)
@@ -31,7 +32,8 @@ pub(crate) fn run(app: &mut App, args: Do, recipe: Option<Recipe>) -> Result<Exi
     };
     let dirs: Vec<PathBuf> = dirs.iter().map(|dir| absolute_path(dir)).collect::<Result<_>>()?;
     let keeper = app.keeper_without_backup(&without_backup)?;
-    let wait = args.wait.as_deref().map(|text| {
+    let wait = recipe_wait.or(args.wait.clone());
+    let wait = wait.as_deref().map(|text| {
         seconds(text).ok_or_else(|| usage(format!("`{}` is no span", visible::single(text)), "write `--wait 2h`"))
     });
     let wait = Duration::from_secs(wait.transpose()?.unwrap_or(0));
