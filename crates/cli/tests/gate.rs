@@ -229,6 +229,24 @@ fn a_mass_change_pauses_and_asks_with_the_numbers_whatever_was_allowed_before() 
 }
 
 #[test]
+fn a_draft_that_takes_much_away_is_not_committed_without_a_look() {
+    // Incidents 40 and 53, for a program: its draft is kept, and asks.
+    let (home, dir, _server) = mass_deletion(60);
+    let before = Snapshot::take(&dir).unwrap();
+    let said = home.run(&["exec", "--in", "in", "--commit", "always", "--", "rm", "-rf", "old"]);
+    assert!(
+        said.code == 3 && said.err.contains("60 files that were there") | said.err.contains("61 files"),
+        "{said:?}"
+    );
+    assert!(said.err.contains("a mass change"), "{said:?}");
+    same(&before, &dir, "before a look");
+    home.ok(&["commit"]);
+    assert!(!dir.join("old").exists());
+    home.ok(&["undo"]);
+    same(&before, &dir, "after undo");
+}
+
+#[test]
 fn a_budget_refuses_and_counts_over_runs_of_a_day() {
     let write = |name: &str| Turn::ToolCalls(vec![call("write_file", json!({ "path": name, "content": "x" }))]);
     let turns = vec![write("1"), write("2"), write("3"), done(), write("4"), write("5"), done()];

@@ -10,6 +10,7 @@ use raincoat_effects::Effects;
 use raincoat_effects::commit::{Applied, Begin, Source};
 use raincoat_effects::thread::EffectsThread;
 use raincoat_os::{Root, new_ulid};
+use raincoat_policy::GrantRecord;
 use raincoat_types::{
     Actor, Expected, Failure, FailureKind, FileChange, Meta, Place, RawPath, RelPath, RunEnd, RunHeader, RunId,
     RunKind, RunStatus, Seen, Take,
@@ -18,7 +19,7 @@ use raincoat_types::{
 use crate::around::within;
 use crate::console::Console;
 use crate::drafts::drafts_error;
-use crate::folders::RunFolders;
+use crate::folders::{RunFolders, record_of};
 use crate::judge::Judge;
 use crate::session::Session;
 use crate::{Class, Error, Keeper};
@@ -33,6 +34,8 @@ const TOLD: usize = 1000;
 pub struct CommitAsk {
     /// The program's run.
     pub of: RunId,
+    /// The program: what a grant lets it do bounds what of its draft is committed.
+    pub by: Actor,
     /// What was asked, in words.
     pub goal: String,
     /// The folders, as the program's run recorded them.
@@ -115,7 +118,13 @@ impl Keeper {
     ) -> Result<CommitReport, Error> {
         let run = RunId(new_ulid(self.clock.as_ref()).map_err(Error::io("make an id"))?);
         crate::freeze::thawed(&self.state)?;
-        let mut folders = self.recorded_folders(&ask.roots)?;
+        let grants = self.grants()?;
+        let mut folders = self.recorded_with(&ask.roots, &|recorded, root| {
+            let (grant, beneath) = self.grant_over(&grants, root, &ask.by)?;
+            // The person commits; what the program was granted is all that can be committed of its work.
+            let terms = GrantRecord { actions: grant.actions, deny: grant.deny, ..record_of(recorded) };
+            Some((terms, beneath))
+        })?;
         let mut policy = folders.compiled.policy.clone();
         policy.commit = Some(run);
         folders.compiled = Arc::new(folders.compiled.with_policy(policy));

@@ -11,11 +11,13 @@ use raincoat_draft::{
     Draft, Drafts, DraftsError, Drift, Item, ItemKind, Scan, ScanLimits, Standing, Trouble, Version, text,
 };
 use raincoat_types::{
-    Actor, Digest, Expected, FileKind, Meta, RelPath, RunId, RunStatus, Take, Timestamp, display_bytes,
+    Actor, Amounts, Digest, Expected, FileKind, Measure, Meta, Modes, RelPath, RunId, RunStatus, Take, Timestamp,
+    display_bytes,
 };
 
 use crate::commit::{Adoption, CommitAsk, CommitReport, DraftSource};
 use crate::console::Console;
+use crate::exec::program;
 use crate::session::Session;
 use crate::{Class, Error, Keeper};
 
@@ -157,7 +159,34 @@ pub struct OpenDraft {
     live: bool,
 }
 
+/// What a draft does to what was there: new files count for nothing, for they take nothing away.
+fn amounts(changes: &[DraftChange]) -> Amounts {
+    let mut sum = Amounts::default();
+    for change in changes.iter().filter(|change| !matches!(change.mark, DraftMark::Created | DraftMark::Meta)) {
+        let deleted = u64::from(change.mark == DraftMark::Deleted);
+        let one = Amounts::default().with(Measure::Files, 1).with(Measure::Deletions, deleted);
+        sum = sum.plus(&one.with(Measure::Bytes, change.size_before.unwrap_or(0)));
+    }
+    sum
+}
+
 impl Keeper {
+    /// Why a draft's changes are not committed without a look, whatever was allowed before; `None` where they may be.
+    ///
+    /// # Errors
+    /// Where the store is damaged.
+    pub fn wants_a_look(&self, draft: &OpenDraft) -> Result<Option<String>, Error> {
+        if self.modes(Some(draft.run()))?.contains(Modes::STRICT) {
+            return Ok(Some("strict mode: every change asks".to_owned()));
+        }
+        let amounts = amounts(draft.changes());
+        Ok(self.config.budgets.breaker.passed_by(&amounts).map(|(measure, most)| {
+            let [files, deletions, bytes] = [Measure::Files, Measure::Deletions, Measure::Bytes].map(|m| amounts.of(m));
+            let name = measure.name();
+            format!("a mass change: it alters or deletes {files} files that were there ({deletions} deleted, {bytes} bytes), and beyond {most} {name} it asks")
+        }))
+    }
+
     pub(crate) fn open_drafts(&self) -> Result<Drafts, Error> {
         Drafts::open(&self.data, self.keys.store()).map_err(drafts_error)
     }
@@ -261,6 +290,7 @@ impl Keeper {
         let session = self.session(&mut |recovered| console.notice(&recovered.words))?;
         let ask = CommitAsk {
             of: run,
+            by: program(open.draft.record().profile.as_deref(), &open.draft.record().command),
             goal,
             roots: open.draft.record().folders.iter().map(|folder| folder.root.clone()).collect(),
             sources: open.sources(),

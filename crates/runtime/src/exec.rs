@@ -156,8 +156,7 @@ impl Keeper {
         passage: &mut dyn Passage,
         console: &mut dyn Console,
     ) -> Result<ExecReport, Error> {
-        let name = ask.profile.clone().unwrap_or_else(|| program_name(&ask.command));
-        let actor = Actor::Program(name);
+        let actor = program(ask.profile.as_deref(), &ask.command);
         let rules = if ask.hosts.is_empty() { None } else { Some(rules_of(&ask.hosts)?) };
         let named = || ask.write.iter().chain(&ask.read).cloned().collect::<Vec<_>>();
         let opened = self.exec_folders(ask, &actor);
@@ -406,6 +405,11 @@ fn roots_of(opened: &[Opened]) -> Vec<RunRoot> {
 
 fn lies_within(path: &[u8], folder: &[u8]) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+}
+
+/// A program as grants and the log name it: by its profile, or its own name.
+pub(crate) fn program(profile: Option<&str>, command: &[Vec<u8>]) -> Actor {
+    Actor::Program(profile.map_or_else(|| program_name(command), str::to_owned))
 }
 
 fn program_name(command: &[Vec<u8>]) -> String {

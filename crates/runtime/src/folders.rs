@@ -95,17 +95,19 @@ impl Keeper {
     /// Opens the folders that an earlier run had, for its undo: by the path it knew, if that is still the same folder.
     /// The person owns them; no grant need be left.
     pub(crate) fn recorded_folders(&self, roots: &[RunRoot]) -> Result<RunFolders, Error> {
-        self.recorded_with(roots, &|root| record_of(root))
+        self.recorded_with(roots, &|_, _| None)
     }
 
-    /// The same, each with the grant that this says.
+    /// The same, each with the terms that this says, and where the folder lies beneath what they are said of; without
+    /// any where it says none.
     pub(crate) fn recorded_with(
         &self,
         roots: &[RunRoot],
-        granted: &dyn Fn(&RunRoot) -> GrantRecord,
+        granted: &dyn Fn(&RunRoot, &Root) -> Option<(GrantRecord, RelPath)>,
     ) -> Result<RunFolders, Error> {
         let mut folders = Vec::new();
         let mut grants = Vec::new();
+        let mut scoped = Vec::new();
         for recorded in roots {
             let path = PathBuf::from(std::ffi::OsStr::from_bytes(&recorded.path));
             let shown = display_bytes(&recorded.path);
@@ -120,11 +122,12 @@ impl Keeper {
                 )
                 .hint("put the old one back under that name, and try again"));
             }
-            grants.push(granted(recorded));
+            let (terms, beneath) = granted(recorded, &root).unwrap_or_else(|| (record_of(recorded), RelPath::ROOT));
+            grants.push(terms);
+            scoped.push(Scoped { id: recorded.grant, grant: recorded.grant, beneath });
             folders.push(Folder { grant: recorded.grant, root });
         }
         let compiled = Arc::new(compile(&grants, Confirm::Never).map_err(Error::store)?);
-        let scoped = roots.iter().map(|r| Scoped { id: r.grant, grant: r.grant, beneath: RelPath::ROOT }).collect();
         let (own, private) = (self.own.clone(), Vec::new());
         let names = RunNames { compiled: compiled.clone(), scoped, own, private, leaves: false };
         let (writable, roots) = (vec![true; folders.len()], roots.to_vec());

@@ -106,6 +106,16 @@ pub(crate) fn commit(app: &mut App, args: &Commit) -> Result<Exit> {
     make(app, &keeper, draft, &picks)
 }
 
+/// The same without anybody having been asked: what wants a look stays in the draft.
+pub(crate) fn commit_unseen(app: &mut App, keeper: &Keeper, run: &str) -> Result<Exit> {
+    if let Some(why) = keeper.wants_a_look(&keeper.open_draft(Some(run))?)? {
+        let hint =
+            format!("`raincoat review {run}` shows it, `raincoat commit {run}` keeps it; all of it could be undone");
+        return Err(error(Class::Refused, format!("nothing was committed: {why}"), hint));
+    }
+    commit_all(app, keeper, run)
+}
+
 /// What a draft's whole is committed as, when nobody chose.
 pub(crate) fn commit_all(app: &mut App, keeper: &Keeper, run: &str) -> Result<Exit> {
     let draft = keeper.open_draft(Some(run))?;

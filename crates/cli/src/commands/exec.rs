@@ -179,7 +179,7 @@ fn conclude(app: &mut App, keeper: &Keeper, when: When, report: &ExecReport) -> 
         When::Ask => return ask_at_end(app, keeper, report, own),
     };
     if commit {
-        let exit = drafts::commit_all(app, keeper, &run)?;
+        let exit = drafts::commit_unseen(app, keeper, &run)?;
         return Ok(if exit == Exit::Ok { own } else { exit });
     }
     say_ways(&mut beside, &run);
@@ -209,7 +209,7 @@ fn ask_at_end(app: &mut App, keeper: &Keeper, report: &ExecReport, own: Exit) ->
     let run = report.run.to_string();
     let mut beside = Beside { quiet: app.out.quiet };
     if app.flags.yes {
-        let exit = drafts::commit_all(app, keeper, &run)?;
+        let exit = drafts::commit_unseen(app, keeper, &run)?;
         return Ok(if exit == Exit::Ok { own } else { exit });
     }
     let terminal = Terminal::standard().filter(|_| app.may_ask());
