@@ -153,6 +153,7 @@ fn allowed<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Re
         return Err(refuse("commit-only", "only the commit of a draft may do this; see `raincoat commit`".to_owned()));
     }
     modes_allow(policy.modes | facts.modes, facts, proposal)?;
+    rules_allow(&facts.ruled, action.verb())?;
     budgets_allow(facts, &proposal.actor)?;
     if action.asks_model() {
         return model_allowed(policy, facts);
@@ -231,6 +232,15 @@ fn model_allowed(policy: &Policy, facts: &Facts) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// A rule of the owner's that forbids, or cannot be read.
+fn rules_allow(ruled: &Ruled, what: &str) -> Result<(), Refusal> {
+    match ruled {
+        Ruled::Forbid(words) => Err(refuse("policy", format!("`{what}`: {words}"))),
+        Ruled::Broken(words) => Err(refuse("policy-error", words.clone())),
+        Ruled::Silent | Ruled::Permit | Ruled::Ask { .. } => Ok(()),
+    }
+}
+
 fn target_allowed<A: Act>(
     policy: &Policy,
     now: Timestamp,
@@ -247,12 +257,13 @@ fn target_allowed<A: Act>(
         );
         return Err(refuse("private", words));
     }
-    match &target.ruled {
-        Ruled::Forbid(words) => return Err(refuse("policy", format!("`{path}`: {words}"))),
-        Ruled::Broken(words) => return Err(refuse("policy-error", words.clone())),
-        Ruled::Silent | Ruled::Permit | Ruled::Ask(_) => {}
-    }
-    granted(policy, now, target, proposal, needed(changes, target.role, &proposal.action), leaves)?;
+    rules_allow(&target.ruled, &path)?;
+    let needed = needed(changes, target.role, &proposal.action);
+    // A rule of the owner's can let more be done in a folder; that something leaves the machine is the grant's to say.
+    let widened = matches!(target.ruled, Ruled::Permit | Ruled::Ask { permits: true, .. });
+    let needed = if widened { Actions::empty() } else { needed };
+    let leaving = if leaves { Actions::SEND } else { Actions::empty() };
+    granted(policy, now, target, &proposal.actor, needed | leaving)?;
     if let Some(glob) = &target.denied {
         return Err(refuse("denied-by-grant", format!("`{path}` is denied by the grant's `--deny {glob}`")));
     }
@@ -315,22 +326,11 @@ fn needed<A: Act>(changes: bool, role: Role, action: &A) -> Actions {
 }
 
 /// A grant of this id that speaks to the actor, has not ended, and lets this be done.
-fn granted<A: Act>(
-    policy: &Policy,
-    now: Timestamp,
-    target: &Target,
-    proposal: &Proposal<A>,
-    needed: Actions,
-    leaves: bool,
-) -> Result<(), Refusal> {
+fn granted(policy: &Policy, now: Timestamp, target: &Target, actor: &Actor, needed: Actions) -> Result<(), Refusal> {
     let path = target.spot.path.display();
     let mut refusal = refuse("no-grant", format!("`{path}` is in no granted folder; see `raincoat grants`"));
-    // A rule of the owner's can let more be done in a folder; that something leaves the machine is the grant's to say.
-    let widened = target.ruled == Ruled::Permit || matches!(target.ruled, Ruled::Ask(_));
-    let needed = if widened { Actions::empty() } else { needed };
-    let needed = if leaves { needed | Actions::SEND } else { needed };
     for grant in policy.grants_of(target.spot.grant) {
-        match grant_allows(grant, now, &proposal.actor, needed) {
+        match grant_allows(grant, now, actor, needed) {
             None => return Ok(()),
             Some(("not-for-actor", _)) if refusal.rule != "no-grant" => {}
             Some((rule, words)) => refusal = refuse(rule, format!("`{path}`: {words}")),
@@ -359,10 +359,7 @@ fn grant_allows(grant: &Grant, now: Timestamp, actor: &Actor, needed: Actions) -
 
 /// Why a person must see it first; `None` where nobody must, or where they have.
 fn unseen<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Option<String> {
-    let ruled = facts.targets.iter().find_map(|target| match &target.ruled {
-        Ruled::Ask(why) => Some(why.clone()),
-        _ => None,
-    });
+    let ruled = ruled_to_ask::<A>(policy, facts, proposal);
     let strict = (policy.modes | facts.modes).contains(Modes::STRICT) && proposal.actor != Actor::Person;
     // What these ask for is to see this very action.
     let exactly = ruled
@@ -376,6 +373,21 @@ fn unseen<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Opt
         }
         _ => None,
     }
+}
+
+/// A rule of the owner's that wants this very action seen.
+fn ruled_to_ask<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Option<String> {
+    if let Ruled::Ask { why, .. } = &facts.ruled {
+        return Some(why.clone());
+    }
+    facts.targets.iter().find_map(|target| {
+        let Ruled::Ask { why, forbidden, .. } = &target.ruled else { return None };
+        let changes = A::CHANGES && !matches!(target.role, Role::Look | Role::Read);
+        let needed = needed(changes, target.role, &proposal.action);
+        // What a grant allows anyway is not asked about for the sake of a rule that would only permit it.
+        let asks = *forbidden || granted(policy, facts.now, target, &proposal.actor, needed).is_err();
+        asks.then(|| why.clone())
+    })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -24,6 +24,8 @@ pub struct Facts {
     pub carries_private: bool,
     /// A layer of the kernel's that is missing here.
     pub missing_layer: Option<String>,
+    /// What the owner's own rules say of what is no place: a model's provider, hosts.
+    pub ruled: Ruled,
     /// What is used up, by run and by agent.
     pub counts: Vec<Count>,
 }
@@ -70,8 +72,15 @@ pub enum Ruled {
     Silent,
     /// A rule permits it: the grant's actions do not bound it.
     Permit,
-    /// It is permitted once a person has approved of it; why it asks.
-    Ask(String),
+    /// A person's approval of this very action changes the answer.
+    Ask {
+        /// Why it asks.
+        why: String,
+        /// It is forbidden until then, whatever a grant says; else it asks only where no grant allows it.
+        forbidden: bool,
+        /// It is permitted then, whatever the grant's actions are; else a grant must allow it besides.
+        permits: bool,
+    },
     /// A rule forbids it: which, and why.
     Forbid(String),
     /// The rules do not load, or one of them cannot be evaluated: where, and why.

@@ -326,7 +326,13 @@ fn the_owners_rules_widen_a_grant_ask_or_forbid_and_a_broken_one_refuses() {
         let facts = Facts { approval, ..facts(vec![Target { ruled, ..target(1, "x", Role::Remove) }]) };
         rule(decide(&Policy::new(grants, Confirm::Never), &facts, delete(agent())))
     };
-    let ask = || Ruled::Ask("two must agree".into());
+    let ask_if = |forbidden, permits| Ruled::Ask { why: "two must agree".into(), forbidden, permits };
+    let ask = || ask_if(true, true);
+    assert_eq!(ruled(ask_if(true, false), Actions::READ, exactly()), "not-granted");
+    assert_eq!(ruled(ask_if(true, false), Actions::all(), exactly()), "permit");
+    assert_eq!(ruled(ask_if(false, true), Actions::all(), None), "permit");
+    assert_eq!(ruled(ask_if(false, true), Actions::READ, None), "ask");
+    assert_eq!(ruled(ask_if(false, true), Actions::READ, exactly()), "permit");
     assert_eq!(ruled(Ruled::Silent, Actions::READ, None), "not-granted");
     assert_eq!(ruled(Ruled::Permit, Actions::READ, None), "permit");
     assert_eq!(ruled(ask(), Actions::all(), None), "ask");
@@ -334,6 +340,18 @@ fn the_owners_rules_widen_a_grant_ask_or_forbid_and_a_broken_one_refuses() {
     assert_eq!(ruled(ask(), Actions::all(), Some(Approval { scope: Scope::RestOfRun, until: time(101) })), "ask");
     assert_eq!(ruled(Ruled::Forbid("not on Sundays".into()), Actions::all(), exactly()), "policy");
     assert_eq!(ruled(Ruled::Broken("rules.cedar, line 3".into()), Actions::all(), exactly()), "policy-error");
+    let of_the_model = |ruled: Ruled, approval: Option<Approval>| {
+        let mut policy = open_policy();
+        policy.providers = vec!["a".into()];
+        let facts = Facts { ruled, approval, provider: Some(("a".into(), false)), ..facts(vec![]) };
+        let action = ModelRequest { provider: "a".into(), path: "p".into(), body: vec![] };
+        rule(decide(&policy, &facts, Proposal { actor: agent(), run: RunId(Ulid::nil()), action }))
+    };
+    assert_eq!(of_the_model(Ruled::Permit, None), "permit");
+    assert_eq!(of_the_model(Ruled::Forbid("not at night".into()), exactly()), "policy");
+    assert_eq!(of_the_model(Ruled::Broken("rules.cedar, line 3".into()), exactly()), "policy-error");
+    assert_eq!(of_the_model(ask(), None), "ask");
+    assert_eq!(of_the_model(ask(), exactly()), "permit");
     // A permit of a rule's opens no folder, and does not let anything leave.
     let facts = |n| facts(vec![Target { ruled: Ruled::Permit, ..target(n, "x", Role::Remove) }]);
     assert_eq!(rule(decide(&open_policy(), &facts(2), delete(agent()))), "no-grant");

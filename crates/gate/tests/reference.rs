@@ -97,6 +97,8 @@ fn reference(policy: &Policy, facts: &Facts, actor: &Actor, wish: &Wish) -> &'st
     let leaves = hosts || (policy.model_elsewhere && matches!(actor, Actor::Agent(_)));
 
     let mut refused = false;
+    let mut ruled = matches!(facts.ruled, Ruled::Ask { .. });
+    refused |= matches!(facts.ruled, Ruled::Forbid(_) | Ruled::Broken(_));
     refused |= matches!(wish, Wish::Revert | Wish::Adopt { .. }) && !person;
     refused |= matches!(wish, Wish::Adopt { .. }) && policy.commit != Some(run(RUN));
     refused |= modes.contains(Modes::RESTRICTED) && changes && !matches!(wish, Wish::Revert);
@@ -104,6 +106,26 @@ fn reference(policy: &Policy, facts: &Facts, actor: &Actor, wish: &Wish) -> &'st
     refused |= modes.contains(Modes::STRICT) && changes && !person && (facts.tainted || facts.missing_layer.is_some());
     refused |= modes.contains(Modes::OFFLINE) && hosts;
     refused |= !person && over(true);
+    let alters = |t: &Target| changes && !matches!(t.role, Role::Look | Role::Read);
+    let natively = |t: &Target| match t.role {
+        Role::Run => Actions::EXEC,
+        Role::Remove if deletes => Actions::DELETE,
+        _ if alters(t) => Actions::WRITE,
+        _ => Actions::READ,
+    };
+    let granted = |t: &Target, needs: Actions| {
+        policy.grants().iter().any(|g| {
+            g.id == t.spot.grant
+                && g.who.includes(actor)
+                && g.until.is_none_or(|until| facts.now < until)
+                && g.actions.contains(needs)
+        })
+    };
+    for t in &facts.targets {
+        if let Ruled::Ask { forbidden, .. } = t.ruled {
+            ruled |= forbidden || !granted(t, natively(t));
+        }
+    }
     if matches!(wish, Wish::Model) {
         refused |= match &facts.provider {
             None => true,
@@ -115,25 +137,15 @@ fn reference(policy: &Policy, facts: &Facts, actor: &Actor, wish: &Wish) -> &'st
     } else {
         refused |= facts.targets.is_empty() && !program;
         for t in &facts.targets {
-            let alters = changes && !matches!(t.role, Role::Look | Role::Read);
-            let mut needs = match t.role {
-                Role::Run => Actions::EXEC,
-                Role::Remove if deletes => Actions::DELETE,
-                _ if alters => Actions::WRITE,
-                _ => Actions::READ,
-            };
-            if matches!(t.ruled, Ruled::Permit | Ruled::Ask(_)) {
+            let alters = alters(t);
+            let mut needs = natively(t);
+            if matches!(t.ruled, Ruled::Permit | Ruled::Ask { permits: true, .. }) {
                 needs = Actions::empty();
             }
             if leaves {
                 needs |= Actions::SEND;
             }
-            let granted = policy.grants().iter().any(|g| {
-                g.id == t.spot.grant
-                    && g.who.includes(actor)
-                    && g.until.is_none_or(|until| facts.now < until)
-                    && g.actions.contains(needs)
-            });
+            let granted = granted(t, needs);
             refused |= !granted || t.denied.is_some() || (leaves && t.private);
             refused |= matches!(t.ruled, Ruled::Forbid(_) | Ruled::Broken(_));
             refused |= alters && t.linked_outside;
@@ -158,7 +170,6 @@ fn reference(policy: &Policy, facts: &Facts, actor: &Actor, wish: &Wish) -> &'st
             facts.targets.iter().all(|t| t.spot.grant == *id && t.spot.path.starts_with(beneath))
         }
     });
-    let ruled = facts.targets.iter().any(|t| matches!(t.ruled, Ruled::Ask(_)));
     let strict = modes.contains(Modes::STRICT) && changes && !person;
     let asks = (ruled || (!person && over(false)) || strict) && !exact;
     let plans = changes && policy.confirm == Confirm::Plans && !wide;
@@ -170,16 +181,9 @@ fn any_target() -> impl Strategy<Value = Target> {
     let kind = prop::sample::select(vec![None, Some(FileKind::File), Some(FileKind::Dir), Some(FileKind::Special)]);
     let protection =
         prop_oneof![6 => Just(None), 1 => Just(Some(Protection::Secret)), 1 => Just(Some(Protection::Control))];
-    let ruled = prop_oneof![
-        6 => Just(Ruled::Silent),
-        2 => Just(Ruled::Permit),
-        1 => Just(Ruled::Ask("a".into())),
-        1 => Just(Ruled::Forbid("f".into())),
-        1 => Just(Ruled::Broken("b".into())),
-    ];
     let place = prop::sample::select(vec!["", "a", "a/b"]);
     let flag = || prop::bool::weighted(0.1);
-    (0..3_u64, place, role, kind, protection, ruled, (flag(), flag(), flag())).prop_map(
+    (0..3_u64, place, role, kind, protection, any_ruled(), (flag(), flag(), flag())).prop_map(
         |(id, at, role, kind, protection, ruled, (denied, linked_outside, private))| Target {
             spot: Spot { grant: grant(id), path: path(at) },
             role,
@@ -191,6 +195,20 @@ fn any_target() -> impl Strategy<Value = Target> {
             ruled,
         },
     )
+}
+
+fn any_ruled() -> impl Strategy<Value = Ruled> {
+    prop_oneof![
+        6 => Just(Ruled::Silent),
+        2 => Just(Ruled::Permit),
+        2 => (any::<bool>(), any::<bool>()).prop_map(|(forbidden, permits)| ask(forbidden, permits)),
+        1 => Just(Ruled::Forbid("f".into())),
+        1 => Just(Ruled::Broken("b".into())),
+    ]
+}
+
+fn ask(forbidden: bool, permits: bool) -> Ruled {
+    Ruled::Ask { why: "a".into(), forbidden, permits }
 }
 
 fn any_grant() -> impl Strategy<Value = Grant> {
@@ -271,8 +289,9 @@ fn any_facts() -> impl Strategy<Value = Facts> {
     let provider = prop::option::weighted(0.8, (prop::sample::select(vec!["a", "b"]), any::<bool>()));
     let flag = || prop::bool::weighted(0.2);
     let counts = prop::collection::vec(any_count(), 0..2);
-    (targets, approval, provider, any_modes(), (flag(), flag(), flag()), counts).prop_map(
-        |(targets, approval, provider, modes, (tainted, carries_private, missing), counts)| Facts {
+    let ruled = prop_oneof![4 => Just(Ruled::Silent), 1 => any_ruled()];
+    (targets, approval, provider, any_modes(), (flag(), flag(), flag()), counts, ruled).prop_map(
+        |(targets, approval, provider, modes, (tainted, carries_private, missing), counts, ruled)| Facts {
             now: time(100),
             digest: Digest([1; 32]),
             targets,
@@ -282,6 +301,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
             tainted,
             carries_private,
             missing_layer: missing.then(|| "landlock".to_owned()),
+            ruled,
             counts,
         },
     )
@@ -335,8 +355,7 @@ fn in_a_small_world_every_combination_agrees() {
         Wish::Program { hosts: false },
         Wish::Program { hosts: true },
     ];
-    let rules =
-        [Ruled::Silent, Ruled::Permit, Ruled::Ask("a".into()), Ruled::Forbid("f".into()), Ruled::Broken("b".into())];
+    let rules = [Ruled::Silent, Ruled::Permit, ask(true, false), ask(false, true), Ruled::Forbid("f".into())];
     let scopes = [
         None,
         Some(Scope::Exactly(Digest([1; 32]))),
