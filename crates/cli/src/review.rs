@@ -141,7 +141,7 @@ impl Dialogue<'_> {
 
     /// Who asks, for what, where, and until when an answer holds.
     fn head(&self) -> Vec<String> {
-        let folders = self.plan.roots.iter().map(|(_, path)| raincoat_types::display_bytes(path));
+        let folders = self.plan.roots.iter().map(|(_, path)| visible::name(path));
         let digest = self.plan.digest.hex();
         let mut lines = vec![
             String::new(),
@@ -328,7 +328,7 @@ impl Dialogue<'_> {
 
     fn full_path(&self, at: &crate::view::tree::At) -> String {
         let root = self.plan.roots.get(at.0).map(|(_, path)| path.as_slice()).unwrap_or_default();
-        raincoat_types::display_bytes(&[root, b"/", &at.1].concat())
+        visible::name(&[root, b"/", &at.1].concat())
     }
 
     fn say(&self, talk: &mut dyn Talk, words: &str) {

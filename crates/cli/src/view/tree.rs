@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raincoat_runtime::PlanView;
 use raincoat_types::wire::PlanStep;
-use raincoat_types::{FileChange, FileKind, Place, RelPath, display_bytes};
+use raincoat_types::{FileChange, FileKind, Place, RelPath};
 
-use super::size;
+use super::{size, visible};
 use crate::out::Style;
 
 /// How a tree is folded, from not at all to most: changes that are listed of one folder, and levels of folders. The first
@@ -121,7 +121,7 @@ impl<'a> Tree<'a> {
                 fact.resolved.iter().map(|(root, path)| (*root, path.as_bytes().to_vec())).collect();
             Some(item(step, &resolved, fact.source, fact.files, fact.refused.map(|r| r.message), plan.roots))
         };
-        let folders = plan.roots.iter().map(|(_, path)| display_bytes(path)).collect();
+        let folders = plan.roots.iter().map(|(_, path)| visible::name(path)).collect();
         Tree::new(folders, plan.steps.len(), Box::new(words))
     }
 
@@ -267,7 +267,7 @@ impl Painter<'_> {
             self.out.folded = true;
             let mut words = format!("… {} more", size::of(rest as u64, "change", "changes"));
             if !self.show.fixed {
-                let place = if path.is_empty() { ".".to_owned() } else { display_bytes(path) };
+                let place = if path.is_empty() { ".".to_owned() } else { visible::name(path) };
                 words.push_str(&format!(" (see them: x {place})"));
             }
             self.out.lines.push(format!("{indent}└─ {}", self.style.dim(&words)));
@@ -280,7 +280,7 @@ impl Painter<'_> {
         let made = node.made.map(|step| format!("new [{}], ", step + 1)).unwrap_or_default();
         let more = if hides { " …" } else { "" };
         let words = self.style.dim(&format!("{made}{total}{more}"));
-        format!("{}  {words}", self.style.cyan(&format!("{}/", display_bytes(name))))
+        format!("{}  {words}", self.style.cyan(&format!("{}/", visible::name(name))))
     }
 
     /// Something below was unfolded, so the way there is shown too.
@@ -400,7 +400,7 @@ fn item(
             (format!("commit {}", last(&at)), vec![at])
         }
     };
-    let why = super::visible::single(&step.why);
+    let why = visible::single(&step.why);
     Item { text, places, mkdir, bytes, files, refused, why, more }
 }
 
@@ -422,10 +422,10 @@ impl Places<'_> {
     /// beneath the run's folder, or with the folder in front where that is another one.
     fn seen_from(&self, at: &At, from: &At) -> String {
         if at.0 != from.0 {
-            let root = self.roots.get(at.0).map(|(_, path)| display_bytes(path)).unwrap_or_default();
-            return format!("{root}/{}", display_bytes(&at.1));
+            let root = self.roots.get(at.0).map(|(_, path)| visible::name(path)).unwrap_or_default();
+            return format!("{root}/{}", visible::name(&at.1));
         }
-        if folder(&at.1) == folder(&from.1) { last(at) } else { display_bytes(&at.1) }
+        if folder(&at.1) == folder(&from.1) { last(at) } else { visible::name(&at.1) }
     }
 }
 
@@ -442,7 +442,7 @@ fn folder(path: &[u8]) -> &[u8] {
 
 fn last(at: &At) -> String {
     let name = at.1.rsplit(|b| *b == b'/').next().unwrap_or_default();
-    if name.is_empty() { ".".to_owned() } else { display_bytes(name) }
+    if name.is_empty() { ".".to_owned() } else { visible::name(name) }
 }
 
 #[cfg(test)]
