@@ -93,6 +93,76 @@ fn what_was_typed_before_the_question_is_no_answer() {
 }
 
 #[test]
+fn what_was_typed_before_an_approval_from_elsewhere_is_no_answer() {
+    let home = Home::new();
+    let dir = home.folder("in");
+    home.ok(&["grant", "in"]);
+    assert_eq!(home.run(&["do", "tidy", "in"]).code, 3);
+    let id = home.json(&["approvals"])[0]["id"].as_str().unwrap().to_owned();
+    let shown = at_terminal(&home, &["approve", &id], &[("", "y\ny\n"), ("allow exactly this, once?", "n\n")]);
+    assert!(shown.contains("exit 3"), "{shown}");
+    assert_eq!(home.json(&["approvals"])[0]["state"], "pending");
+    let shown = at_terminal(&home, &["approve", &id], &[("allow exactly this, once?", "y\n")]);
+    assert!(shown.contains("recipe:tidy asks") && shown.contains("exit 0"), "{shown}");
+    home.ok(&["do", "tidy", "in"]);
+    assert!(!dir.join("a.txt").exists());
+}
+
+#[test]
+fn an_answer_from_another_terminal_ends_the_question_at_this_one() {
+    let home = Home::new();
+    let dir = home.folder("in");
+    home.ok(&["grant", "in"]);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| at_terminal(&home, &["do", "tidy", "in"], &[]));
+        let began = Instant::now();
+        let id = loop {
+            assert!(began.elapsed() < Duration::from_secs(30), "no question came");
+            if let Some(question) = home.json(&["approvals"]).first() {
+                break question["id"].as_str().unwrap().to_owned();
+            }
+        };
+        home.ok(&["approve", &id, "--yes"]);
+        let shown = asked.join().unwrap();
+        assert!(shown.contains("answered from another terminal") && shown.contains("exit 0"), "{shown}");
+    });
+    assert!(!dir.join("a.txt").exists());
+}
+
+#[test]
+fn names_that_hide_or_pass_for_others_are_marked_where_they_are_asked_about() {
+    let home = Home::new();
+    let dir = home.folder("in");
+    fs::write(dir.join("p\u{430}yslip.pdf"), "x").unwrap();
+    fs::write(dir.join("gpj\u{202e}.exe"), "x").unwrap();
+    fs::write(dir.join("in\u{200b}voice.doc"), "x").unwrap();
+    home.ok(&["grant", "in"]);
+    let shown = at_terminal(&home, &["do", "tidy", "in"], &[("your answer:", "x all\n"), ("your answer:", "n\n")]);
+    for marked in ["p\\u{0430}yslip.pdf", "gpj\\u{202e}.exe", "in\\u{200b}voice.doc"] {
+        assert!(shown.contains(marked), "{marked} is not in {shown}");
+    }
+    assert!(!shown.contains('\u{202e}') && !shown.contains('\u{430}'), "{shown}");
+}
+
+#[test]
+fn a_folder_is_allowed_for_a_while_and_asks_again_when_that_is_taken_back() {
+    let home = Home::new();
+    let dir = home.folder("in");
+    home.ok(&["grant", "in"]);
+    let shown = at_terminal(&home, &["do", "tidy", "in"], &[("your answer:", "folder 2h\n")]);
+    assert!(shown.contains("exit 0"), "{shown}");
+    home.ok(&["undo"]);
+    // Nobody is asked: it is the same actor, in the same folder.
+    home.ok(&["do", "tidy", "in"]);
+    assert!(!dir.join("a.txt").exists());
+    home.ok(&["undo"]);
+    assert_eq!(home.run(&["do", "flatten", "in"]).code, 3, "another actor asks");
+    let standing = home.json(&["approvals"]).into_iter().find(|one| one["type"] == "standing-approval").unwrap();
+    home.ok(&["deny", standing["id"].as_str().unwrap()]);
+    assert_eq!(home.run(&["do", "tidy", "in"]).code, 3, "it asks again");
+}
+
+#[test]
 fn ctrl_c_at_the_question_is_a_no() {
     let home = Home::new();
     let dir = home.folder("in");

@@ -303,3 +303,148 @@ fn read(bytes: &[u8], now: Timestamp) -> Result<Approval, StoreError> {
     }
     Ok(approval)
 }
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests")]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use raincoat_types::{Actor, Clock};
+
+    use super::*;
+    use crate::console::Totals;
+    use crate::{Config, Home};
+
+    /// A clock that is set by hand.
+    struct Hand(AtomicI64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp { secs: self.0.load(Ordering::Relaxed), nanos: 0 }
+        }
+    }
+
+    fn keeper(dir: &Path, clock: &Arc<Hand>) -> Keeper {
+        let home = Home { config: dir.join("c"), data: dir.join("d"), state: dir.join("s") };
+        let clock: Arc<dyn Clock> = clock.clone();
+        let nobody = &mut |_: crate::Ask| Err(Error::new(Class::Locked, "nobody"));
+        Keeper::open(&home, Config::default(), clock, nobody).unwrap()
+    }
+
+    /// Asks a question that holds for 100 seconds.
+    fn ask(keeper: &Keeper, digest: u8, shown: Vec<String>, whole: bool) -> Ulid {
+        let view = PlanView {
+            run: RunId(Ulid::from_parts(1, 1)),
+            actor: &Actor::Agent("a".into()),
+            title: "a plan",
+            roots: &[],
+            steps: &[],
+            facts: &[],
+            digest: Digest([digest; 32]),
+            until: Timestamp { secs: keeper.clock.now().secs + 100, nanos: 0 },
+            why: &[],
+            irreversible: 0,
+            totals: Totals::default(),
+            elsewhere: &|| None,
+            before: &|_| None,
+        };
+        keeper.ask_durably(&view, (shown, whole)).unwrap()
+    }
+
+    fn state(keeper: &Keeper, id: Ulid) -> ApprovalState {
+        keeper.approval(&id.to_string()).unwrap().state
+    }
+
+    #[test]
+    fn a_question_expires_to_a_no_whether_it_was_answered_or_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000)));
+        let keeper = keeper(dir.path(), &clock);
+        let (one, two) = (ask(&keeper, 1, vec!["x".into()], true), ask(&keeper, 2, vec!["y".into()], true));
+        keeper.answer(&keeper.approval(&two.to_string()).unwrap(), None).unwrap();
+        assert_eq!((state(&keeper, one), state(&keeper, two)), (ApprovalState::Pending, ApprovalState::Approved));
+        clock.0.fetch_add(100, Ordering::Relaxed);
+        assert_eq!((state(&keeper, one), state(&keeper, two)), (ApprovalState::Expired, ApprovalState::Expired));
+        assert!(matches!(keeper.answer_elsewhere(one), Some(Answer::Refuse(words)) if words.contains("in time")));
+        assert!(keeper.answered_before("agent:a", Digest([2; 32])).unwrap().is_none(), "too late");
+        let late = keeper.answer(&keeper.approval(&one.to_string()).unwrap(), None).unwrap_err();
+        assert_eq!(late.class, Class::Conflict);
+    }
+
+    #[test]
+    fn an_answer_outlasts_the_process_and_is_used_once_by_who_asked_exactly_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000)));
+        let id = {
+            let keeper = keeper(dir.path(), &clock);
+            let id = ask(&keeper, 1, vec!["x".into()], true);
+            assert_eq!(ask(&keeper, 1, vec!["x".into()], true), id, "the same question is not asked twice");
+            keeper.answer(&keeper.approval(&id.to_string()).unwrap(), None).unwrap();
+            id
+        };
+        let keeper = keeper(dir.path(), &clock);
+        assert!(keeper.answered_before("agent:b", Digest([1; 32])).unwrap().is_none(), "another asks");
+        assert!(keeper.answered_before("agent:a", Digest([3; 32])).unwrap().is_none(), "something else is asked");
+        assert_eq!(keeper.answered_before("agent:a", Digest([1; 32])).unwrap().map(|one| one.id), Some(id));
+        assert!(keeper.answered_before("agent:a", Digest([1; 32])).unwrap().is_none(), "used up");
+        assert_eq!(keeper.answer_elsewhere(id), None, "used up for who waits too");
+        assert_eq!(state(&keeper, id), ApprovalState::Settled);
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_shown_in_full_is_answered_where_it_is_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000)));
+        let keeper = keeper(dir.path(), &clock);
+        let long = vec!["x".repeat(1000); 1000];
+        for (digest, shown, whole) in [(1, long, true), (2, vec!["x".into()], false)] {
+            let id = ask(&keeper, digest, shown, whole);
+            let question = keeper.approval(&id.to_string()).unwrap();
+            assert!(!question.whole && question.shown.iter().map(String::len).sum::<usize>() <= SHOWN_MOST);
+            assert_eq!(keeper.answer(&question, None).unwrap_err().class, Class::Refused);
+            keeper.answer(&question, Some("no".into())).unwrap();
+            assert_eq!(keeper.answer_elsewhere(id), Some(Answer::Refuse("no".into())));
+        }
+    }
+
+    #[test]
+    fn what_was_allowed_for_a_folder_ends_by_itself_or_by_a_word() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000)));
+        let keeper = keeper(dir.path(), &clock);
+        let standing = |n| StandingApproval {
+            id: Ulid::from_parts(n, n.into()),
+            actor: "agent:a".into(),
+            grant: GrantId(Ulid::from_parts(1, 1)),
+            beneath: RelPath::ROOT,
+            folder: b"/home/u/in".to_vec(),
+            until: Timestamp { secs: 1_800_000_000 + i64::try_from(n).unwrap(), nanos: 0 },
+        };
+        keeper.stand(&standing(5)).unwrap();
+        keeper.stand(&standing(50)).unwrap();
+        assert_eq!(keeper.standing_approvals().unwrap(), [standing(5), standing(50)]);
+        clock.0.fetch_add(5, Ordering::Relaxed);
+        assert_eq!(keeper.standing_approvals().unwrap(), [standing(50)]);
+        assert_eq!(keeper.end_standing(&standing(50).id.to_string()).unwrap(), Some(standing(50)));
+        assert_eq!(keeper.end_standing(&standing(50).id.to_string()).unwrap(), None);
+    }
+
+    #[test]
+    fn old_questions_go_and_open_ones_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Hand(AtomicI64::new(1_800_000_000)));
+        let keeper = keeper(dir.path(), &clock);
+        let first = ask(&keeper, 1, vec![], true);
+        let closed = Approval { state: ApprovalState::Settled, ..keeper.approval(&first.to_string()).unwrap() };
+        let put_all = |tx: &Tx<'_>| -> Result<(), StoreError> {
+            (0..KEPT as u64).try_for_each(|n| put(tx, &Approval { id: Ulid::from_parts(n, 7), ..closed.clone() }))
+        };
+        keeper.store.transaction(put_all).unwrap();
+        ask(&keeper, 2, vec![], true);
+        let kept = keeper.approvals().unwrap();
+        assert_eq!(kept.len(), KEPT);
+        assert_eq!(kept.iter().filter(|one| one.state == ApprovalState::Pending).count(), 2);
+    }
+}

@@ -465,7 +465,10 @@ fn by_scope((scope, until): &(Scope, Timestamp)) -> Approval {
 }
 
 fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep, scopes: &[(Scope, Timestamp)]) -> (StepFact, Seen) {
-    let Ok(mut resolved) = effects.resolve_change(&step.change) else { return look_at_source(effects, step) };
+    let Ok(mut resolved) = effects.resolve_change(&step.change) else {
+        let (fact, seen) = look_at_source(effects, step);
+        return (StepFact { stands: stands_by_name(judge, &step.change, scopes), ..fact }, seen);
+    };
     judge.rule_on(&step.change, &mut resolved);
     let seen = resolved.standing().collect();
     let kind = resolved.targets.first().and_then(|target| target.kind);
@@ -507,6 +510,18 @@ fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep, scopes: &[(Sco
         digest: Some(resolved.digest),
     };
     (fact, seen)
+}
+
+/// Whether what was allowed for a folder speaks of the places that a change names. It waits for an earlier step of the
+/// plan, so where they lead is looked at, and decided, when it is made.
+fn stands_by_name(judge: &Judge, change: &FileChange, scopes: &[(Scope, Timestamp)]) -> bool {
+    scopes.iter().any(|(scope, _)| {
+        let Scope::Folder(id, beneath) = scope else { return false };
+        places(change).into_iter().all(|place| {
+            let within = judge.scoped.get(usize::from(place.root)).is_some_and(|scoped| scoped.id == *id);
+            within && plain(&place.path).is_some_and(|path| path.starts_with(beneath))
+        })
+    })
 }
 
 /// What a plan comes to.
