@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask crash`, `cargo xtask bench`.
+//! The project's own tasks: `cargo xtask tidy`, `cargo xtask test`, `cargo xtask samples`, `cargo xtask crash`, `cargo xtask bench`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -9,6 +9,7 @@
 
 mod bench;
 mod command;
+mod samples;
 mod test;
 mod tidy;
 
@@ -20,6 +21,7 @@ usage: cargo xtask TASK
 
   tidy           hold the house against its own rules: rooms, crates, licences, lints, words, links
   test [ARGS]    fetch what the tests need, then run all of them; ARGS go to `cargo nextest run`
+  samples        fetch Cedar's own samples only, for the tests of the room `policy`
   crash          kill at every call, fail at every call and cut the power at every write, where the tests take samples
   bench [NAME...] [--keep] [--quick]
                  build for release, measure against peers, write BENCHMARKS.md. A NAME picks a group (start,
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     let done = match args.split_first().map(|(task, rest)| (task.as_str(), rest)) {
         Some(("tidy", [])) => tidy::run(root),
         Some(("test", rest)) => test::run(root, rest),
+        Some(("samples", [])) => samples::fetch(root),
         Some(("crash", [])) => test::crash(root),
         Some(("bench", rest)) => bench::run(root, rest),
         Some(("help" | "--help" | "-h", _)) => {

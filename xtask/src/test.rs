@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{Result, command};
+use crate::{Result, command, samples};
 
 /// A program that tests run, how to see that it is there, and Debian's package with it.
 struct Tool {
@@ -87,6 +87,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         return Err(format!("`{PEERS}` is missing; the checkout is not whole"));
     }
     command::show(root, "bash", &[PEERS])?;
+    samples::fetch(root)?;
 
     let mut nextest = vec!["nextest", "run"];
     if std::env::var_os("CI").is_some() {

@@ -1,5 +1,7 @@
-//! The owner's will: grants, protected names, and their compilation into what the gate reads.
+//! The owner's will: grants, protected names, rules in the Cedar policy language, and their compilation into what the
+//! gate reads.
 
+pub mod cedar;
 mod grants;
 mod protected;
 
