@@ -26,6 +26,8 @@ pub(crate) struct Env {
     pub(crate) temp: PathBuf,
     /// `SHELL`, for `raincoat shell`.
     pub(crate) shell: Option<OsString>,
+    /// `VISUAL` or `EDITOR`, for `raincoat policy edit`.
+    pub(crate) editor: Option<OsString>,
     /// All of it, of which a program in a draft gets what is on a list.
     pub(crate) all: Vec<(OsString, OsString)>,
 }
@@ -52,6 +54,7 @@ impl Env {
             plain: get("NO_COLOR").is_some() || get("TERM").is_some_and(|term| term == "dumb"),
             temp: get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from),
             shell: get("SHELL"),
+            editor: get("VISUAL").or_else(|| get("EDITOR")),
             all: std::env::vars_os().collect(),
         }
     }

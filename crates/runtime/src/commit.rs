@@ -129,7 +129,9 @@ impl Keeper {
         policy.commit = Some(run);
         folders.compiled = Arc::new(folders.compiled.with_policy(policy));
         let recorder = session.recorder.speaking_for(within(run, Actor::Person, &ask.roots));
-        let judge = self.judge_of_person(folders.compiled.clone(), run, recorder.clone());
+        let mut judge = self.judge_of_person(folders.compiled.clone(), run, recorder.clone());
+        // The rules speak of who made the changes, not of who lets them in.
+        judge.asker = self.asker(&ask.by, ask.of, &ask.roots, 0)?;
         judge.course.tighten(self.modes(Some(ask.of))?);
         let kind = RunKind::Commit { of: ask.of };
         let grants = ask.roots.iter().map(|root| root.grant).collect();

@@ -411,6 +411,9 @@ impl<'a> Conversation<'a> {
         let provider = self.door.filter(|(name, _)| *name == request.provider);
         let mut facts = self.judge.facts();
         facts.provider = provider.map(|(name, door)| (name.clone(), door.is_local()));
+        if let (Some(asker), Some((name, door))) = (&self.judge.asker, provider) {
+            facts.ruled = asker.of_provider(name, door.is_local(), self.judge.standing());
+        }
         self.judge.course.asked_model(1, 0);
         facts.counts = self.judge.course.counts(&Uses::new(), facts.now);
         let said = vec![RawPath(format!("{}/{}", request.provider, request.path).into_bytes())];

@@ -26,6 +26,7 @@ use crate::console::Console;
 use crate::drafts::{DraftChange, drafts_error, look_through};
 use crate::folders::private_folders;
 use crate::live::Live;
+use crate::rules::Standing;
 use crate::{Class, Error, Keeper};
 
 pub(crate) use outfit::Opened;
@@ -250,8 +251,17 @@ impl Keeper {
                 ruled: Ruled::Silent,
             });
         }
-        let facts = Facts { now: self.clock.now(), targets, ..Facts::default() };
         let action = ProgramRun { program: program_name(&ask.command), hosts: ask.hosts.clone() };
+        let mut facts = Facts { now: self.clock.now(), ..Facts::default() };
+        if let Some(asker) = self.asker(actor, run, &all_roots(opened), 0)? {
+            let (tainted, private, local) = (false, targets.iter().any(|target| target.private), ask.hosts.is_empty());
+            let standing = Standing { now: facts.now, modes: policy.modes, tainted, private, local };
+            for target in &mut targets {
+                target.ruled = asker.of_place(&action, target, false, 0, standing);
+            }
+            facts.ruled = asker.of_hosts(&ask.hosts, standing);
+        }
+        facts.targets = targets;
         match decide(&policy, &facts, Proposal { actor: actor.clone(), run, action }) {
             Verdict::Permit(permit) => Ok(permit),
             Verdict::Ask { why, .. } => Err(Error::new(Class::Refused, why)),

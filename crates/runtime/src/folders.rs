@@ -169,6 +169,7 @@ impl Keeper {
         leaves: bool,
     ) -> Result<RunFolders, Error> {
         let mut ceilings = BTreeMap::new();
+        let ruled = !self.policy()?.files.is_empty();
         let mut all = Vec::new();
         let (mut folders, mut writable, mut roots, mut scoped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (root, grant, beneath) in found {
@@ -183,7 +184,8 @@ impl Keeper {
             let path = root.path().as_os_str().as_bytes().to_vec();
             roots.push(RunRoot { grant: id, path, identity: root.identity() });
             scoped.push(Scoped { id, grant: grant.id, beneath });
-            writable.push(!grant.is_read_only());
+            // The owner's rules may let more be done than the grant's actions; then the gate alone says what.
+            writable.push(!grant.is_read_only() || ruled);
             ceilings.insert(id, grant.ceilings());
             if id != grant.id {
                 // The gate knows the run's folder by its own id, with the same limits.

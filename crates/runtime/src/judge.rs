@@ -14,6 +14,7 @@ use raincoat_types::{
 
 use crate::Keeper;
 use crate::course::{Course, uses};
+use crate::rules::{Asker, Standing};
 
 /// A run's granted folder as policy sees it: the run's own id, the grant behind it, and where beneath the grant it is.
 #[derive(Clone, Debug)]
@@ -101,13 +102,15 @@ pub(crate) struct Judge {
     pub(crate) course: Arc<Course>,
     /// The run's folders.
     pub(crate) scoped: Arc<Vec<Scoped>>,
+    /// The owner's own rules, if there are any.
+    pub(crate) asker: Option<Arc<Asker>>,
 }
 
 impl Keeper {
     /// A judge for the person's own doing, which counts against no budget.
     pub(crate) fn judge_of_person(&self, compiled: Arc<Compiled>, run: RunId, recorder: Recorder) -> Judge {
         let (actor, clock, course) = (Actor::Person, self.clock.clone(), Arc::default());
-        Judge { compiled, actor, run, clock, recorder, course, scoped: Arc::default() }
+        Judge { compiled, actor, run, clock, recorder, course, scoped: Arc::default(), asker: None }
     }
 }
 
@@ -126,11 +129,29 @@ impl Scoped {
 impl Judge {
     /// Whether the owner wrote rules that must be asked about every change.
     pub(crate) fn has_rules(&self) -> bool {
-        false
+        self.asker.is_some()
     }
 
-    /// What the owner's rules say of each place.
-    pub(crate) fn rule_on<A: Act>(&self, _action: &A, _resolved: &mut Resolved) {}
+    /// Notes what the owner's rules say of each place.
+    pub(crate) fn rule_on<A: Act>(&self, action: &A, resolved: &mut Resolved) {
+        let Some(asker) = &self.asker else { return };
+        let (standing, bytes) = (self.standing(), resolved.bytes().saturating_add(action.new_bytes()));
+        for target in &mut resolved.targets {
+            let lost = A::CHANGES && self.recorder.waives(&target.spot.path);
+            target.ruled = asker.of_place(action, target, lost, bytes, standing);
+        }
+    }
+
+    /// How things stand, as the owner's rules see it.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing {
+            now: self.clock.now(),
+            modes: self.compiled.policy.modes | self.course.modes(),
+            tainted: self.course.is_tainted(),
+            private: self.course.carries_private(),
+            local: !self.compiled.policy.model_elsewhere,
+        }
+    }
 
     /// Leave to act, or a refusal that was logged.
     pub(crate) fn decide<A: Act>(
@@ -141,6 +162,7 @@ impl Judge {
         approval: Option<Approval>,
     ) -> Result<Permit<A>, Refusal> {
         let now = self.clock.now();
+        self.rule_on(&action, resolved);
         let targets = std::mem::take(&mut resolved.targets);
         let uses = uses(&action, &targets, resolved.bytes().saturating_add(action.new_bytes()));
         let counts = self.course.counts(&uses, now);

@@ -125,6 +125,7 @@ impl Keeper {
             kind: RunKind::Task,
             roots: folders.roots.clone(),
         };
+        let asker = self.asker(&actor, run, &folders.roots, ask.utc_offset_secs)?;
         let earlier = self.spent_today(&actor)?;
         let budgets = self.config.budgets.clone();
         let course = Course::begin(&actor, self.clock.now(), budgets, folders.ceilings.clone(), earlier);
@@ -136,6 +137,7 @@ impl Keeper {
             recorder: recorder.clone(),
             course: Arc::new(course),
             scoped: Arc::new(folders.names.scoped.clone()),
+            asker,
         };
         let began =
             Event::RunBegan { goal, kind: RunKind::Task, grants: folders.roots.iter().map(|r| r.grant).collect() };

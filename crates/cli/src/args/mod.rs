@@ -22,7 +22,7 @@ use recipes::{recipe_command, recipe_of};
 pub(crate) use drafts::{Commit, Enclosed, Exec, OnConflict, When};
 pub(crate) use log::{Audit, AuditWitness, Prove, Retention, Witness};
 pub(crate) use models::{Key, Provider, ProviderAdd, Tools};
-pub(crate) use policy::{Deny, Mode, ModeWord};
+pub(crate) use policy::{Deny, Mode, ModeWord, Policy};
 pub(crate) use recipes::Recipe;
 pub(crate) use store::Store;
 pub(crate) use work::{Do, Grant, OnDrift, Restore, Undo};
@@ -131,6 +131,9 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with = "run")]
         all: bool,
     },
+    /// The rules that decide: show, check, explain, test, edit, and go back to earlier versions
+    #[command(subcommand)]
+    Policy(Policy),
     /// Show or set the modes: strict, audit, offline, restricted; they combine, and each only takes away
     #[command(after_long_help = "Examples:\n  raincoat mode\n  raincoat mode strict offline --for 2h\n  \
         raincoat mode normal")]

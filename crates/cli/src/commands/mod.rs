@@ -14,6 +14,7 @@ mod inspect;
 mod keys;
 mod log_care;
 mod mode;
+mod policy;
 mod profiles;
 mod proof;
 mod provider;
@@ -48,6 +49,7 @@ pub(crate) fn verb(command: &Command) -> &'static str {
         Command::Grants => "grants",
         Command::Revoke { .. } => "revoke",
         Command::Do(_) => "do",
+        Command::Policy(_) => "policy",
         Command::Mode(_) => "mode",
         Command::Approvals => "approvals",
         Command::Approve { .. } => "approve",
@@ -92,6 +94,7 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Grants => grant::grants(app),
         Command::Revoke { id } => grant::revoke(app, &id),
         Command::Do(task) => do_task::run(app, task, parsed.recipe),
+        Command::Policy(what) => policy::policy(app, what),
         Command::Mode(args) => mode::mode(app, &args),
         Command::Approvals => approvals::approvals(app),
         Command::Approve { id } => approvals::approve(app, &id),
