@@ -191,8 +191,9 @@ fn modes_allow<A: Act>(modes: Modes, facts: &Facts, proposal: &Proposal<A>) -> R
             "strict mode: what has read a document's inside changes nothing; let a recipe do it, or leave strict mode";
         return Err(refuse("tainted", words.to_owned()));
     }
-    if modes.contains(Modes::OFFLINE) && action.program() == Some(true) {
-        return Err(refuse("offline", "offline: a program reaches no host; leave `--allow-host` out".to_owned()));
+    if action.program() == Some(true) && modes.intersects(Modes::OFFLINE | Modes::RESTRICTED) {
+        let words = format!("{modes} mode: a program reaches no host; leave `--net` out, or change the mode");
+        return Err(refuse("offline", words));
     }
     Ok(())
 }

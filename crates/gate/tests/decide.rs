@@ -253,6 +253,7 @@ fn a_program_runs_where_that_is_granted_and_what_is_private_stays() {
     assert_eq!(start(&["a.example"], all, none, true, Role::Run), "private");
     assert_eq!(start(&[], all - Actions::SEND, none, true, Role::Run), "permit");
     assert_eq!(start(&["a.example"], all, Modes::OFFLINE, false, Role::Run), "offline");
+    assert_eq!(start(&["a.example"], all, Modes::RESTRICTED, false, Role::Run), "offline");
     assert_eq!(start(&[], all, Modes::OFFLINE, false, Role::Run), "permit");
     assert_eq!(start(&[], all, Modes::STRICT, false, Role::Run), "strict");
     assert_eq!(start(&[], all, Modes::RESTRICTED, false, Role::Run), "permit");

@@ -104,7 +104,7 @@ fn reference(policy: &Policy, facts: &Facts, actor: &Actor, wish: &Wish) -> &'st
     refused |= modes.contains(Modes::RESTRICTED) && changes && !matches!(wish, Wish::Revert);
     refused |= modes.contains(Modes::STRICT) && program;
     refused |= modes.contains(Modes::STRICT) && changes && !person && (facts.tainted || facts.missing_layer.is_some());
-    refused |= modes.contains(Modes::OFFLINE) && hosts;
+    refused |= modes.intersects(Modes::OFFLINE | Modes::RESTRICTED) && hosts;
     refused |= !person && over(true);
     let alters = |t: &Target| changes && !matches!(t.role, Role::Look | Role::Read);
     let natively = |t: &Target| match t.role {

@@ -98,6 +98,8 @@ impl Asker {
         let resource = if target.kind == Some(FileKind::Dir) { Resource::Folder(place) } else { Resource::File(place) };
         let mut context = self.context(standing);
         (context.reversible, context.bytes) = (!irreversible, bytes);
+        // A program works on a draft, whatever it does there.
+        context.draft = target.role == Role::Run;
         self.ask(asked, resource, context)
     }
 

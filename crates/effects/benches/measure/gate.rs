@@ -1,9 +1,13 @@
 //! The decision by itself: fifty grants, facts as the effects thread finds them for a move.
 
+#[path = "../../../policy/benches/cedar/rules.rs"]
+mod rules;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use raincoat_gate::{Approval, Confirm, Facts, Protection, Role, Scope, Target, Verdict, decide};
+use raincoat_policy::cedar::{Request, Rules};
 use raincoat_policy::{Compiled, GrantRecord, compile};
 use raincoat_types::{
     Actions, Actor, Digest, FileChange, FileKind, GrantId, Identity, Place, Proposal, RelPath, RunId, Spot, Timestamp,
@@ -20,16 +24,19 @@ const CALLS: usize = 1000;
 pub(crate) struct Bench {
     compiled: Compiled,
     somewhere: PathBuf,
+    loaded: Option<((u64, usize), Rules)>,
+    requests: Vec<Request>,
 }
 
 impl Bench {
     pub(crate) fn new(dir: &Path) -> Result<Bench> {
         let somewhere = dir.join("looked-at");
         std::fs::write(&somewhere, b"a file").map_err(said)?;
-        Ok(Bench { compiled: compile(&grants(Vec::new()), Confirm::Plans).map_err(said)?, somewhere })
+        let compiled = compile(&grants(Vec::new()), Confirm::Plans).map_err(said)?;
+        Ok(Bench { compiled, somewhere, loaded: None, requests: rules::requests()? })
     }
 
-    pub(crate) fn measure(&self, what: &str) -> Result<Duration> {
+    pub(crate) fn measure(&mut self, what: &str) -> Result<Duration> {
         match what {
             "allow" => self.decide(&facts(true), |verdict| matches!(verdict, Verdict::Permit(_))),
             "ask" => self.decide(&facts(false), |verdict| matches!(verdict, Verdict::Ask { .. })),
@@ -40,10 +47,28 @@ impl Bench {
                 self.decide(&facts, |verdict| matches!(verdict, Verdict::Deny { .. }))
             }
             "names" => self.names(),
+            "grants" => self.rules(50, 0),
+            "rules" => self.rules(50, 200),
             // One system call that looks at a file, for scale.
             "stat" => timed(|| std::fs::metadata(&self.somewhere), std::result::Result::is_ok),
             _ => Err(unknown(what)),
         }
+    }
+
+    /// Rules in Cedar: the median over requests that differ.
+    fn rules(&mut self, grants: u64, written: usize) -> Result<Duration> {
+        if self.loaded.as_ref().is_none_or(|(of, _)| *of != (grants, written)) {
+            self.loaded = Some(((grants, written), rules::of(grants, written)?));
+        }
+        let Some((_, loaded)) = &self.loaded else { return Err("no rules were loaded".to_owned()) };
+        let mut times = Vec::with_capacity(CALLS);
+        for request in self.requests.iter().cycle().take(CALLS) {
+            let start = Instant::now();
+            let verdict = std::hint::black_box(loaded.decide(request));
+            times.push(start.elapsed());
+            drop(verdict);
+        }
+        median(times)
     }
 
     fn decide(&self, facts: &Facts, as_meant: fn(&Verdict<FileChange>) -> bool) -> Result<Duration> {

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, UnaryOp};
+use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal};
 use cedar_policy::{ActionConstraint, Effect, EntityTypeName, EntityUid, PrincipalConstraint, ResourceConstraint};
 use raincoat_types::{Actor, RelPath, display_bytes};
 
 use super::decide::Verdict;
+use super::lint::conjuncts;
 use super::load::{Known, RuleRef, Rules};
 use super::request::{Action, Context, Place, Request, Resource};
 use super::slices::Head;
@@ -108,19 +109,6 @@ fn names(head: &ActionConstraint, action: Action) -> bool {
         ActionConstraint::Any => true,
         ActionConstraint::Eq(uid) => uid.id().unescaped() == action.name(),
         ActionConstraint::In(uids) => uids.iter().any(is),
-    }
-}
-
-/// What must all hold for an expression to be as said, as (expression, whether it holds).
-fn conjuncts<'e>(expr: &'e Expr, holds: bool, all: &mut Vec<(&'e Expr, bool)>) {
-    match (expr, holds) {
-        (Expr::UnaryOp { op: UnaryOp::Not, expr }, _) => conjuncts(expr, !holds, all),
-        (Expr::BinaryOp { op: BinaryOp::And, left, right }, true)
-        | (Expr::BinaryOp { op: BinaryOp::Or, left, right }, false) => {
-            conjuncts(left, holds, all);
-            conjuncts(right, holds, all);
-        }
-        _ => all.push((expr, holds)),
     }
 }
 

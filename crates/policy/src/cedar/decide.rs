@@ -64,7 +64,7 @@ impl Rules {
 
     /// As [`Rules::decide`], as if some rules were not there.
     pub(super) fn answer(&self, request: &Request, without: &[usize]) -> Answer {
-        let asked = Asked::new(request);
+        let asked = Asked::new(request, self.named());
         let answer = asked.and_then(|asked| self.answer_to(&asked, request, without));
         answer.unwrap_or_else(|error| Answer::Unusable(error.to_string()))
     }
@@ -75,24 +75,19 @@ impl Rules {
         if !broken.is_empty() {
             return Ok(Answer::Broken(broken));
         }
-        let slice = self.concerned(asked, without)?;
-        if slice.is_empty() {
-            return Ok(Answer::Silent);
-        }
-        let needs = slice.needs();
-        let (entities, as_is) = (put.entities(asked, needs)?, put.as_is(asked, needs)?);
-        let now = slice.holds(&as_is, &entities);
+        let concerned = self.concerned(asked);
+        let ask = |approved| concerned.slice(put.facts(approved), without)?.ask(asked, put, approved);
+        let now = ask(put.is_approved())?;
         if !now.errors.is_empty() {
             return Ok(Answer::Erred(now.errors));
         }
         if now.forbids.is_empty() && !now.permits.is_empty() {
             return Ok(Answer::Allow(now.permits));
         }
-        let approved = if needs.includes("approved") { put.approved(asked, needs)? } else { None };
-        let Some(approved) = approved else {
+        if put.is_approved() || !concerned.look_at_approval() {
             return Ok(if now.forbids.is_empty() { Answer::Silent } else { Answer::Deny(now.forbids) });
-        };
-        let then = slice.holds(&approved, &entities);
+        }
+        let then = ask(true)?;
         Ok(if !then.errors.is_empty() {
             Answer::Erred(then.errors)
         } else if !then.forbids.is_empty() {
@@ -108,20 +103,20 @@ impl Rules {
 
     pub(super) fn verdict(&self, answer: Answer) -> Verdict {
         match answer {
-            Answer::Allow(by) => Verdict::Allow { by: self.named(&by) },
+            Answer::Allow(by) => Verdict::Allow { by: self.refs(&by) },
             Answer::Ask { by, forbidden, permitted } => Verdict::Ask {
                 why: self.words(&by, "ask", "it needs your approval"),
-                by: self.named(&by),
+                by: self.refs(&by),
                 forbidden,
                 permitted,
             },
             Answer::Deny(by) => {
-                Verdict::Deny { why: self.words(&by, "reason", "the rule forbids it"), by: self.named(&by) }
+                Verdict::Deny { why: self.words(&by, "reason", "the rule forbids it"), by: self.refs(&by) }
             }
             Answer::Erred(errors) => {
                 let by: Vec<usize> = errors.iter().map(|(number, _)| *number).collect();
                 let why = errors.first().map(|(_, error)| error.as_str()).unwrap_or_default();
-                Verdict::Deny { why: format!("the rule cannot be evaluated: {why}; mend it"), by: self.named(&by) }
+                Verdict::Deny { why: format!("the rule cannot be evaluated: {why}; mend it"), by: self.refs(&by) }
             }
             Answer::Broken(broken) => {
                 let why = broken.first().map(|(_, why)| why.as_str()).unwrap_or_default();
@@ -133,7 +128,7 @@ impl Rules {
         }
     }
 
-    fn named(&self, numbers: &[usize]) -> Vec<RuleRef> {
+    fn refs(&self, numbers: &[usize]) -> Vec<RuleRef> {
         numbers.iter().filter_map(|number| self.known.get(*number)).map(|known| known.rule.clone()).collect()
     }
 

@@ -6,13 +6,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use cedar_policy::{
-    Context as CedarContext, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request as CedarRequest,
+    Context as CedarContext, Entities, Entity, EntityId, EntityTypeName, EntityUid, Policy, Request as CedarRequest,
     RestrictedExpression as Value,
 };
 use raincoat_types::Actor;
 
+use super::facts::Facts;
 use super::needs::Needs;
-use super::request::{Context, Place, Protection, Request, Resource, folded, folders_of};
+use super::request::{Context, Protection, Request, Resource, folded, folders_of};
 
 /// Which entities a request is about, and what they lie in: what the heads of policies look at.
 pub(super) struct Asked {
@@ -26,12 +27,14 @@ pub(super) struct Asked {
 
 /// A request in Cedar's terms, with only those facts that somebody looks at.
 pub(super) trait Put {
+    /// Facts that need no evaluation, as if it had been approved or not.
+    fn facts(&self, approved: bool) -> Facts;
+    /// Whether it has been approved, or an approval has no meaning.
+    fn is_approved(&self) -> bool;
     /// The entities.
     fn entities(&self, asked: &Asked, needs: Needs) -> Result<Entities, Unusable>;
-    /// The request as things stand.
-    fn as_is(&self, asked: &Asked, needs: Needs) -> Result<CedarRequest, Unusable>;
-    /// The request as if it had been approved; `None` where it has been, or where an approval has no meaning.
-    fn approved(&self, asked: &Asked, needs: Needs) -> Result<Option<CedarRequest>, Unusable>;
+    /// The request, as if it had been approved or not.
+    fn request(&self, asked: &Asked, needs: Needs, approved: bool) -> Result<CedarRequest, Unusable>;
 }
 
 /// Why a request cannot be put to policies. Such a request is denied.
@@ -49,24 +52,32 @@ pub(super) enum Unusable {
 }
 
 impl Asked {
-    /// What a request is about.
-    pub(super) fn new(request: &Request) -> Result<Asked, Unusable> {
+    /// What a request is about. What it lies in, and no rule names, is left out: nothing can ask for it.
+    pub(super) fn new(request: &Request, named: &Named) -> Result<Asked, Unusable> {
         if !request.action.applies_to(&request.resource) {
             return Err(Unusable::Action(request.action.name()));
         }
         let (kind, id) = actor_id(&request.actor);
-        let (resource, resource_in) = resource(&request.resource)?;
+        let kind_of_actor = named.get("Kind", actor_kind(&request.actor));
         Ok(Asked {
             principal: known(kind, id)?,
-            principal_in: vec![known("Kind", actor_kind(&request.actor))?],
+            principal_in: kind_of_actor.into_iter().collect(),
             action: known("Action", request.action.name())?,
-            action_in: request.action.groups().iter().map(|group| known("Action", group)).collect::<Result<_, _>>()?,
-            resource,
-            resource_in,
+            action_in: request.action.groups().iter().filter_map(|group| named.get("Action", group)).collect(),
+            resource: resource(&request.resource)?,
+            resource_in: match &request.resource {
+                Resource::File(place) | Resource::Folder(place) => {
+                    let id = place.id();
+                    let folders = folders_of(&id).filter_map(|folder| named.get("Folder", folder));
+                    let grant = place.grant.and_then(|grant| named.get("Grant", &grant.0.to_string()));
+                    folders.chain(grant).collect()
+                }
+                _ => Vec::new(),
+            },
         })
     }
 
-    fn request(&self, context: CedarContext) -> Result<CedarRequest, Unusable> {
+    fn put(&self, context: CedarContext) -> Result<CedarRequest, Unusable> {
         CedarRequest::new(self.principal.clone(), self.action.clone(), self.resource.clone(), context, None)
             .map_err(cedar)
     }
@@ -82,15 +93,16 @@ impl Put for Request {
         Entities::from_entities([principal, action, resource], None).map_err(cedar)
     }
 
-    fn as_is(&self, asked: &Asked, needs: Needs) -> Result<CedarRequest, Unusable> {
-        asked.request(context(&self.context, needs)?)
+    fn facts(&self, approved: bool) -> Facts {
+        Facts::of(self, approved)
     }
 
-    fn approved(&self, asked: &Asked, needs: Needs) -> Result<Option<CedarRequest>, Unusable> {
-        if self.context.approved {
-            return Ok(None);
-        }
-        asked.request(context(&Context { approved: true, ..self.context }, needs)?).map(Some)
+    fn is_approved(&self) -> bool {
+        self.context.approved
+    }
+
+    fn request(&self, asked: &Asked, needs: Needs, approved: bool) -> Result<CedarRequest, Unusable> {
+        asked.put(context(&Context { approved, ..self.context }, needs)?)
     }
 }
 
@@ -119,16 +131,37 @@ impl Put for Theirs<'_> {
     fn entities(&self, _: &Asked, _: Needs) -> Result<Entities, Unusable> {
         Ok(self.1.clone())
     }
-    fn as_is(&self, _: &Asked, _: Needs) -> Result<CedarRequest, Unusable> {
-        Ok(self.0.clone())
+    fn facts(&self, _: bool) -> Facts {
+        Facts::default()
     }
-    fn approved(&self, _: &Asked, _: Needs) -> Result<Option<CedarRequest>, Unusable> {
-        Ok(None)
+    fn is_approved(&self) -> bool {
+        true
+    }
+    fn request(&self, _: &Asked, _: Needs, _: bool) -> Result<CedarRequest, Unusable> {
+        Ok(self.0.clone())
     }
 }
 
 fn cedar(error: impl std::fmt::Display) -> Unusable {
     Unusable::Cedar(error.to_string())
+}
+
+/// The entities that rules name, by type and id. What a thing lies in and is not among them need not be said.
+#[derive(Default)]
+pub(super) struct Named(HashMap<String, HashMap<String, EntityUid>>);
+
+impl Named {
+    /// Notes what a policy names.
+    pub(super) fn add(&mut self, policy: &Policy) {
+        for uid in policy.entity_literals() {
+            let ids = self.0.entry(uid.type_name().to_string()).or_default();
+            ids.insert(uid.id().unescaped().to_owned(), uid);
+        }
+    }
+
+    fn get(&self, kind: &str, id: &str) -> Option<EntityUid> {
+        self.0.get(kind)?.get(id).cloned()
+    }
 }
 
 /// The names of entity types, parsed once.
@@ -170,28 +203,17 @@ fn actor_kind(actor: &Actor) -> &'static str {
     }
 }
 
-/// A thing's uid, and what it lies in.
-fn resource(resource: &Resource) -> Result<(EntityUid, Vec<EntityUid>), Unusable> {
-    let alone = |kind, id: &str| Ok((known(kind, id)?, Vec::new()));
+fn resource(resource: &Resource) -> Result<EntityUid, Unusable> {
     match resource {
-        Resource::File(place) => thing("File", place),
-        Resource::Folder(place) => thing("Folder", place),
-        Resource::Host { name, .. } => alone("Host", name),
-        Resource::Provider { name, .. } => alone("Provider", name),
+        Resource::File(place) => known("File", &place.id()),
+        Resource::Folder(place) => known("Folder", &place.id()),
+        Resource::Host { name, .. } => known("Host", name),
+        Resource::Provider { name, .. } => known("Provider", name),
         // A `/` in a server's name would let two tools share an id.
         Resource::Tool { server, .. } if server.contains('/') => Err(Unusable::Server(server.clone())),
-        Resource::Tool { server, name, .. } => alone("Tool", &format!("{server}/{name}")),
-        Resource::Secret { name, .. } => alone("Secret", name),
+        Resource::Tool { server, name, .. } => known("Tool", &format!("{server}/{name}")),
+        Resource::Secret { name, .. } => known("Secret", name),
     }
-}
-
-fn thing(kind: &'static str, place: &Place) -> Result<(EntityUid, Vec<EntityUid>), Unusable> {
-    let id = place.id();
-    let mut within = folders_of(&id).map(|folder| known("Folder", folder)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(grant) = place.grant {
-        within.push(known("Grant", &grant.0.to_string())?);
-    }
-    Ok((known(kind, &id)?, within))
 }
 
 /// Facts about a thing, those that are needed.

@@ -1,6 +1,6 @@
 //! What the validator cannot know: comparisons that parse and validate, and never hold or know nothing.
 
-use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, PatternElem, Var};
+use cedar_policy::pst::{BinaryOp, Clause, Expr, Literal, PatternElem, UnaryOp, Var};
 use cedar_policy::{EntityUid, Policy};
 use raincoat_types::Ulid;
 
@@ -99,6 +99,20 @@ fn is_upper_text(expr: &Expr) -> bool {
 
 fn is_upper(c: char) -> bool {
     !c.to_lowercase().eq([c])
+}
+
+/// What must all hold for an expression to be as said, as (expression, whether it
+/// holds), in the order in which Cedar asks.
+pub(super) fn conjuncts<'e>(expr: &'e Expr, holds: bool, all: &mut Vec<(&'e Expr, bool)>) {
+    match (expr, holds) {
+        (Expr::UnaryOp { op: UnaryOp::Not, expr }, _) => conjuncts(expr, !holds, all),
+        (Expr::BinaryOp { op: BinaryOp::And, left, right }, true)
+        | (Expr::BinaryOp { op: BinaryOp::Or, left, right }, false) => {
+            conjuncts(left, holds, all);
+            conjuncts(right, holds, all);
+        }
+        _ => all.push((expr, holds)),
+    }
 }
 
 /// Every expression within one, itself first.

@@ -8,10 +8,10 @@ use cedar_policy::{
 };
 use miette::Diagnostic;
 
-use super::entities::{Asked, Put, Unusable};
+use super::entities::{Asked, Named, Put, Unusable};
 use super::examples::{self, Example};
 use super::request::Request;
-use super::slices::{Head, Holds, Slice, Slices};
+use super::slices::{Concerned, Head, Holds, Slices};
 use super::{SCHEMA, limits, lint, source};
 
 /// Where a rule stands, and its name.
@@ -123,9 +123,14 @@ impl Rules {
         self.known.iter().map(|known| &known.rule)
     }
 
-    /// The policies that a request can concern, as if some were not there.
-    pub(super) fn concerned(&self, asked: &Asked, without: &[usize]) -> Result<Arc<Slice>, Unusable> {
-        self.slices.concerned(asked, without)
+    /// The policies whose head matches.
+    pub(super) fn concerned(&self, asked: &Asked) -> Concerned<'_> {
+        self.slices.concerned(asked)
+    }
+
+    /// What the policies name, those that are broken too.
+    pub(super) fn named(&self) -> &Named {
+        self.slices.named()
     }
 
     /// The broken rules that could have applied.
@@ -345,7 +350,11 @@ impl Loading {
 
     fn finish(mut self, warnings: &[(usize, String)]) -> Result<Rules, Broken> {
         let mut rules = Rules { blocks: std::mem::take(&mut self.blocks), ..Rules::default() };
-        for (number, parsed) in self.parsed.into_iter().enumerate().filter(|(_, parsed)| !parsed.bad) {
+        for (number, parsed) in self.parsed.into_iter().enumerate() {
+            if parsed.bad {
+                rules.slices.name(&parsed.policy);
+                continue;
+            }
             let counted = rules.known.len();
             rules.slices.add(counted, &parsed.policy);
             let warned = warnings.iter().filter(|(one, _)| *one == number).map(|(_, text)| (counted, text.clone()));
@@ -402,10 +411,9 @@ fn example_fails(alone: &Slices, text: &str, should: bool) -> Option<String> {
 }
 
 fn held(alone: &Slices, request: &Request) -> Result<Holds, Unusable> {
-    let asked = Asked::new(request)?;
-    let slice = alone.concerned(&asked, &[])?;
-    let (entities, as_is) = (request.entities(&asked, slice.needs())?, request.as_is(&asked, slice.needs())?);
-    Ok(slice.holds(&as_is, &entities))
+    let asked = Asked::new(request, alone.named())?;
+    let approved = request.context.approved;
+    alone.concerned(&asked).slice(request.facts(approved), &[])?.ask(&asked, request, approved)
 }
 
 fn number(id: &PolicyId) -> Option<usize> {

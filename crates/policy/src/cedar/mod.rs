@@ -34,6 +34,7 @@ mod decide;
 mod entities;
 mod examples;
 mod explain;
+mod facts;
 pub mod limits;
 mod lint;
 mod load;

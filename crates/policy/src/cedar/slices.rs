@@ -1,16 +1,17 @@
-//! Which policies a request can concern at all, by the head of each: principal, action, resource. What a slice holds
-//! is evaluated by Cedar; what it leaves out, Cedar would have found not to apply, and without an error, for the head
-//! is evaluated first and cannot err.
+//! Which policies a request can concern at all, by the head of each (principal, action, resource) and by the facts that
+//! it asks for first. What a slice holds is evaluated by Cedar, head and all; what it leaves out, Cedar would have found
+//! not to apply, and without an error, for these come first and cannot err.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 use cedar_policy::{
-    ActionConstraint, AuthorizationError, Authorizer, Decision, Entities, EntityTypeName, EntityUid, Policy, PolicyId,
-    PolicySet, PrincipalConstraint, Request, ResourceConstraint,
+    ActionConstraint, AuthorizationError, Authorizer, Decision, EntityTypeName, EntityUid, Policy, PolicyId, PolicySet,
+    PrincipalConstraint, ResourceConstraint,
 };
 
-use super::entities::{Asked, Unusable};
+use super::entities::{Asked, Named, Put, Unusable};
+use super::facts::{Facts, Gates};
 use super::limits;
 use super::needs::Needs;
 
@@ -40,13 +41,16 @@ pub(super) struct Slices {
     typed: HashMap<EntityTypeName, Vec<usize>>,
     /// Groups of any resource.
     anywhere: Vec<usize>,
+    /// What the policies name.
+    named: Named,
     /// What was put together before, by the numbers of the groups in it: few combinations come again and again.
     ready: RwLock<HashMap<Vec<usize>, Arc<Slice>>>,
 }
 
-/// Policies with the same head.
+/// Policies with the same head that ask for the same facts first.
 struct Group {
     head: Head,
+    gates: Gates,
     needs: Needs,
     policies: Vec<(usize, Policy)>,
 }
@@ -106,9 +110,11 @@ impl Slices {
                 self.placed.entry(one.clone()).or_default()
             }
         };
-        let needs = Needs::of(policy);
+        self.named.add(policy);
+        let (needs, gates) = (Needs::of(policy), Gates::of(policy));
         let policy = (number, policy.new_id(PolicyId::new(number.to_string())));
-        let same = list.iter().copied().find(|at| self.groups.get(*at).is_some_and(|group| group.head == head));
+        let alike = |group: &Group| group.head == head && group.gates == gates;
+        let same = list.iter().copied().find(|at| self.groups.get(*at).is_some_and(alike));
         match same.and_then(|at| self.groups.get_mut(at)) {
             Some(group) => {
                 group.needs = group.needs.and(needs);
@@ -116,36 +122,30 @@ impl Slices {
             }
             None => {
                 list.push(self.groups.len());
-                self.groups.push(Group { head, needs, policies: vec![policy] });
+                self.groups.push(Group { head, gates, needs, policies: vec![policy] });
             }
         }
         self.ready = RwLock::default();
     }
 
-    /// Every policy that a request can concern, as if some were not there. An error is Cedar's refusal to put policies
-    /// together.
-    pub(super) fn concerned(&self, asked: &Asked, without: &[usize]) -> Result<Arc<Slice>, Unusable> {
+    /// Notes what a policy names that is not added: it is broken, and its head must still find what it applies to.
+    pub(super) fn name(&mut self, policy: &Policy) {
+        self.named.add(policy);
+    }
+
+    /// What the policies name.
+    pub(super) fn named(&self) -> &Named {
+        &self.named
+    }
+
+    /// The policies whose head matches.
+    pub(super) fn concerned(&self, asked: &Asked) -> Concerned<'_> {
         let within = asked.resource_in.iter().chain(std::iter::once(&asked.resource));
         let placed = within.filter_map(|uid| self.placed.get(uid));
         let typed = self.typed.get(asked.resource.type_name());
         let numbers = placed.chain(typed).flatten().chain(&self.anywhere).copied();
         let matching = |at: &usize| self.groups.get(*at).is_some_and(|group| group.head.matches(asked));
-        let numbers: Vec<usize> = numbers.filter(matching).collect();
-        if !without.is_empty() {
-            return self.together(&numbers, without).map(Arc::new);
-        }
-        // A lock that somebody died with only means that nothing is kept ready.
-        if let Some(slice) = self.ready.read().ok().and_then(|ready| ready.get(&numbers).cloned()) {
-            return Ok(slice);
-        }
-        let slice = Arc::new(self.together(&numbers, without)?);
-        if let Ok(mut ready) = self.ready.write() {
-            if ready.len() >= limits::SLICES {
-                ready.clear();
-            }
-            ready.insert(numbers, Arc::clone(&slice));
-        }
-        Ok(slice)
+        Concerned { slices: self, groups: numbers.filter(matching).collect() }
     }
 
     fn together(&self, numbers: &[usize], without: &[usize]) -> Result<Slice, Unusable> {
@@ -160,20 +160,51 @@ impl Slices {
     }
 }
 
+/// The policies whose head matches a request.
+pub(super) struct Concerned<'a> {
+    slices: &'a Slices,
+    groups: Vec<usize>,
+}
+
+impl Concerned<'_> {
+    /// Whether any of them looks at an approval.
+    pub(super) fn look_at_approval(&self) -> bool {
+        let mut groups = self.groups.iter().filter_map(|at| self.slices.groups.get(*at));
+        groups.any(|group| group.needs.includes("approved"))
+    }
+
+    /// Those that the facts let in, as if some were not there. An error is Cedar's refusal to put them together.
+    pub(super) fn slice(&self, facts: Facts, without: &[usize]) -> Result<Arc<Slice>, Unusable> {
+        let slices = self.slices;
+        let let_in = |at: &usize| slices.groups.get(*at).is_some_and(|group| group.gates.let_in(facts));
+        let numbers: Vec<usize> = self.groups.iter().copied().filter(let_in).collect();
+        if !without.is_empty() {
+            return slices.together(&numbers, without).map(Arc::new);
+        }
+        // A lock that somebody died with only means that nothing is kept ready.
+        if let Some(slice) = slices.ready.read().ok().and_then(|ready| ready.get(&numbers).cloned()) {
+            return Ok(slice);
+        }
+        let slice = Arc::new(slices.together(&numbers, without)?);
+        if let Ok(mut ready) = slices.ready.write() {
+            if ready.len() >= limits::SLICES {
+                ready.clear();
+            }
+            ready.insert(numbers, Arc::clone(&slice));
+        }
+        Ok(slice)
+    }
+}
+
 impl Slice {
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.policies.is_empty()
-    }
-
-    /// The facts that they look at.
-    pub(super) fn needs(&self) -> Needs {
-        self.needs
-    }
-
     /// Asks all of them.
-    pub(super) fn holds(&self, request: &Request, entities: &Entities) -> Holds {
-        let response = self.authorizer.is_authorized(request, &self.policies, entities);
+    pub(super) fn ask(&self, asked: &Asked, put: &impl Put, approved: bool) -> Result<Holds, Unusable> {
+        if self.policies.is_empty() {
+            return Ok(Holds::default());
+        }
+        let entities = put.entities(asked, self.needs)?;
+        let request = put.request(asked, self.needs, approved)?;
+        let response = self.authorizer.is_authorized(&request, &self.policies, &entities);
         let mut holds = Holds::default();
         let deciding = match response.decision() {
             Decision::Allow => &mut holds.permits,
@@ -186,7 +217,7 @@ impl Slice {
             holds.errors.extend(number(error.policy_id()).map(|number| (number, error.inner().to_string())));
         }
         holds.errors.sort_unstable();
-        holds
+        Ok(holds)
     }
 }
 

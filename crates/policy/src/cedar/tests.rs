@@ -1,12 +1,13 @@
 //! The language as a whole: what loads, what is denied, who is named.
 
 mod analysed;
+mod documented;
 mod rendered;
 mod sliced;
 mod theirs;
 mod untrusted;
 
-use super::entities::{Asked, Put, Theirs};
+use super::entities::{Asked, Named, Put, Theirs};
 use super::needs::Needs;
 use super::*;
 
@@ -87,6 +88,20 @@ fn what_is_broken_is_named_and_denies_what_it_could_have_applied_to() {
         (
             "forbid (principal, action == Action::\"read\", resource) when {\n context.nothing };",
             4,
+            ProblemKind::Validate,
+            "nothing",
+            true,
+        ),
+        (
+            "forbid (principal in Kind::\"agent\", action in Action::\"look\", resource in Folder::\"/\") when { context.nothing };",
+            3,
+            ProblemKind::Validate,
+            "nothing",
+            false,
+        ),
+        (
+            "forbid (principal, action, resource in Folder::\"/b\") when { context.nothing };\nforbid (principal, action == Action::\"read\", resource);",
+            3,
             ProblemKind::Validate,
             "nothing",
             true,
@@ -185,7 +200,8 @@ fn what_is_broken_is_named_and_denies_what_it_could_have_applied_to() {
             }
         };
         let read = decide(&rules, "agent:x read /a size=1");
-        assert!(matches!(&read, Verdict::Deny { by, .. } if by[0].line == line.max(3)), "{text}\n{read:?}");
+        let named = |by: &[RuleRef]| by.iter().any(|rule| rule.line >= line.max(3));
+        assert!(matches!(&read, Verdict::Deny { by, .. } if named(by)), "{text}\n{read:?}");
         assert_eq!(matches!(decide(&rules, "agent:x list /a"), Verdict::Allow { .. }), elsewhere_open, "{text}");
     }
 }
@@ -204,11 +220,11 @@ fn requests_fit_the_schema() {
         "agent:x use_secret secret:k environment=production",
     ] {
         let request = Example::parse(line).unwrap().request;
-        let asked = Asked::new(&request).unwrap();
+        let asked = Asked::new(&request, &everything()).unwrap();
         let all = request.entities(&asked, Needs::ALL).unwrap();
         let entities = all.iter().filter(|one| one.uid().type_name().to_string() != "Action").cloned();
         cedar_policy::Entities::from_entities(entities, Some(&schema)).unwrap();
-        let as_is = request.as_is(&asked, Needs::ALL).unwrap();
+        let as_is = request.request(&asked, Needs::ALL, false).unwrap();
         let (context, uid) =
             (as_is.context().unwrap().clone(), |uid: Option<&cedar_policy::EntityUid>| uid.unwrap().clone());
         cedar_policy::Request::new(
@@ -225,6 +241,22 @@ fn requests_fit_the_schema() {
         let theirs = theirs.ancestors(&asked.action).unwrap().map(|uid| uid.to_string()).collect();
         assert_eq!(ours, theirs, "{line}");
     }
+}
+
+/// What would err once it is approved is not asked about.
+#[test]
+fn an_approval_that_leads_to_an_error_is_no_question() {
+    let rules = load(
+        r#"@id("ask") forbid (principal, action == Action::"write", resource) unless { context.approved };
+           @id("err") forbid (principal, action, resource)
+           when { context.approved && context.bytes + 9223372036854775807 > 0 };"#,
+    );
+    assert!(matches!(decide(&rules, "agent:x write /a"), Verdict::Deny { by, .. } if &*by[0].id == "err"));
+    let fits = decide(&rules, "agent:x write /a bytes=0");
+    assert!(matches!(fits, Verdict::Deny { .. }), "it forbids");
+    assert!(
+        matches!(decide(&rules, "agent:x write /a bytes=1"), Verdict::Deny { why, .. } if why.contains("overflow"))
+    );
 }
 
 /// Somebody else's vocabulary goes through the same code. What Cedar passes over, an erring rule, denies here.
@@ -245,4 +277,25 @@ fn an_erring_rule_denies() {
     let alone: cedar_policy::PolicySet = text.parse().unwrap();
     let theirs = cedar_policy::Authorizer::new().is_authorized(&request, &alone, &entities);
     assert_eq!(theirs.decision(), cedar_policy::Decision::Allow, "Cedar alone passes it over");
+}
+
+/// As if a rule named everything that tests put things into.
+fn everything() -> Named {
+    let mut named = Named::default();
+    let mut name = |uid: String| {
+        let uid = uid.replace('\\', "\\\\").replace('\n', "\\n");
+        named.add(&format!("permit(principal, action, resource) when {{ resource in {uid} }};").parse().unwrap());
+    };
+    for folder in
+        ["/", "/a", "/a/b", "/a/b/c d", "/a/b/secret", "/a/b/b", "/A", "/A/b", "/A/b/c d", "/b", "/b/c d", "/b/secret"]
+    {
+        name(format!("Folder::\"{folder}\""));
+    }
+    for kind in ["person", "agent", "recipe", "program"] {
+        name(format!("Kind::\"{kind}\""));
+    }
+    for group in ["look", "change", "leave_machine", "act"] {
+        name(format!("Action::\"{group}\""));
+    }
+    named
 }

@@ -44,7 +44,7 @@ pub(super) fn records(bench: &Bench<'_>) -> Result<Vec<Side>> {
 }
 
 pub(super) fn decisions(bench: &Bench<'_>) -> Result<Vec<Side>> {
-    sides(bench, &["gate allow", "gate deny", "gate ask", "gate names", "gate stat"])
+    sides(bench, &["gate allow", "gate deny", "gate ask", "gate names", "gate grants", "gate rules", "gate stat"])
 }
 
 fn sides(bench: &Bench<'_>, asked: &[&'static str]) -> Result<Vec<Side>> {

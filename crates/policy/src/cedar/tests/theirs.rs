@@ -31,14 +31,18 @@ fn no_answer_is_more_permissive_than_cedars() {
     let mut folders: Vec<PathBuf> = entries(&sandboxes);
     folders.extend(entries(&sandboxes.join("tiny_sandboxes")));
     for folder in folders.iter().filter(|folder| folder.is_dir()) {
-        Sample::read(&[folder.clone()]).check(&mut counted);
+        Sample::read(std::slice::from_ref(folder)).check(&mut counted);
     }
     let tests = samples().join("cedar-policy");
     Sample::read(&["policies", "entities", "requests"].map(|part| tests.join(part))).check(&mut counted);
+    println!("{counted:?}");
     // What there was in version 4.14.1, so that a sample that is no longer found is seen.
-    assert!(counted.files >= 45 && counted.requests >= 20_000 && counted.allowed >= 500, "{counted:?}");
-    assert!(counted.expected >= 30 && counted.errors >= 50, "{counted:?}");
+    assert!(counted.files >= 55 && counted.requests >= 30_000 && counted.allowed >= 5_000, "{counted:?}");
+    assert!(counted.expected >= 70 && counted.errors >= 10_000, "{counted:?}");
 }
+
+/// Requests for one file and one set of entities, about.
+const MOST: usize = 100;
 
 #[derive(Default, Debug)]
 struct Counted {
@@ -153,7 +157,9 @@ impl Sample {
                 }
             }
         }
-        requests
+        // A spread of them where there are many: an odd step, so that it does not fall in with the loops.
+        let step = (requests.len() / MOST) | 1;
+        requests.into_iter().step_by(step).collect()
     }
 }
 
