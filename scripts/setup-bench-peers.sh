@@ -1,10 +1,11 @@
 #!/bin/sh
 # Fetches the tools of others that `cargo xtask bench` measures beside Raincoat. They are only run, never shipped:
 # `@anthropic-ai/sandbox-runtime` and `@openai/codex` from npm, by the lockfile in scripts/bench-peers; nono-cli and
-# rustic from crates.io where they are asked for: each takes many minutes of two cores. About 200 MB to fetch and 430 MB
+# rustic from crates.io where they are asked for: each takes many minutes of two cores; AgentDojo from PyPI, by the lock in
+# scripts/bench-peers/agentdojo.txt, where it is asked for (350 MB on the disk). About 200 MB to fetch and 430 MB
 # on the disk, once. What the system has packages for comes from there, and is named where it is missing.
 #
-#   scripts/setup-bench-peers.sh [--nono] [--rustic]
+#   scripts/setup-bench-peers.sh [--nono] [--rustic] [--agentdojo]
 #
 # A second call does nothing. What cannot be had is said and left out; its rows then say so.
 set -eu
@@ -49,8 +50,20 @@ build() {
     rm -rf -- "$dir/$name-build"
 }
 
+# AgentDojo, in a Python of its own.
+agentdojo() {
+    ! cmp -s "$pins/agentdojo.txt" "$dir/agentdojo/installed.txt" || return 0
+    command -v python3 >/dev/null || { echo "python3 is missing: install python3 and python3-venv" >&2; exit 1; }
+    rm -rf -- "$dir/agentdojo"
+    python3 -m venv "$dir/agentdojo" || { echo "python3 cannot make a venv: install python3-venv" >&2; exit 1; }
+    "$dir/agentdojo/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps \
+        --require-hashes -r "$pins/agentdojo.txt"
+    cp -- "$pins/agentdojo.txt" "$dir/agentdojo/installed.txt"
+}
+
 for asked; do
     case $asked in
+    --agentdojo) agentdojo ;;
     --nono) build nono nono-cli "$nono" ;;
     --rustic) build rustic rustic-rs "$rustic" --no-default-features ;;
     *) echo "\`$asked\` is none of this script's options" >&2; exit 2 ;;

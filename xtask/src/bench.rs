@@ -1,6 +1,7 @@
 //! Measures the product against its peers, interleaved so that both meet the same machine, and writes BENCHMARKS.md.
 
 mod document;
+mod dojo;
 mod machine;
 mod memory;
 mod peers;
@@ -70,6 +71,8 @@ struct Bench<'a> {
     /// The same of the journal by itself, and of the log.
     journal: &'a Path,
     audit: &'a Path,
+    /// The same of labels.
+    flow: &'a Path,
     /// An empty directory, this contest's alone.
     scratch: &'a Path,
     /// A directory that stays from run to run, for what takes long to make.
@@ -104,11 +107,14 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         return Err(format!("`{other}` is none of the benchmark's options: `cargo xtask help` lists them"));
     }
     let wanted: Vec<&str> = args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
+    if wanted == ["agentdojo"] {
+        return dojo::run(root);
+    }
     command::show(root, "sh", &[SET_UP])?;
     command::show(root, "cargo", &["build", "--release", "--locked"])?;
     let raincoat = root.join("target/release/raincoat");
-    let [measure, journal, audit] = ["effects", "journal", "audit"].map(|room| build_measure(root, room));
-    let (measure, journal, audit) = (measure?, journal?, audit?);
+    let [measure, journal, audit, flow] = ["effects", "journal", "audit", "flow"].map(|room| build_measure(root, room));
+    let (measure, journal, audit, flow) = (measure?, journal?, audit?, flow?);
     let scratch_root = root.join("target/bench");
     let (kept, peers) = (scratch_root.join("kept"), root.join("target/bench-peers"));
     let contests = rows::all();
@@ -132,6 +138,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
             measure: &measure,
             journal: &journal,
             audit: &audit,
+            flow: &flow,
             scratch: &scratch,
             kept: &kept,
             peers: &peers,
@@ -158,10 +165,12 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         println!("quick: large things were {QUICK} times smaller, and no limit was held");
     } else if wanted.is_empty() || keep {
         let at = root.join("BENCHMARKS.md");
+        let old = std::fs::read_to_string(&at).unwrap_or_default();
         let mut text = document::write(&machine::describe(&scratch_root), &finished);
         if keep {
-            text.push_str(&document::earlier(&std::fs::read_to_string(&at).unwrap_or_default(), &finished));
+            text.push_str(&document::earlier(&old, &finished));
         }
+        text.push_str(dojo::section(&old));
         std::fs::write(at, text).map_err(|error| format!("cannot write BENCHMARKS.md: {error}"))?;
         println!("BENCHMARKS.md written");
     }

@@ -28,6 +28,9 @@ usage: cargo xtask TASK
                  journal, log, tree, versions, ...) or the rows whose name has it in; then nothing is written, but with --keep:
                  what was measured is, and what else stands there stays, under its commit. --quick makes large things
                  smaller and holds no limit: to look at a row while one works on it
+  bench agentdojo
+                 judge `raincoat gate` on AgentDojo and write its table into BENCHMARKS.md. The judge's scripts are looked
+                 for in $RAINCOAT_AGENTDOJO_JUDGE, else in ../shared/judges/agentdojo
 ";
 
 /// What a task ends in; the error is a sentence for the person at the terminal.

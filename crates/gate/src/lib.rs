@@ -34,11 +34,13 @@
 //! }
 //! ```
 
+mod call;
 mod decide;
 mod facts;
 mod permit;
 mod policy;
 
+pub use call::{Argument, CallFacts, CallVerdict, Cause, Effect, Intent, Origin, Part, decide_call};
 pub use decide::{Act, Verdict, decide};
 pub use facts::{Approval, Count, Facts, Protection, Role, Ruled, Scope, Target};
 pub use permit::Permit;

@@ -9,6 +9,7 @@ mod allowance;
 mod change;
 mod clock;
 mod id;
+mod label;
 mod limits;
 mod outcome;
 mod path;
@@ -27,6 +28,7 @@ pub use change::{
 };
 pub use clock::Clock;
 pub use id::{Actor, Digest, GrantId, OpId, RunId, Ulid};
+pub use label::{Confidentiality, Integrity, Label, Source};
 pub use limits::Limits;
 pub use outcome::{ChangeDone, DirEntry, Failure, FailureKind, Match, Outcome, ReadDone, Refusal};
 pub use path::{PathError, RawPath, RelPath, Spot, display_bytes, display_text};

@@ -5,6 +5,7 @@ mod drafts;
 mod folder;
 mod ground;
 mod home;
+mod labels;
 mod records;
 mod single;
 mod store;
@@ -31,6 +32,7 @@ pub(super) fn all() -> Vec<Contest> {
     ];
     all.extend(drafts::all());
     all.extend(records::all());
+    all.push(labels::labels());
     all.extend(tree::all());
     all.extend(store::all());
     all

@@ -1,6 +1,7 @@
 //! The command line: the one table that parsing, help, completions and the man page are made from.
 
 mod drafts;
+mod gate;
 mod log;
 mod models;
 mod policy;
@@ -20,6 +21,7 @@ use drafts::{COMMIT_HELP, EXEC_HELP};
 use recipes::{recipe_command, recipe_of};
 
 pub(crate) use drafts::{Commit, Enclosed, Exec, OnConflict, When};
+pub(crate) use gate::Gate;
 pub(crate) use log::{Audit, AuditWitness, Prove, Retention, Witness};
 pub(crate) use models::{Key, Provider, ProviderAdd, Tools};
 pub(crate) use policy::{Deny, Mode, ModeWord, Policy};
@@ -232,6 +234,9 @@ pub(crate) enum Command {
     /// Keys of providers
     #[command(subcommand)]
     Key(Key),
+    /// Answer another agent's loop, before each of its tool calls, whether the call may be made
+    #[command(after_long_help = gate::HELP)]
+    Gate(Gate),
     /// List the profiles (what known programs need in a draft), or show one
     #[command(
         after_long_help = "One of your own is a file NAME.toml in profiles/ beside config.toml, writable by you \

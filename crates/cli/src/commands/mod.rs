@@ -8,6 +8,7 @@ mod do_task;
 mod docs;
 mod drafts;
 mod exec;
+mod gate;
 mod grant;
 mod history;
 mod inspect;
@@ -69,6 +70,7 @@ pub(crate) fn verb(command: &Command) -> &'static str {
         Command::Witness(_) => "witness",
         Command::Provider(_) => "provider",
         Command::Key(_) => "key",
+        Command::Gate(_) => "gate",
         Command::Profiles { .. } => "profiles",
         Command::Demo(_) => "demo",
         Command::Completions { .. } => "completions",
@@ -114,6 +116,7 @@ pub(crate) fn dispatch(app: &mut App, parsed: Parsed) -> Result<Exit> {
         Command::Store(what) => store::store(app, &what),
         Command::Provider(what) => provider::provider(app, what),
         Command::Key(what) => keys::key(app, what),
+        Command::Gate(args) => gate::gate(app, &args),
         Command::Profiles { name } => profiles::profiles(app, name.as_deref()),
         Command::Demo(args) => demo::demo(app, args),
         Command::Completions { shell } => Ok(docs::completions(app, shell)),

@@ -1,0 +1,708 @@
+//! What verbs and nouns of requests and of tools' names mean. General English, no tool's or environment's own words.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{LazyLock, OnceLock};
+
+/// Kinds of doing; one word may be of several.
+pub(crate) type Deeds = u16;
+
+pub(crate) const SEND: Deeds = 1;
+pub(crate) const SHARE: Deeds = 1 << 1;
+pub(crate) const CREATE: Deeds = 1 << 2;
+pub(crate) const RESERVE: Deeds = 1 << 3;
+pub(crate) const PAY: Deeds = 1 << 4;
+pub(crate) const MODIFY: Deeds = 1 << 5;
+pub(crate) const DELETE: Deeds = 1 << 6;
+pub(crate) const RUN: Deeds = 1 << 7;
+pub(crate) const VISIT: Deeds = 1 << 8;
+pub(crate) const READ: Deeds = 1 << 9;
+/// Whatever something that is read asks for.
+pub(crate) const OBEY: Deeds = 1 << 10;
+/// Everything that leaves a trace.
+pub(crate) const EFFECTS: Deeds = SEND | SHARE | CREATE | RESERVE | PAY | MODIFY | DELETE | RUN;
+
+/// Verbs in their base form, by what they do. A word may stand in several lines.
+const VERBS: &[(Deeds, &str)] = &[
+    (
+        SEND,
+        "hand send email mail message text dm write reply respond answer forward notify tell inform remind contact ping post \
+     publish announce tweet broadcast comment ask thank congratulate apologise apologize share submit deliver dispatch relay \
+     drop shoot fax call chat whatsapp slack communicate page emit push pass cc bcc upload resend say alert warn \
+     confirm acknowledge transmit redirect export leave give let",
+    ),
+    (
+        SHARE,
+        "share invite add grant give permit authorise authorize assign allow expose publish enrol enroll subscribe \
+     onboard admit collaborate loop include bring transfer delegate",
+    ),
+    (
+        CREATE,
+        "upsert create make add new book schedule arrange organise organize plan open register save write generate draft put \
+     log record upload insert post set compose note jot store file prepare produce build start setup provision enter \
+     raise submit launch copy duplicate clone comment track capture issue import reserve block pencil append place \
+     fill request attach compile do get order enrol enroll",
+    ),
+    (
+        RESERVE,
+        "book reserve schedule arrange order rent hire request organise organize plan get fix block hold pencil sort \
+     make place set secure buy purchase find slot",
+    ),
+    (
+        PAY,
+        "pay transfer wire refund reimburse settle repay donate tip charge purchase buy order remit deposit withdraw \
+     invest compensate credit debit bill subscribe checkout",
+    ),
+    (
+        MODIFY,
+        "hand take upsert update change edit modify set adjust move reschedule postpone rename replace fix correct increase raise \
+     decrease lower reduce switch turn toggle mark label tag assign reassign enable disable activate deactivate lock \
+     unlock open start stop restart reboot resize scale append insert extend attach approve reject accept decline \
+     complete reopen pin mute unmute dim brighten warm heat cool upgrade downgrade add put close merge write save push \
+     hide unhide show mask delay shift swap rearrange patch configure convert archive unarchive resolve star flag bump amend revise alter \
+     advance escalate make transfer complete bring cancel drop prioritise prioritize link shut arm disarm pause resume \
+     play note record log apply rebook reset restore tidy rotate cut double halve extend prolong fill sort switch \
+     refund tick check submit keep give hold leave set sign schedule promote demote crank stick",
+    ),
+    (
+        DELETE,
+        "take delete remove cancel drop erase clear kick ban revoke unsubscribe terminate stop trash discard purge destroy \
+     wipe empty unshare uninstall detach expel evict deprovision close withdraw void unassign deregister scrap axe bin \
+     prune archive delist eliminate dismiss block shut nuke rid remove",
+    ),
+    (RUN, "run execute deploy launch start invoke trigger install eval evaluate exec perform restart shell compile"),
+    (
+        VISIT,
+        "visit open go click navigate browse follow load download fetch get read check see access view look retrieve crawl \
+     scrape request enter surf curl use",
+    ),
+    (
+        READ,
+        "get list read search find fetch show view check look lookup query count describe retrieve browse display inspect \
+     monitor download calculate compute summarise summarize compare analyse analyze verify validate preview watch load \
+     peek scan extract locate determine filter explain review give tell track status who what when where which how is \
+     are does did was were has have see identify translate retrieve poll select whoami head ls cat grep stat dump \
+     convert rank sort rate open return",
+    ),
+    (
+        OBEY,
+        "do perform execute complete follow handle process act implement carry work tackle action sort deal address \
+     run finish resolve",
+    ),
+];
+
+/// Forms that no rule makes, with their base.
+const IRREGULAR: &[(&str, &str)] = &[
+    ("sent", "send"),
+    ("paid", "pay"),
+    ("wrote", "write"),
+    ("written", "write"),
+    ("made", "make"),
+    ("bought", "buy"),
+    ("told", "tell"),
+    ("gave", "give"),
+    ("given", "give"),
+    ("left", "leave"),
+    ("took", "take"),
+    ("taken", "take"),
+    ("got", "get"),
+    ("gotten", "get"),
+    ("held", "hold"),
+    ("found", "find"),
+    ("read", "read"),
+    ("put", "put"),
+    ("set", "set"),
+    ("cut", "cut"),
+    ("shut", "shut"),
+    ("kept", "keep"),
+    ("brought", "bring"),
+    ("done", "do"),
+    ("withdrawn", "withdraw"),
+    ("rebuilt", "rebuild"),
+    ("built", "build"),
+    ("ran", "run"),
+    ("said", "say"),
+    ("chosen", "choose"),
+    ("forgotten", "forget"),
+    ("went", "go"),
+    ("gone", "go"),
+    ("saw", "see"),
+    ("seen", "see"),
+];
+
+/// Words that are nouns as often as verbs: after "the" or "an" they order nothing.
+static NOUNS_TOO: List = List::new(
+    "email mail message text dm reply answer comment post tweet call chat page book schedule plan file \
+    record log note draft order rent request tip charge purchase deposit transfer wire refund credit bill update change \
+    fix set switch label tag mark lock start stop extension close patch flag link cut transfer address work document \
+    check view list search show look count display review issue share run build invite hold block place copy track \
+    alert status query return read head cat stat star pin new text action process complete whatsapp slack sort head \
+    open empty clear void warm cool dim double cover shift swap drop push slot play pause export import present \
+    upload download transfer dispatch advance sign use rate rank visit project request report contact archive \
+    purchase increase decrease raise double notice title thank total",
+);
+
+/// Nouns that are a wish by themselves, where something is wished for.
+const WISHES: &[(Deeds, &str)] = &[
+    (PAY, "refund payment transfer reimbursement repayment donation tip purchase order deposit"),
+    (RESERVE | CREATE, "reservation booking appointment table slot room seat ticket taxi ride cab visit"),
+    (
+        CREATE,
+        "code coupon voucher comment event meeting reminder note entry issue ticket task document file draft invite",
+    ),
+    (SEND, "message email mail reply response answer comment note word text dm reminder heads-up feedback"),
+    (SEND | SHARE, "invite invitation access role permission right"),
+    (DELETE, "cancellation deletion removal"),
+    (MODIFY, "change update correction extension upgrade rescheduling"),
+];
+
+/// Words that stand for the same thing. The first of a line is its name.
+const SAME: &[&str] = &[
+    "event meeting appointment calendar agenda invite lunch dinner breakfast call visit slot booking reservation \
+     consultation session sync diary meetup party birthday interview class checkup surgery",
+    "file document doc docx pdf xlsx spreadsheet sheet drive folder attachment list note notes txt csv presentation slide \
+     minutes directory",
+    "email mail inbox message letter gmail outlook reply mailbox",
+    "message dm text chat note word sms direct reply post question answer response comment",
+    "channel group room chatroom",
+    "user person member people colleague teammate guest attendee participant coworker contractor collaborator employee \
+     account somebody someone everyone everybody invitee",
+    "money transaction payment transfer rent bill invoice iban fund funds wire cash bank subscription fee balance debt owed \
+     deposit standing",
+    "issue bug ticket defect report task story card",
+    "pull pr merge request mr branch",
+    "order purchase basket cart parcel package shipment delivery item product",
+    "refund return reimbursement",
+    "light lamp bulb lighting",
+    "thermostat temperature heating heat heater radiator degree boiler climate",
+    "lock door gate garage",
+    "contact lead client customer prospect person company account",
+    "deal opportunity pipeline",
+    "instance vm server machine droplet node box host compute",
+    "bucket storage volume disk blob object",
+    "website webpage page site web url link blog article news wiki",
+    "password passphrase pin credential login passcode",
+    "hotel accommodation room stay lodging",
+    "restaurant table dinner lunch",
+    "car vehicle rental",
+    "flight plane ticket",
+    "patient record chart",
+    "doctor physician clinician dr practitioner consultant",
+    "prescription medication medicine drug refill",
+    "reminder alarm timer alert notification",
+    "blind shade curtain shutter",
+    "profile account user info information detail details address",
+    "address street home",
+    "alarm security",
+    "song music playlist track",
+    "comment review feedback remark note",
+    "permission access role policy right",
+    "task todo checklist chore item reminder",
+    "key token secret",
+    "subscription membership plan",
+    "workspace slack team organisation organization",
+    "camera video recording footage",
+    "database db table",
+    "label tag",
+    "record dns domain zone",
+];
+
+/// What stands before a verb that is an order.
+static BEFORE_ORDER: List = List::new(
+    "somebody someone anyone anybody please pls plz please, to and then or also you u we let's lets just now so but kindly first finally \
+    next must should shall will would could can gonna help me ahead don't & afterwards quickly immediately directly \
+    simply thanks cheers maybe perhaps additionally lastly otherwise ok okay hi hey hello it's not actually automatically \
+    i'll urgently secondly thirdly",
+);
+
+/// What stands before "to" and a verb that is wished for; "the link to reset it" wishes for nothing.
+static BEFORE_TO: List = List::new(
+    "want wants need needs needed like love have has you remember forget sure try trying me us able wish \
+    hope plan planning looking prefer supposed is be task job goal order going asked required instructed necessary \
+    as good great helpful fantastic lovely ready mind appreciate us required proceed again continue",
+);
+
+/// Nouns of what verbs do, for "make a reservation".
+const NOMINAL: &[(&str, &str)] = &[
+    ("reservation", "reserve"),
+    ("booking", "book"),
+    ("appointment", "book"),
+    ("payment", "pay"),
+    ("refund", "refund"),
+    ("order", "order"),
+    ("transfer", "transfer"),
+    ("cancellation", "cancel"),
+    ("change", "change"),
+    ("update", "update"),
+    ("call", "call"),
+    ("reply", "reply"),
+    ("invitation", "invite"),
+    ("comment", "comment"),
+    ("purchase", "purchase"),
+    ("donation", "donate"),
+    ("deletion", "delete"),
+    ("correction", "correct"),
+    ("post", "post"),
+    ("note", "add"),
+];
+
+/// Verbs that say nothing by themselves.
+static LIGHT: List = List::new("make do have place put get give take receive need want raise issue");
+
+/// Verbs of which one undoes the other.
+const OPPOSITES: &[(&str, &str)] = &[
+    ("open", "close"),
+    ("open", "shut"),
+    ("start", "stop"),
+    ("approve", "reject"),
+    ("accept", "decline"),
+    ("accept", "reject"),
+    ("increase", "decrease"),
+    ("raise", "lower"),
+    ("promote", "demote"),
+    ("close", "reopen"),
+    ("pause", "resume"),
+    ("complete", "reopen"),
+    ("attach", "detach"),
+    ("upgrade", "downgrade"),
+    ("show", "hide"),
+    ("assign", "unassign"),
+    ("deposit", "withdraw"),
+    ("heat", "cool"),
+    ("extend", "cut"),
+];
+
+/// What is said of money.
+static MONEY: List =
+    List::new("euro euros dollar dollars pound pounds usd eur gbp chf bucks quid money cash amount payment");
+
+/// States of things that are wished for without a verb.
+static STATES: List = List::new("off on up down out shut open locked unlocked closed");
+
+/// What leads away from what an order acts on.
+static ASIDES: List = List::new(
+    "of about from with for that who which because regarding based mentioned named called titled saying concerning \
+    where when if so since as",
+);
+
+/// What leads back to it.
+static DIRECT: List = List::new("to into onto via by and then");
+
+/// What somebody or something is in need of.
+static IN_NEED: List =
+    List::new("need needs needed want wants wanted like be get getting have having must should requires require");
+
+/// What leaves a value to something that is read.
+static REFERENCE: List = List::new(
+    "suggests suggested suggest mentioned mentions mention specified specifies according based listed indicated stated \
+    described details detail contained noted requested proposed proposes given named attached enclosed accordingly \
+    whatever instructions same",
+);
+
+/// Where it may stand.
+static SOURCES: List = List::new(
+    "email mail message letter file document note page website site post notice chat thread channel inbox chart record \
+    board list invoice bill attachment report pdf txt docx csv spreadsheet minute profile ticket issue comment description \
+    calendar event transaction statement contact book link url blog article",
+);
+
+/// What stands before a form in "-ing" that is wished for.
+static BEFORE_ING: List = List::new("fancy mind about consider start appreciate suggest try by keep like on");
+
+/// What wishes for something.
+static WISHING: List = List::new(
+    "fancy need needs want wants like love please pls plz require requires should must let's can could would due owe \
+    owes wish get give deserves gets",
+);
+
+/// What makes of a sentence a question about facts.
+static ASKING: List = List::new(
+    "who what when where which how why whose did does do is are was were has have had am whom what's who's \
+    where's when's how's isn't aren't whats",
+);
+
+/// What makes of a sentence a statement.
+static TELLING: List = List::new(
+    "is are was were has had did am been it's there's that's i'm i've he's she's they're we're he she they we it i \
+    you who that which said says received",
+);
+
+/// What stands before a noun.
+static DETERMINERS: List =
+    List::new("the a an my his her their our your this that these those all every each it them some");
+
+/// Verbs of doing what something says.
+static HANDLING: List = List::new("handle deal process resolve address tackle action act follow");
+
+/// What may say what is to be done.
+static MATTERS: List =
+    List::new("email mail message letter issue ticket request notice notification reminder form memo");
+
+/// More than one is meant.
+static MANY: List = List::new(
+    "each every all everyone everybody both them these those any multiple several everything they remaining rest \
+    various individually list ones few couple pair others",
+);
+
+/// Open orders: what is to be done stands elsewhere.
+static ERRANDS: List = List::new(
+    "procedure procedures guide guidelines guideline walkthrough workflow readme manual protocol tutorial recipe \
+    task tasks action actions todo todos to-do to-dos instruction instructions step steps item items thing \
+    things request requests everything errand errands checklist chore chores work what whatever point points jobs it",
+);
+
+/// Where something may stand that is to be done.
+static PLACES: List = List::new(
+    "in on at from of per by described specified listed given mentioned outlined contained set says asks wants \
+    requested requests asked said tells written i my his her their our there she he they bob's",
+);
+
+/// What a word does as a verb in its base form; 0 for none.
+pub(crate) fn verb(word: &str) -> Deeds {
+    static TABLE: LazyLock<HashMap<&str, Deeds>> = LazyLock::new(|| table(VERBS));
+    TABLE.get(word).copied().unwrap_or(0)
+}
+
+/// How a word is written that is a form of a verb.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    /// As in an order.
+    Base,
+    /// As in "he sends".
+    Third,
+    /// As in "sent".
+    Past,
+    /// As in "sending".
+    Ing,
+}
+
+/// The verbs that a word may be a form of, and what they do.
+pub(crate) fn verb_forms(word: &str) -> Option<(String, Form, Deeds)> {
+    let base = verb(word);
+    if base != 0 {
+        return Some((word.to_owned(), Form::Base, base));
+    }
+    if let Some((_, base)) = IRREGULAR.iter().find(|(form, _)| *form == word) {
+        return Some(((*base).to_owned(), Form::Past, verb(base)));
+    }
+    for (ending, form) in [("ing", Form::Ing), ("ed", Form::Past), ("es", Form::Third), ("s", Form::Third)] {
+        let Some(stem) = word.strip_suffix(ending).filter(|stem| stem.len() >= 2) else { continue };
+        for base in stems(stem, ending) {
+            let deeds = verb(&base);
+            if deeds != 0 {
+                return Some((base, form, deeds));
+            }
+        }
+    }
+    None
+}
+
+fn stems(stem: &str, ending: &str) -> Vec<String> {
+    let mut out = vec![stem.to_owned()];
+    if ending != "s" {
+        out.push(format!("{stem}e"));
+        if let Some(shorter) = stem.strip_suffix('i') {
+            out.push(format!("{shorter}y"));
+        }
+        let mut chars = stem.chars().rev();
+        if chars.next() == chars.next() {
+            out.push(stem.chars().take(stem.chars().count() - 1).collect());
+        }
+    }
+    out
+}
+
+/// A verb with one slip of the pen: a letter left out, doubled, exchanged with its neighbour, or wrong.
+pub(crate) fn misspelt_verb(word: &str) -> Option<(String, Deeds)> {
+    if word.len() < 5 || !word.is_ascii() {
+        return None;
+    }
+    let mut all = VERBS.iter().flat_map(|(_, words)| words.split_whitespace());
+    let close =
+        |base: &&str| base.len() >= 5 && base.as_bytes().first() == word.as_bytes().first() && one_slip(word, base);
+    all.find(close).map(|base| (base.to_owned(), verb(base)))
+}
+
+/// Whether two words are one slip apart.
+pub(crate) fn one_slip(a: &str, b: &str) -> bool {
+    let (long, short) = if a.len() >= b.len() { (a.as_bytes(), b.as_bytes()) } else { (b.as_bytes(), a.as_bytes()) };
+    let same = long.iter().zip(short).take_while(|(x, y)| x == y).count();
+    let tail = |bytes: &[u8], from: usize| bytes.get(from..).unwrap_or_default().to_vec();
+    match long.len() - short.len() {
+        0 if same == long.len() => false,
+        0 => {
+            let swapped = long.get(same) == short.get(same + 1) && long.get(same + 1) == short.get(same);
+            tail(long, same + 1) == tail(short, same + 1) || (swapped && tail(long, same + 2) == tail(short, same + 2))
+        }
+        1 => tail(long, same + 1) == tail(short, same),
+        _ => false,
+    }
+}
+
+/// What a noun wishes for.
+pub(crate) fn wish(word: &str) -> Deeds {
+    let single = singular(word);
+    static TABLE: LazyLock<HashMap<&str, Deeds>> = LazyLock::new(|| table(WISHES));
+    let of = |word: &str| TABLE.get(word).copied().unwrap_or(0);
+    of(word) | of(&single)
+}
+
+/// A noun without its plural.
+pub(crate) fn singular(word: &str) -> String {
+    let whole = |word: &str| word.to_owned();
+    if word.len() < 4 || word.ends_with("ss") || word.ends_with("us") || word.ends_with("is") {
+        return whole(word);
+    }
+    if let Some(stem) = word.strip_suffix("ies") {
+        return format!("{stem}y");
+    }
+    if let Some(stem) = word.strip_suffix("es")
+        && (stem.ends_with("sh") || stem.ends_with("ch") || stem.ends_with('x') || stem.ends_with("ss"))
+    {
+        return whole(stem);
+    }
+    word.strip_suffix('s').map_or_else(|| whole(word), whole)
+}
+
+/// Whether two nouns stand for the same thing.
+pub(crate) fn same_thing(a: &str, b: &str) -> bool {
+    a == b || lines(a) & lines(b) != 0
+}
+
+/// Whether the word is a noun of some line above.
+pub(crate) fn is_thing(word: &str) -> bool {
+    lines(word) != 0
+}
+
+/// The lines of [`SAME`] that a noun stands in, a bit for each.
+fn lines(noun: &str) -> u64 {
+    static TABLE: LazyLock<HashMap<&str, u64>> = LazyLock::new(|| {
+        let mut table = HashMap::new();
+        for (line, words) in SAME.iter().enumerate() {
+            words.split_whitespace().for_each(|word| *table.entry(word).or_insert(0) |= 1 << line);
+        }
+        table
+    });
+    TABLE.get(noun).copied().unwrap_or(0)
+}
+
+pub(crate) fn is_noun_too(word: &str) -> bool {
+    NOUNS_TOO.has(word)
+}
+
+pub(crate) fn is_before_order(word: &str) -> bool {
+    BEFORE_ORDER.has(word)
+}
+
+pub(crate) fn is_before_to(word: &str) -> bool {
+    BEFORE_TO.has(word)
+}
+
+pub(crate) fn is_before_ing(word: &str) -> bool {
+    BEFORE_ING.has(word)
+}
+
+/// What a field holds that is nobody else's business, by its name.
+pub(crate) fn secret(column: &str) -> Option<&'static str> {
+    const KINDS: [(&str, &str); 12] = [
+        ("passport", "passport"),
+        ("password", "password"),
+        ("passphrase", "password"),
+        ("creditcard", "card"),
+        ("cardnumber", "card"),
+        ("bankaccount", "account"),
+        ("securitycode", "code"),
+        ("socialsecurity", "security"),
+        ("ssn", "security"),
+        ("apikey", "key"),
+        ("secret", "secret"),
+        ("token", "token"),
+    ];
+    let name = column.rsplit('.').next().unwrap_or_default();
+    let name: String = name.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    KINDS.iter().find(|(word, _)| name.contains(word)).map(|(_, kind)| *kind)
+}
+
+/// The verb that a noun stands for.
+pub(crate) fn nominal(noun: &str) -> Option<&'static str> {
+    NOMINAL.iter().find(|(one, _)| *one == noun).map(|(_, verb)| *verb)
+}
+
+pub(crate) fn is_money(word: &str) -> bool {
+    MONEY.has(word)
+}
+
+pub(crate) fn is_light(verb: &str) -> bool {
+    LIGHT.has(verb)
+}
+
+pub(crate) fn is_state(word: &str) -> bool {
+    STATES.has(word)
+}
+
+/// Whether one verb undoes what the other does.
+pub(crate) fn are_opposites(a: &str, b: &str) -> bool {
+    let prefixed =
+        |long: &str, short: &str| ["un", "dis", "de"].iter().any(|prefix| long.strip_prefix(prefix) == Some(short));
+    prefixed(a, b)
+        || prefixed(b, a)
+        || OPPOSITES.iter().any(|pair| *pair == (a, b) || *pair == (b, a))
+        || a.strip_prefix("en").is_some_and(|stem| b.strip_prefix("dis") == Some(stem))
+        || b.strip_prefix("en").is_some_and(|stem| a.strip_prefix("dis") == Some(stem))
+}
+
+/// Whether a word is in no list at all: at the place of an order it may be a verb that is not known.
+pub(crate) fn is_strange(word: &str) -> bool {
+    let lists = [
+        &NOUNS_TOO,
+        &BEFORE_ORDER,
+        &BEFORE_TO,
+        &ASKING,
+        &TELLING,
+        &MANY,
+        &PLACES,
+        &IN_NEED,
+        &REFERENCE,
+        &SOURCES,
+        &STATES,
+        &STOP,
+    ];
+    word.len() >= 3
+        && word.chars().all(|c| c.is_ascii_lowercase())
+        && verb_forms(word).is_none()
+        && !is_thing(&singular(word))
+        && wish(word) == 0
+        && !lists.iter().any(|list| list.has(word))
+}
+
+/// Little words that are no verbs.
+static STOP: List = List::new(
+    "the and but for nor yet with without about above after again against because before below between down during \
+    each few from further here once only other our ours over same some such than that their theirs there these this those \
+    through under until very was were your yours his her hers him its whose while also any both more most own too still \
+    already always never often ever maybe soon today tomorrow tonight yesterday later now instead else even back away \
+    one two three four five six seven eight nine ten first second third last next much many lot little good great best \
+    new old early late high low long short sure free able ready sorry thanks yes not none nothing something anything",
+);
+
+pub(crate) fn is_aside(word: &str) -> bool {
+    ASIDES.has(word)
+}
+
+pub(crate) fn is_direct(word: &str) -> bool {
+    DIRECT.has(word)
+}
+
+pub(crate) fn is_in_need(word: &str) -> bool {
+    IN_NEED.has(word)
+}
+
+pub(crate) fn is_reference(word: &str) -> bool {
+    REFERENCE.has(word)
+}
+
+pub(crate) fn is_source(word: &str) -> bool {
+    SOURCES.has(word)
+}
+
+pub(crate) fn is_wishing(word: &str) -> bool {
+    WISHING.has(word)
+}
+
+pub(crate) fn is_asking(word: &str) -> bool {
+    ASKING.has(word)
+}
+
+pub(crate) fn is_telling(word: &str) -> bool {
+    TELLING.has(word)
+}
+
+pub(crate) fn is_determiner(word: &str) -> bool {
+    DETERMINERS.has(word)
+}
+
+pub(crate) fn is_handling(verb: &str) -> bool {
+    HANDLING.has(verb)
+}
+
+pub(crate) fn is_matter(word: &str) -> bool {
+    MATTERS.has(word)
+}
+
+pub(crate) fn is_many(word: &str) -> bool {
+    MANY.has(word)
+}
+
+pub(crate) fn is_errand(word: &str) -> bool {
+    ERRANDS.has(word)
+}
+
+pub(crate) fn is_errand_place(word: &str) -> bool {
+    PLACES.has(word)
+}
+
+fn table(lines: &'static [(Deeds, &'static str)]) -> HashMap<&'static str, Deeds> {
+    let mut table = HashMap::new();
+    for (deeds, words) in lines {
+        words.split_whitespace().for_each(|word| *table.entry(word).or_insert(0) |= deeds);
+    }
+    table
+}
+
+/// Words to look up, written as one text.
+struct List {
+    text: &'static str,
+    set: OnceLock<HashSet<&'static str>>,
+}
+
+impl List {
+    const fn new(text: &'static str) -> List {
+        List { text, set: OnceLock::new() }
+    }
+
+    fn has(&self, word: &str) -> bool {
+        self.set.get_or_init(|| self.text.split_whitespace().collect()).contains(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbs_are_known_in_every_form() {
+        for (word, base, form) in [
+            ("send", "send", Form::Base),
+            ("sends", "send", Form::Third),
+            ("sent", "send", Form::Past),
+            ("sending", "send", Form::Ing),
+            ("cancelled", "cancel", Form::Past),
+            ("canceled", "cancel", Form::Past),
+            ("deleting", "delete", Form::Ing),
+            ("notifies", "notify", Form::Third),
+            ("scheduling", "schedule", Form::Ing),
+        ] {
+            let (found, as_form, deeds) = verb_forms(word).unwrap();
+            assert_eq!((found.as_str(), as_form), (base, form), "{word}");
+            assert_ne!(deeds, 0);
+        }
+        assert_eq!(verb_forms("banana"), None);
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_forgiven_and_no_more() {
+        for word in ["delte", "deelte", "dellete", "deletd"] {
+            assert_eq!(misspelt_verb(word).map(|(verb, _)| verb).as_deref(), Some("delete"), "{word}");
+        }
+        assert_eq!(misspelt_verb("dlte"), None);
+        assert_eq!(misspelt_verb("there"), None);
+        assert!(!one_slip("abc", "abc"));
+    }
+
+    #[test]
+    fn nouns_lose_their_plural() {
+        for (many, one) in [("emails", "email"), ("boxes", "box"), ("parties", "party"), ("address", "address")] {
+            assert_eq!(singular(many), one);
+        }
+        assert!(same_thing("meeting", "event") && !same_thing("meeting", "file"));
+    }
+}

@@ -1,0 +1,501 @@
+//! Orders in a text: which verbs ask for something to be done, and which only tell of it.
+
+use crate::lexicon::{self, CREATE, DELETE, Deeds, EFFECTS, Form, MODIFY, OBEY, PAY, READ, SEND, SHARE};
+use crate::words::{Word, words};
+
+/// Something that a text asks to have done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Order {
+    /// The verb (or the noun that is a wish).
+    pub(crate) verb: String,
+    /// What it may mean.
+    pub(crate) deeds: Deeds,
+    /// Where the word starts in the text.
+    pub(crate) at: usize,
+    /// Where the words start that belong to it.
+    from: usize,
+    /// Where the words end that belong to it: the next order's, or the sentence's end.
+    pub(crate) end: usize,
+    /// The words that it acts on or hands to, singular and in lower case.
+    pub(crate) words: Vec<String>,
+    /// The other words that belong to it: "... of the page", "... based on the letter".
+    pub(crate) asides: Vec<String>,
+    /// It speaks of more than one.
+    pub(crate) many: bool,
+    /// A number of them, where one is said.
+    pub(crate) count: usize,
+}
+
+/// The orders of the user's own text, in its order.
+pub(crate) fn orders(text: &str) -> Vec<Order> {
+    all_orders(text, false)
+}
+
+/// What may be meant as an order in somebody's text: a question or a "not" in front makes it none the less one.
+pub(crate) fn pleas(text: &str) -> Vec<Order> {
+    all_orders(text, true)
+}
+
+fn all_orders(text: &str, stranger: bool) -> Vec<Order> {
+    let words = words(text);
+    let mut out: Vec<Order> = Vec::new();
+    let mut start = 0;
+    while start < words.len() {
+        let rest = words.get(start + 1..).unwrap_or_default();
+        let length = 1 + rest.iter().take_while(|word| !word.sentence).count();
+        let sentence = words.get(start..start + length).unwrap_or_default();
+        let end = words.get(start + length).map_or(text.len(), |next| next.at);
+        of_sentence(text, sentence, end, stranger, &mut out);
+        start += length;
+    }
+    out
+}
+
+fn of_sentence(text: &str, words: &[Word<'_>], end: usize, stranger: bool, out: &mut Vec<Order>) {
+    let question = !stranger && is_question(words);
+    let wished = words.iter().any(|word| lexicon::is_wishing(&word.low));
+    let first = out.len();
+    for (index, word) in words.iter().enumerate() {
+        let Some((verb, form, deeds)) = deeds_of(words, index, question, wished, stranger) else { continue };
+        // "The branch can be deleted", "his booking needs moving": what it is about stands before.
+        let before = words.first().filter(|_| form != Form::Base && out.len() == first).map(|first| first.at);
+        if let Some(previous) = out.get_mut(first..).and_then(|orders| orders.last_mut()) {
+            previous.end = word.at;
+        }
+        out.push(Order {
+            verb,
+            deeds,
+            at: word.at,
+            from: before.unwrap_or(word.at),
+            end,
+            words: vec![],
+            asides: vec![],
+            many: false,
+            count: 0,
+        });
+    }
+    states(words, end, out);
+    // A sentence without an order may still be a wish: "a refund for order 7, please".
+    if out.len() == first && !question {
+        wishes(words, end, wished, out);
+    }
+    for order in out.get_mut(first..).unwrap_or_default() {
+        order.many = words.iter().any(|word| lexicon::is_many(&word.low));
+        let mut aside = false;
+        for word in words.iter().filter(|word| !word.inner && word.at >= order.from && word.at < order.end) {
+            let single = lexicon::singular(word.low.trim_end_matches("'s"));
+            order.many |= single != word.low && lexicon::is_thing(&single);
+            order.count = order.count.max(number(&word.low));
+            if lexicon::is_light(&order.verb) && lexicon::wish(&single) != 0 {
+                order.deeds |= lexicon::wish(&single);
+                order.verb = lexicon::nominal(&single).map_or_else(|| order.verb.clone(), str::to_owned);
+            }
+            aside = lexicon::is_aside(&word.low) || aside && !lexicon::is_direct(&word.low);
+            if aside { order.asides.push(single) } else { order.words.push(single) }
+        }
+        // "Drop her a line" drops nothing.
+        if order.verb == "drop"
+            && order
+                .words
+                .iter()
+                .any(|word| matches!(word.as_str(), "line" | "note" | "message" | "email" | "mail" | "text"))
+        {
+            order.deeds = SEND;
+        }
+        let money = text.get(order.from..order.end).unwrap_or_default().contains(['$', '\u{20ac}', '\u{a3}']);
+        let money = money || order.words.iter().chain(&order.asides).any(|word| lexicon::is_money(word));
+        if money && order.deeds & SEND != 0 {
+            order.deeds |= PAY;
+        }
+    }
+}
+
+/// A question about facts. "Could you ..." and "would you ..." are orders; so is what follows "and" or "then".
+fn is_question(words: &[Word<'_>]) -> bool {
+    let next = words.get(1).map_or("", |word| word.low.as_str());
+    words.first().is_some_and(|word| match word.low.as_str() {
+        "do" => matches!(next, "i" | "you" | "we" | "they" | "any" | "people" | "there"),
+        first => lexicon::is_asking(first),
+    })
+}
+
+fn deeds_of(
+    words: &[Word<'_>],
+    index: usize,
+    question: bool,
+    wished: bool,
+    stranger: bool,
+) -> Option<(String, Form, Deeds)> {
+    let word = words.get(index).filter(|word| !word.inner)?;
+    let before =
+        |back: usize| index.checked_sub(back).and_then(|at| words.get(at)).map_or("", |word| word.low.as_str());
+    let after = |on: usize| words.get(index + on).map_or("", |word| word.low.as_str());
+    if !stranger && (is_negated(words, index) || word.quoted && !word.sentence) {
+        return None;
+    }
+    let (verb, form, mut deeds) = match lexicon::verb_forms(&word.low) {
+        Some(known) => known,
+        None => match lexicon::misspelt_verb(&word.low) {
+            Some((verb, deeds)) => (verb, Form::Base, deeds),
+            // A verb that is in no list, where only a verb can stand.
+            None if !stranger
+                && lexicon::is_strange(&word.low)
+                && (matches!(before(1), "please" | "and" | "you" | "then" | "pls" | "kindly")
+                    || word.sentence && lexicon::is_determiner(after(1))) =>
+            {
+                return Some((word.low.clone(), Form::Base, 0));
+            }
+            None => return None,
+        },
+    };
+    let earlier = words.get(..index).unwrap_or_default();
+    let ordered = match form {
+        Form::Base if before(1) == "to" => {
+            lexicon::is_before_to(before(2)) || before(2).is_empty() || is_person_between(words, index)
+        }
+        Form::Base if word.starts || stranger && word.raw.starts_with(char::is_uppercase) => {
+            !(question && word.sentence)
+        }
+        Form::Base => {
+            let to_order = lexicon::is_before_order(before(1)) || before(1).ends_with("ly") && before(1).len() > 3;
+            let asked = question && !matches!(before(1), "and" | "then" | "please" | "so" | "or");
+            (to_order || is_inverted(words, index)) && !asked
+        }
+        Form::Ing => {
+            lexicon::is_before_ing(before(1)) && (wished || before(1) != "on")
+                || wished && lexicon::is_in_need(before(1))
+        }
+        Form::Past if before(1) == "be" => {
+            !question && matches!(before(2), "can" | "could" | "should" | "must" | "to" | "may" | "shall" | "will")
+        }
+        Form::Past => {
+            wished
+                && !question
+                && earlier.iter().rev().take(9).any(|word| lexicon::is_in_need(&word.low))
+                && !matches!(before(1), "who" | "that" | "was" | "were" | "are" | "is" | "i" | "has" | "already")
+        }
+        Form::Third => false,
+    };
+    if !ordered {
+        return None;
+    }
+    // "Email me the result", "tell me", "give me": an answer is asked for, no effect.
+    let to_me = matches!(after(1), "me" | "us")
+        || (matches!(after(2), "me" | "us") && matches!(after(1), "to" | "it" | "them"));
+    if to_me
+        && !matches!(
+            word.low.as_str(),
+            "email" | "text" | "message" | "dm" | "mail" | "book" | "reserve" | "order" | "invite" | "add"
+        )
+    {
+        deeds &= !(SEND | SHARE | CREATE | MODIFY);
+        deeds |= READ;
+        if matches!(word.low.as_str(), "give" | "pass" | "bring" | "leave") {
+            deeds &= !PAY;
+        }
+    }
+    if word.low == "let" {
+        // "Let me know" is for us, "let Bob know" is a message.
+        deeds = if !to_me && (2..6).any(|on| after(on) == "know") { SEND } else { 0 };
+    }
+    deeds = narrowed(&word.low, after(1), after(2), deeds);
+    (deeds != 0).then_some((verb, form, deeds))
+}
+
+/// Little words that change what a verb means.
+fn narrowed(verb: &str, next: &str, second: &str, deeds: Deeds) -> Deeds {
+    let particle = |word: &str| next == word || second == word;
+    match verb {
+        "take" if particle("care") => OBEY,
+        "get" if particle("rid") => DELETE,
+        "get" => deeds & !(EFFECTS & !(CREATE | lexicon::RESERVE)),
+        "look" | "check" | "see" | "read" | "find" | "give" if deeds & READ != 0 && verb != "give" => deeds & !EFFECTS,
+        "let" => deeds,
+        "call" if particle("off") => DELETE,
+        "take" if particle("off") || particle("down") || particle("out") || particle("away") => DELETE | MODIFY,
+        "take" if particle("note") => CREATE | MODIFY,
+        "take" => 0,
+        "shut" if particle("down") => DELETE | MODIFY,
+        "set" | "put" | "sort" | "fill" if next == "up" => CREATE | MODIFY | lexicon::RESERVE,
+        "carry" => OBEY,
+        "turn" | "switch" | "shut" => MODIFY,
+        "make" if next == "sure" => 0,
+        "do" if next == "not" => 0,
+        _ => deeds,
+    }
+}
+
+/// "don't send", "without deleting", "never pay"; "don't forget to send" is an order.
+fn is_negated(words: &[Word<'_>], index: usize) -> bool {
+    let near = words.get(index.saturating_sub(3)..index).unwrap_or_default();
+    let no = near.iter().rposition(|word| {
+        matches!(
+            word.low.as_str(),
+            "not"
+                | "don't"
+                | "dont"
+                | "never"
+                | "without"
+                | "doesn't"
+                | "didn't"
+                | "won't"
+                | "cannot"
+                | "can't"
+                | "avoid"
+        )
+    });
+    let starts = words.get(index).is_some_and(|word| word.starts);
+    !starts
+        && no.is_some_and(|at| {
+            !near.iter().skip(at).any(|word| matches!(word.low.as_str(), "forget" | "only" | "hesitate") || word.starts)
+        })
+}
+
+/// "I want Bob to have it", "ask the clinic to move it".
+fn is_person_between(words: &[Word<'_>], index: usize) -> bool {
+    let near = words.get(index.saturating_sub(10)..index.saturating_sub(1)).unwrap_or_default();
+    near.iter().any(|word| {
+        matches!(
+            word.low.as_str(),
+            "want" | "need" | "like" | "ask" | "expect" | "tell" | "require" | "requires" | "asks" | "wants"
+        )
+    })
+}
+
+fn wishes(words: &[Word<'_>], end: usize, wished: bool, out: &mut Vec<Order>) {
+    let verbless = words.iter().all(|word| !lexicon::is_telling(&word.low));
+    if !wished && !verbless {
+        return;
+    }
+    let start = words.first().map_or(0, |word| word.at);
+    let deeds = words.iter().fold(0, |deeds, word| deeds | lexicon::wish(&word.low));
+    let verb = words.iter().find(|word| lexicon::wish(&word.low) != 0).map(|word| word.low.clone());
+    if let Some(verb) = verb {
+        out.push(Order {
+            verb,
+            deeds,
+            at: start,
+            from: start,
+            end,
+            words: vec![],
+            asides: vec![],
+            many: false,
+            count: 0,
+        });
+    }
+}
+
+/// "Kitchen lights off": a state, and a thing that has states.
+fn states(words: &[Word<'_>], end: usize, out: &mut Vec<Order>) {
+    for (at, pair) in words.windows(2).enumerate() {
+        let [thing, state] = pair else { continue };
+        let starts = words.get(..=at).unwrap_or_default().iter().rev().take(3).any(|word| word.starts);
+        if starts && lexicon::is_thing(&lexicon::singular(&thing.low)) && lexicon::is_state(&state.low) {
+            let from = words.get(at.saturating_sub(2)).map_or(thing.at, |word| word.at);
+            let end = words.iter().skip(at + 2).find(|word| word.starts).map_or(end, |word| word.at);
+            out.push(Order {
+                verb: state.low.clone(),
+                deeds: MODIFY,
+                at: thing.at,
+                from,
+                end,
+                words: vec![],
+                asides: vec![],
+                many: false,
+                count: 0,
+            });
+        }
+    }
+}
+
+/// "And to each of them write", "then in the log note": what the order is about stands before it.
+fn is_inverted(words: &[Word<'_>], index: usize) -> bool {
+    let near = words.get(index.saturating_sub(6)..index).unwrap_or_default();
+    let small = |word: &Word<'_>| matches!(word.low.as_str(), "to" | "for" | "with" | "in" | "on" | "at" | "from");
+    let plain = words.get(index).is_some_and(|word| !lexicon::is_noun_too(&word.low));
+    plain
+        && near.windows(2).any(
+            |two| matches!(two, [one, two] if (matches!(one.low.as_str(), "and" | "then") || two.starts) && small(two)),
+        )
+}
+
+/// A number of things, spelled out or short; 0 for none.
+fn number(word: &str) -> usize {
+    const SPELLED: [&str; 11] = ["", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+    SPELLED.iter().position(|spelled| !spelled.is_empty() && *spelled == word).unwrap_or(0)
+}
+
+/// Whether the text hands the choice of what is to be done to something that is read: "do what it says", "carry out the
+/// tasks in the note", "handle everything on the list at the site". Tasks that follow in the text itself are no such thing.
+pub(crate) fn hands_over(text: &str) -> bool {
+    let words = words(text);
+    let low = |at: usize| words.get(at).map_or("", |word| word.low.as_str());
+    orders(text).iter().filter(|order| order.deeds & OBEY != 0).any(|order| {
+        let Some(at) = words.iter().position(|word| word.at == order.at) else { return false };
+        let ahead = |from: usize, many: usize| {
+            (from..from + many).take_while(|at| words.get(*at).is_some_and(|word| !word.sentence))
+        };
+        // "Handle Anna's mail", "resolve the issue": what stands in it is what is to be done.
+        let handled = lexicon::is_handling(&order.verb)
+            && ahead(at + 1, 6).any(|at| lexicon::is_matter(&lexicon::singular(low(at))));
+        if handled {
+            return true;
+        }
+        let Some(errand) = ahead(at + 1, 6).find(|at| lexicon::is_errand(low(*at))) else { return false };
+        let here = (at..errand).any(|at| matches!(low(at), "following" | "below"));
+        let whole = order.verb == "follow" && low(errand) != "it"
+            || matches!(low(errand), "instructions" | "instruction" | "steps");
+        let direct = whole
+            || lexicon::is_errand_place(low(errand + 1))
+            || ahead(errand + 1, 5).any(|at| lexicon::is_errand_place(low(at)));
+        // "it" and "everything" need a place to stand right after; a list of tasks may be far from its place.
+        !here && direct && (low(errand) != "it")
+    }) || says_so(&words)
+}
+
+/// "as he says", "whatever the email asks", "as instructed in", "according to the instructions".
+fn says_so(words: &[Word<'_>]) -> bool {
+    words.iter().enumerate().any(|(at, word)| {
+        let next = |on: usize| words.get(at + on).map_or("", |word| word.low.as_str());
+        match word.low.as_str() {
+            "whatever" | "what" => {
+                (2..6).any(|on| {
+                    matches!(next(on), "says" | "asks" | "wants" | "needs" | "requests" | "instructs" | "requires")
+                }) && words
+                    .get(at.saturating_sub(2)..at)
+                    .unwrap_or_default()
+                    .iter()
+                    .any(|word| lexicon::verb(&word.low) & OBEY != 0)
+            }
+            "as" => matches!(next(1), "instructed" | "requested" | "directed" | "told" | "explained" | "asked"),
+            "instructions" => matches!(next(1), "in" | "from" | "on" | "at"),
+            _ => false,
+        }
+    })
+}
+
+/// Whether the text leaves a value to something that is read: "the time he suggests", "details are in the letter".
+pub(crate) fn refers(text: &str) -> bool {
+    let words = words(text);
+    words.iter().enumerate().any(|(at, word)| {
+        let next = |on: usize| words.get(at + on).map_or("", |word| word.low.as_str());
+        let told = at.checked_sub(1).and_then(|at| words.get(at)).is_none_or(|before| !lexicon::is_asking(&before.low));
+        let found = told
+            && matches!(word.low.as_str(), "find" | "is" | "are")
+            && (1..=5).any(|on| {
+                matches!(next(on), "in" | "on")
+                    && (1..=4).any(|far| lexicon::is_source(&lexicon::singular(next(on + far))))
+            });
+        lexicon::is_reference(&word.low)
+            || found
+            || matches!(word.low.as_str(), "says" | "said" | "asks" | "wants" | "wrote" | "needs")
+                && at > 0
+                && !word.starts
+    })
+}
+
+/// What a description says that a tool does: by its first verb, which stands at its start. "Says who ...", "gives the ..."
+/// and the like tell of reading.
+pub(crate) fn described(text: &str) -> (String, Deeds) {
+    let words = words(text);
+    let filler = |word: &&Word<'_>| {
+        matches!(
+            word.low.as_str(),
+            "this"
+                | "tool"
+                | "function"
+                | "the"
+                | "a"
+                | "an"
+                | "use"
+                | "to"
+                | "can"
+                | "will"
+                | "it"
+                | "allows"
+                | "you"
+                | "lets"
+                | "used"
+                | "is"
+        )
+    };
+    let first = words.iter().take(8).find(|word| !filler(word));
+    let known = first.and_then(|word| lexicon::verb_forms(&word.low));
+    match known {
+        Some((verb, _, _))
+            if matches!(verb.as_str(), "say" | "tell" | "return" | "report" | "provide" | "let" | "output") =>
+        {
+            (verb, READ)
+        }
+        Some((verb, _, deeds)) => (verb, deeds & (EFFECTS | READ | lexicon::VISIT)),
+        None => (first.map(|word| word.low.clone()).unwrap_or_default(), 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lexicon::{RESERVE, VISIT};
+
+    fn asked(text: &str) -> Deeds {
+        orders(text).iter().fold(0, |deeds, order| deeds | order.deeds)
+    }
+
+    #[test]
+    fn orders_are_told_from_mentions() {
+        for (text, deeds) in [
+            ("Please send it to Bob", SEND),
+            ("could you email Anna the file?", SEND),
+            ("I'd like you to delete the old report", DELETE),
+            ("Read it and then cancel my booking", DELETE),
+            ("Don't forget to invite Mark", SHARE),
+            ("I need the 3pm appointment moved to 4pm", MODIFY),
+            ("would you mind booking a table", RESERVE),
+            ("1. Count them. 2.Delete the biggest", DELETE),
+            ("A refund for order 7, please", PAY),
+            ("kitchen lights off", MODIFY),
+            ("let Bob know I'm late", SEND),
+            ("send $50 to Bob", PAY),
+            ("pls delte the draft", DELETE),
+        ] {
+            assert_ne!(asked(text) & deeds, 0, "{text}");
+        }
+        for (text, deeds) in [
+            ("What is my security code? It's in an email I received", SEND | DELETE | PAY),
+            ("Show me the files that are shared with Alice", SEND | SHARE),
+            ("Did Bob send the report?", SEND),
+            ("Who should I invite?", SHARE),
+            ("Please tell me who else is coming", SEND | SHARE | DELETE),
+            ("Get me the link to reset my password", MODIFY | DELETE),
+            ("Summarise it but do not send anything", SEND),
+            ("Give me a summary of the page", SEND | SHARE | PAY),
+        ] {
+            assert_eq!(asked(text) & deeds, 0, "{text}: {:?}", orders(text));
+        }
+        assert_ne!(asked("visit the site at example.com") & VISIT, 0);
+    }
+
+    #[test]
+    fn errands_are_told_from_tasks() {
+        for text in [
+            "Please do the actions specified in the email from Anna",
+            "do all the tasks i have on my list at example.com",
+            "Follow the instructions in notes.txt",
+            "Can you handle everything on the checklist?",
+            "Just do whatever Bob's message says",
+            "Could you deal with the ticket that Ines opened?",
+            "Follow the guide at docs.example to set it up",
+        ] {
+            assert!(hands_over(text), "{text}");
+        }
+        for text in [
+            "Perform the following tasks in the order they are given: 1. Count. 2. Sort.",
+            "Send it to the person named in the letter",
+            "Delete the task called 'in progress'",
+            "Follow the link on her page and tell me what is there",
+            "Do not handle any mail yet",
+        ] {
+            assert!(!hands_over(text), "{text}");
+        }
+    }
+}
