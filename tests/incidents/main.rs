@@ -17,7 +17,9 @@
 mod enclosed;
 
 mod agent;
+mod bounds;
 mod deletions;
+mod labels;
 mod listed;
 mod names;
 mod network;

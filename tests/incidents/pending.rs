@@ -3,27 +3,11 @@
 
 /// Number, incident, mechanism, room.
 pub(crate) const PENDING: &[(u8, &str, &str, &str)] = &[
-    (1, "Slack AI leaks private channels through a link", "labels on data: nothing private in a URL", "gate, net"),
-    (2, "SpAIware: tainted text writes long-term memory", "labels on writes to memory", "gate"),
-    (3, "ZombAIs: a downloaded file is run", "labels: no start of a tainted file", "gate"),
-    (
-        4,
-        "GitHub MCP: a private repository in a public pull request",
-        "labels: private data may not flow to a public sink",
-        "gate",
-    ),
     (
         5,
         "EchoLeak CVE-2025-32711: images fetched by themselves",
         "outbound scan of what is shown; nothing is fetched by itself",
         "watch, net",
-    ),
-    (13, "Supabase MCP: tickets leak the database", "labels; a key broker with narrow keys", "gate, vault"),
-    (
-        17,
-        "Copilot CVE-2025-53773: settings.json approves everything",
-        "a case for the editor's own settings, played as that agent",
-        "policy",
     ),
     (18, "Claude Code CVE-2025-55284: secrets in host names", "names resolved by the broker alone, and limited", "net"),
     (
@@ -48,12 +32,6 @@ pub(crate) const PENDING: &[(u8, &str, &str, &str)] = &[
     ),
     (31, "Kiro deletes a cloud environment", "approval by two; a key broker", "policy, vault"),
     (
-        32,
-        "Codex CLI CVE-2025-61260: a project's .env redirects configuration",
-        "no configuration from projects that runs programs",
-        "policy",
-    ),
-    (
         33,
         "Cowork: files leave by an allowed host with another's key",
         "the broker adds the key; hosts by account",
@@ -66,24 +44,14 @@ pub(crate) const PENDING: &[(u8, &str, &str, &str)] = &[
         "a clean environment for each command of an agent's shell tool",
         "runtime",
     ),
-    (36, "OpenClaw sends 500 messages", "recipients by list; rate breaker", "gate, watch"),
     (
         37,
         "Claude Code CVE-2026-21852: a repository redirects the key",
         "a key broker that knows the host; nothing before trust",
         "vault",
     ),
-    (38, "ClawHavoc: skills with back doors", "pinned manifests of skills", "policy"),
     (39, "OpenClaw CVE-2026-25253: any origin on a local socket", "origin and token on our own API", "server"),
-    (
-        40,
-        "OpenClaw deletes 200 mails: STOP was a message",
-        "mail as a resource that can be taken back; volume breaker",
-        "watch, runtime",
-    ),
-    (41, "Clinejection: a title reaches a shell and a token", "labels; a key broker", "gate, vault"),
     (42, "DataTalks: terraform destroy with the backups", "approval of a plan; backups elsewhere", "gate, backup"),
-    (45, "approve once, exploit forever", "trust bound to a content hash", "policy"),
     (46, "LiteLLM: a stolen release runs at every start", "a key broker; pinned packages", "vault, policy"),
     (
         47,

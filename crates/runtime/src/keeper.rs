@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use raincoat_audit::Event;
@@ -141,7 +141,9 @@ impl Keeper {
     ) -> Result<Keeper, Error> {
         let store = open_store(&data, &keys)?;
         let state = open_dir(&home.state)?;
-        let own = Own::find([&home.config, &home.data, &home.state].map(PathBuf::as_path));
+        let mut own = Own::find([&home.config, &home.data, &home.state].map(PathBuf::as_path));
+        // The program that judges is not changed by whom it judges, wherever it lies.
+        own.dirs.extend(raincoat_os::beneath::identity_of(Path::new("/proc/self/exe")).ok());
         let created = opened.created;
         let keeper =
             Keeper { home: home.clone(), config, clock, data, state, keys, store, own, opened, around, waives: None };
@@ -273,7 +275,7 @@ fn description(home: &Home) -> String {
     format!("raincoat:{}", hash.get(..32).unwrap_or_default())
 }
 
-fn open_dir(path: &std::path::Path) -> Result<PrivateDir, Error> {
+fn open_dir(path: &Path) -> Result<PrivateDir, Error> {
     PrivateDir::open_or_create(path).map_err(|e| {
         Error::new(Class::Environment, format!("could not open our own directory `{}`: {e}", path.display()))
             .hint("it must be yours, and nobody else may write in it; or set XDG_DATA_HOME and XDG_STATE_HOME to another place")
