@@ -22,6 +22,9 @@ pub struct FolderAsk {
     pub path: PathBuf,
 }
 
+/// The terms that a recorded folder was worked in by, and where it lies beneath what they are said of.
+pub(crate) type TermsOf<'a> = dyn Fn(&RunRoot, &Root) -> Option<(GrantRecord, RelPath)> + 'a;
+
 /// A run's folders, open, with the policy that speaks of them.
 pub(crate) struct RunFolders {
     pub(crate) folders: Vec<Folder>,
@@ -100,11 +103,7 @@ impl Keeper {
 
     /// The same, each with the terms that this says, and where the folder lies beneath what they are said of; without
     /// any where it says none.
-    pub(crate) fn recorded_with(
-        &self,
-        roots: &[RunRoot],
-        granted: &dyn Fn(&RunRoot, &Root) -> Option<(GrantRecord, RelPath)>,
-    ) -> Result<RunFolders, Error> {
+    pub(crate) fn recorded_with(&self, roots: &[RunRoot], granted: &TermsOf<'_>) -> Result<RunFolders, Error> {
         let mut folders = Vec::new();
         let mut grants = Vec::new();
         let mut scoped = Vec::new();

@@ -3,6 +3,7 @@
 
 mod drafts;
 mod folder;
+mod freeze;
 mod ground;
 mod home;
 mod labels;
@@ -33,6 +34,7 @@ pub(super) fn all() -> Vec<Contest> {
     all.extend(drafts::all());
     all.extend(records::all());
     all.push(labels::labels());
+    all.push(freeze::freeze());
     all.extend(tree::all());
     all.extend(store::all());
     all
