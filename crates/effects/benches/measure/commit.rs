@@ -162,12 +162,11 @@ fn propose(effects: &mut Effects, compiled: &Compiled, run: RunId, action: FileC
         now: SystemClock.now(),
         digest: resolved.digest,
         targets: std::mem::take(&mut resolved.targets),
-        approval: None,
-        provider: None,
+        ..Facts::default()
     };
     match decide(&compiled.policy, &facts, Proposal { actor: Actor::Person, run, action }) {
         Verdict::Permit(permit) => effects.change(permit, resolved),
-        Verdict::Ask { why, .. } => return Err(why.to_owned()),
+        Verdict::Ask { why, .. } => return Err(why),
         Verdict::Deny { refusal } => return Err(refusal.message),
     }
     Ok(())

@@ -6,7 +6,7 @@ mod rules;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use raincoat_gate::{Approval, Confirm, Facts, Protection, Role, Scope, Target, Verdict, decide};
+use raincoat_gate::{Approval, Confirm, Facts, Protection, Role, Ruled, Scope, Target, Verdict, decide};
 use raincoat_policy::cedar::{Request, Rules};
 use raincoat_policy::{Compiled, GrantRecord, compile};
 use raincoat_types::{
@@ -134,6 +134,8 @@ fn facts(approved: bool) -> Facts {
         protection: None,
         denied: None,
         linked_outside: false,
+        private: false,
+        ruled: Ruled::Silent,
     };
     let targets = vec![
         target("inbox/2026/report-0123.pdf", Role::Remove, Some(FileKind::File)),
@@ -141,7 +143,7 @@ fn facts(approved: bool) -> Facts {
     ];
     let until = Timestamp { secs: i64::MAX, nanos: 0 };
     let approval = approved.then_some(Approval { scope: Scope::Exactly(digest), until });
-    Facts { now: Timestamp::default(), digest, targets, approval, provider: None }
+    Facts { now: Timestamp::default(), digest, targets, approval, ..Facts::default() }
 }
 
 fn proposal() -> Proposal<FileChange> {

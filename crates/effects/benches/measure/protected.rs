@@ -310,11 +310,11 @@ fn propose(effects: &mut Effects, compiled: &Compiled, run: RunId, action: FileC
         digest: resolved.digest,
         targets: std::mem::take(&mut resolved.targets),
         approval: Some(Approval { scope: Scope::Exactly(resolved.digest), until }),
-        provider: None,
+        ..Facts::default()
     };
     let permit = match decide(&compiled.policy, &facts, Proposal { actor: actor(), run, action }) {
         Verdict::Permit(permit) => permit,
-        Verdict::Ask { why, .. } => return Err(why.to_owned()),
+        Verdict::Ask { why, .. } => return Err(why),
         Verdict::Deny { refusal } => return Err(refusal.message),
     };
     effects.change(permit, resolved);
