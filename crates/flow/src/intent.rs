@@ -7,7 +7,7 @@ use crate::lexicon::{self, CREATE, DELETE, Deeds, EFFECTS, MODIFY, OBEY, PAY, RE
 use crate::speech::{self, Order};
 use crate::tool::Tool;
 use crate::values::{self, Shape};
-use crate::words::words;
+use crate::words::{Word, words};
 
 /// A user's request.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Request {
     /// Everything that it names, singular.
     things: Vec<String>,
     /// Names: capitalised words within sentences, quoted words, parts of addresses.
-    names: Vec<String>,
+    names: Vec<Vec<String>>,
 }
 
 impl Request {
@@ -35,19 +35,28 @@ impl Request {
         let all = words(text);
         let singular = |low: &str| lexicon::singular(low);
         let things = all.iter().map(|word| singular(&word.low)).filter(|word| lexicon::is_thing(word)).collect();
-        let named = all.iter().filter(|word| {
+        let is_name = |word: &Word<'_>| {
             let capital = word.raw.chars().next().is_some_and(char::is_uppercase) && word.raw.len() > 2;
             (capital && !word.sentence || word.quoted || (capital && lexicon::verb_forms(&word.low).is_none()))
                 && !is_common(&word.low)
-        });
+        };
+        let mut names: Vec<Vec<String>> = Vec::new();
+        let mut amid = false;
+        for word in &all {
+            let name = word.low.trim_end_matches("'s").to_owned();
+            match (is_name(word), names.last_mut().filter(|_| amid && !word.starts)) {
+                (true, Some(last)) => last.push(name),
+                (true, None) => names.push(vec![name]),
+                (false, _) => {}
+            }
+            amid = is_name(word) && !word.low.ends_with("'s");
+        }
         let shapes = values::shapes(text);
-        let mut names: Vec<String> = named.map(|word| word.low.trim_end_matches("'s").to_owned()).collect();
-        names.extend(
-            shapes
-                .iter()
-                .flat_map(|(_, value)| folded(value).split(' ').map(str::to_owned).collect::<Vec<_>>())
-                .filter(|part| part.len() >= 4 && !is_common(part)),
-        );
+        for (_, value) in &shapes {
+            let words = folded(value);
+            let parts = words.split(' ').filter(|part| part.len() >= 4 && !is_common(part));
+            names.extend(parts.map(|part| vec![part.to_owned()]));
+        }
         let words = folded(text);
         let squashed = squashed(&words);
         Request {
@@ -97,7 +106,15 @@ impl Request {
 
     /// Whether a name of the request is among these folded words.
     pub(crate) fn names_in(&self, words: &str) -> bool {
-        self.names.iter().any(|name| words.contains(&format!(" {name} ")))
+        self.names.iter().any(|name| match name.as_slice() {
+            [one] => words.contains(&format!(" {one} ")),
+            // Of "Dock Road" neither "road" nor "dock" is a name by itself, but where nothing else is said.
+            many => {
+                let pair = many.windows(2).any(|two| words.contains(&format!(" {} ", two.join(" "))));
+                pair || !words.is_empty()
+                    && words.split(' ').all(|word| word.is_empty() || many.iter().any(|one| one == word))
+            }
+        })
     }
 
     /// Whether the request speaks of such a thing.
@@ -216,7 +233,8 @@ fn pattern(value: &str) -> Option<String> {
 fn is_common(word: &str) -> bool {
     matches!(
         word,
-        "the"
+        "example"
+            | "the"
             | "com"
             | "www"
             | "http"

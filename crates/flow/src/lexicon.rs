@@ -1,7 +1,9 @@
 //! What verbs and nouns of requests and of tools' names mean. General English, no tool's or environment's own words.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{LazyLock, OnceLock};
+pub(crate) mod lists;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// Kinds of doing; one word may be of several.
 pub(crate) type Deeds = u16;
@@ -129,18 +131,6 @@ const IRREGULAR: &[(&str, &str)] = &[
     ("seen", "see"),
 ];
 
-/// Words that are nouns as often as verbs: after "the" or "an" they order nothing.
-static NOUNS_TOO: List = List::new(
-    "email mail message text dm reply answer comment post tweet call chat page book schedule plan file \
-    record log note draft order rent request tip charge purchase deposit transfer wire refund credit bill update change \
-    fix set switch label tag mark lock start stop extension close patch flag link cut transfer address work document \
-    check view list search show look count display review issue share run build invite hold block place copy track \
-    alert status query return read head cat stat star pin new text action process complete whatsapp slack sort head \
-    open empty clear void warm cool dim double cover shift swap drop push slot play pause export import present \
-    upload download transfer dispatch advance sign use rate rank visit project request report contact archive \
-    purchase increase decrease raise double notice title thank total",
-);
-
 /// Nouns that are a wish by themselves, where something is wished for.
 const WISHES: &[(Deeds, &str)] = &[
     (PAY, "refund payment transfer reimbursement repayment donation tip purchase order deposit"),
@@ -157,7 +147,7 @@ const WISHES: &[(Deeds, &str)] = &[
 
 /// Words that stand for the same thing. The first of a line is its name.
 const SAME: &[&str] = &[
-    "event meeting appointment calendar agenda invite lunch dinner breakfast call visit slot booking reservation \
+    "event meeting appointment calendar agenda invite invitation lunch dinner breakfast call visit slot booking reservation \
      consultation session sync diary meetup party birthday interview class checkup surgery",
     "file document doc docx pdf xlsx spreadsheet sheet drive folder attachment list note notes txt csv presentation slide \
      minutes directory",
@@ -206,21 +196,6 @@ const SAME: &[&str] = &[
     "record dns domain zone",
 ];
 
-/// What stands before a verb that is an order.
-static BEFORE_ORDER: List = List::new(
-    "somebody someone anyone anybody please pls plz please, to and then or also you u we let's lets just now so but kindly first finally \
-    next must should shall will would could can gonna help me ahead don't & afterwards quickly immediately directly \
-    simply thanks cheers maybe perhaps additionally lastly otherwise ok okay hi hey hello it's not actually automatically \
-    i'll urgently secondly thirdly",
-);
-
-/// What stands before "to" and a verb that is wished for; "the link to reset it" wishes for nothing.
-static BEFORE_TO: List = List::new(
-    "want wants need needs needed like love have has you remember forget sure try trying me us able wish \
-    hope plan planning looking prefer supposed is be task job goal order going asked required instructed necessary \
-    as good great helpful fantastic lovely ready mind appreciate us required proceed again continue",
-);
-
 /// Nouns of what verbs do, for "make a reservation".
 const NOMINAL: &[(&str, &str)] = &[
     ("reservation", "reserve"),
@@ -245,9 +220,6 @@ const NOMINAL: &[(&str, &str)] = &[
     ("note", "add"),
 ];
 
-/// Verbs that say nothing by themselves.
-static LIGHT: List = List::new("make do have place put get give take receive need want raise issue");
-
 /// Verbs of which one undoes the other.
 const OPPOSITES: &[(&str, &str)] = &[
     ("open", "close"),
@@ -270,91 +242,6 @@ const OPPOSITES: &[(&str, &str)] = &[
     ("heat", "cool"),
     ("extend", "cut"),
 ];
-
-/// What is said of money.
-static MONEY: List =
-    List::new("euro euros dollar dollars pound pounds usd eur gbp chf bucks quid money cash amount payment");
-
-/// States of things that are wished for without a verb.
-static STATES: List = List::new("off on up down out shut open locked unlocked closed");
-
-/// What leads away from what an order acts on.
-static ASIDES: List = List::new(
-    "of about from with for that who which because regarding based mentioned named called titled saying concerning \
-    where when if so since as",
-);
-
-/// What leads back to it.
-static DIRECT: List = List::new("to into onto via by and then");
-
-/// What somebody or something is in need of.
-static IN_NEED: List =
-    List::new("need needs needed want wants wanted like be get getting have having must should requires require");
-
-/// What leaves a value to something that is read.
-static REFERENCE: List = List::new(
-    "suggests suggested suggest mentioned mentions mention specified specifies according based listed indicated stated \
-    described details detail contained noted requested proposed proposes given named attached enclosed accordingly \
-    whatever instructions same",
-);
-
-/// Where it may stand.
-static SOURCES: List = List::new(
-    "email mail message letter file document note page website site post notice chat thread channel inbox chart record \
-    board list invoice bill attachment report pdf txt docx csv spreadsheet minute profile ticket issue comment description \
-    calendar event transaction statement contact book link url blog article",
-);
-
-/// What stands before a form in "-ing" that is wished for.
-static BEFORE_ING: List = List::new("fancy mind about consider start appreciate suggest try by keep like on");
-
-/// What wishes for something.
-static WISHING: List = List::new(
-    "fancy need needs want wants like love please pls plz require requires should must let's can could would due owe \
-    owes wish get give deserves gets",
-);
-
-/// What makes of a sentence a question about facts.
-static ASKING: List = List::new(
-    "who what when where which how why whose did does do is are was were has have had am whom what's who's \
-    where's when's how's isn't aren't whats",
-);
-
-/// What makes of a sentence a statement.
-static TELLING: List = List::new(
-    "is are was were has had did am been it's there's that's i'm i've he's she's they're we're he she they we it i \
-    you who that which said says received",
-);
-
-/// What stands before a noun.
-static DETERMINERS: List =
-    List::new("the a an my his her their our your this that these those all every each it them some");
-
-/// Verbs of doing what something says.
-static HANDLING: List = List::new("handle deal process resolve address tackle action act follow");
-
-/// What may say what is to be done.
-static MATTERS: List =
-    List::new("email mail message letter issue ticket request notice notification reminder form memo");
-
-/// More than one is meant.
-static MANY: List = List::new(
-    "each every all everyone everybody both them these those any multiple several everything they remaining rest \
-    various individually list ones few couple pair others",
-);
-
-/// Open orders: what is to be done stands elsewhere.
-static ERRANDS: List = List::new(
-    "procedure procedures guide guidelines guideline walkthrough workflow readme manual protocol tutorial recipe \
-    task tasks action actions todo todos to-do to-dos instruction instructions step steps item items thing \
-    things request requests everything errand errands checklist chore chores work what whatever point points jobs it",
-);
-
-/// Where something may stand that is to be done.
-static PLACES: List = List::new(
-    "in on at from of per by described specified listed given mentioned outlined contained set says asks wants \
-    requested requests asked said tells written i my his her their our there she he they bob's",
-);
 
 /// What a word does as a verb in its base form; 0 for none.
 pub(crate) fn verb(word: &str) -> Deeds {
@@ -485,22 +372,6 @@ fn lines(noun: &str) -> u64 {
     TABLE.get(noun).copied().unwrap_or(0)
 }
 
-pub(crate) fn is_noun_too(word: &str) -> bool {
-    NOUNS_TOO.has(word)
-}
-
-pub(crate) fn is_before_order(word: &str) -> bool {
-    BEFORE_ORDER.has(word)
-}
-
-pub(crate) fn is_before_to(word: &str) -> bool {
-    BEFORE_TO.has(word)
-}
-
-pub(crate) fn is_before_ing(word: &str) -> bool {
-    BEFORE_ING.has(word)
-}
-
 /// What a field holds that is nobody else's business, by its name.
 pub(crate) fn secret(column: &str) -> Option<&'static str> {
     const KINDS: [(&str, &str); 12] = [
@@ -527,18 +398,6 @@ pub(crate) fn nominal(noun: &str) -> Option<&'static str> {
     NOMINAL.iter().find(|(one, _)| *one == noun).map(|(_, verb)| *verb)
 }
 
-pub(crate) fn is_money(word: &str) -> bool {
-    MONEY.has(word)
-}
-
-pub(crate) fn is_light(verb: &str) -> bool {
-    LIGHT.has(verb)
-}
-
-pub(crate) fn is_state(word: &str) -> bool {
-    STATES.has(word)
-}
-
 /// Whether one verb undoes what the other does.
 pub(crate) fn are_opposites(a: &str, b: &str) -> bool {
     let prefixed =
@@ -553,18 +412,18 @@ pub(crate) fn are_opposites(a: &str, b: &str) -> bool {
 /// Whether a word is in no list at all: at the place of an order it may be a verb that is not known.
 pub(crate) fn is_strange(word: &str) -> bool {
     let lists = [
-        &NOUNS_TOO,
-        &BEFORE_ORDER,
-        &BEFORE_TO,
-        &ASKING,
-        &TELLING,
-        &MANY,
-        &PLACES,
-        &IN_NEED,
-        &REFERENCE,
-        &SOURCES,
-        &STATES,
-        &STOP,
+        &lists::NOUNS_TOO,
+        &lists::BEFORE_ORDER,
+        &lists::BEFORE_TO,
+        &lists::ASKING,
+        &lists::TELLING,
+        &lists::MANY,
+        &lists::PLACES,
+        &lists::IN_NEED,
+        &lists::REFERENCE,
+        &lists::SOURCES,
+        &lists::STATES,
+        &lists::STOP,
     ];
     word.len() >= 3
         && word.chars().all(|c| c.is_ascii_lowercase())
@@ -574,94 +433,12 @@ pub(crate) fn is_strange(word: &str) -> bool {
         && !lists.iter().any(|list| list.has(word))
 }
 
-/// Little words that are no verbs.
-static STOP: List = List::new(
-    "the and but for nor yet with without about above after again against because before below between down during \
-    each few from further here once only other our ours over same some such than that their theirs there these this those \
-    through under until very was were your yours his her hers him its whose while also any both more most own too still \
-    already always never often ever maybe soon today tomorrow tonight yesterday later now instead else even back away \
-    one two three four five six seven eight nine ten first second third last next much many lot little good great best \
-    new old early late high low long short sure free able ready sorry thanks yes not none nothing something anything",
-);
-
-pub(crate) fn is_aside(word: &str) -> bool {
-    ASIDES.has(word)
-}
-
-pub(crate) fn is_direct(word: &str) -> bool {
-    DIRECT.has(word)
-}
-
-pub(crate) fn is_in_need(word: &str) -> bool {
-    IN_NEED.has(word)
-}
-
-pub(crate) fn is_reference(word: &str) -> bool {
-    REFERENCE.has(word)
-}
-
-pub(crate) fn is_source(word: &str) -> bool {
-    SOURCES.has(word)
-}
-
-pub(crate) fn is_wishing(word: &str) -> bool {
-    WISHING.has(word)
-}
-
-pub(crate) fn is_asking(word: &str) -> bool {
-    ASKING.has(word)
-}
-
-pub(crate) fn is_telling(word: &str) -> bool {
-    TELLING.has(word)
-}
-
-pub(crate) fn is_determiner(word: &str) -> bool {
-    DETERMINERS.has(word)
-}
-
-pub(crate) fn is_handling(verb: &str) -> bool {
-    HANDLING.has(verb)
-}
-
-pub(crate) fn is_matter(word: &str) -> bool {
-    MATTERS.has(word)
-}
-
-pub(crate) fn is_many(word: &str) -> bool {
-    MANY.has(word)
-}
-
-pub(crate) fn is_errand(word: &str) -> bool {
-    ERRANDS.has(word)
-}
-
-pub(crate) fn is_errand_place(word: &str) -> bool {
-    PLACES.has(word)
-}
-
 fn table(lines: &'static [(Deeds, &'static str)]) -> HashMap<&'static str, Deeds> {
     let mut table = HashMap::new();
     for (deeds, words) in lines {
         words.split_whitespace().for_each(|word| *table.entry(word).or_insert(0) |= deeds);
     }
     table
-}
-
-/// Words to look up, written as one text.
-struct List {
-    text: &'static str,
-    set: OnceLock<HashSet<&'static str>>,
-}
-
-impl List {
-    const fn new(text: &'static str) -> List {
-        List { text, set: OnceLock::new() }
-    }
-
-    fn has(&self, word: &str) -> bool {
-        self.set.get_or_init(|| self.text.split_whitespace().collect()).contains(word)
-    }
 }
 
 #[cfg(test)]

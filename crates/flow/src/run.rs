@@ -261,21 +261,15 @@ impl Run {
             return Intent::Called;
         }
         match self.request.calls_for(tool, &self.tools) {
-            // Words that are in no list may still mean it, where all that carries authority is the user's own.
+            // Words that are in no list may still mean it, where nothing in the call comes from anybody's text.
             Intent::Outside if self.request.has_more(&self.tools) || self.request.acts() && !tool.is_weighty() => {
-                let mut authority = gathered
-                    .iter()
-                    .filter(|one| one.argument.part != Part::Content)
-                    .map(|one| one.argument.origin)
-                    .peekable();
-                let said = authority.peek().is_some()
-                    && authority.all(|origin| matches!(origin, Origin::User | Origin::Picked));
-                let literal = gathered.iter().any(|one| one.argument.origin == Origin::User && one.value.len() >= 3);
-                if said && (literal || speaks_of_results(&self.request, tool)) {
-                    Intent::Unclear
-                } else {
-                    Intent::Outside
-                }
+                let own = |one: &Gathered| match (one.argument.part, one.argument.origin) {
+                    (_, Origin::User | Origin::Picked | Origin::Listed) => true,
+                    (Part::Content, Origin::Unknown) => true,
+                    (Part::Thing, Origin::Unknown) => !tool.is_weighty(),
+                    _ => false,
+                };
+                if gathered.iter().all(own) { Intent::Unclear } else { Intent::Outside }
             }
             other => other,
         }

@@ -1,5 +1,6 @@
 //! Orders in a text: which verbs ask for something to be done, and which only tell of it.
 
+use crate::lexicon::lists;
 use crate::lexicon::{self, CREATE, DELETE, Deeds, EFFECTS, Form, MODIFY, OBEY, PAY, READ, SEND, SHARE};
 use crate::words::{Word, words};
 
@@ -53,7 +54,7 @@ fn all_orders(text: &str, stranger: bool) -> Vec<Order> {
 
 fn of_sentence(text: &str, words: &[Word<'_>], end: usize, stranger: bool, out: &mut Vec<Order>) {
     let question = !stranger && is_question(words);
-    let wished = words.iter().any(|word| lexicon::is_wishing(&word.low));
+    let wished = words.iter().any(|word| lists::WISHING.has(&word.low));
     let first = out.len();
     for (index, word) in words.iter().enumerate() {
         let Some((verb, form, deeds)) = deeds_of(words, index, question, wished, stranger) else { continue };
@@ -80,17 +81,17 @@ fn of_sentence(text: &str, words: &[Word<'_>], end: usize, stranger: bool, out: 
         wishes(words, end, wished, out);
     }
     for order in out.get_mut(first..).unwrap_or_default() {
-        order.many = words.iter().any(|word| lexicon::is_many(&word.low));
+        order.many = words.iter().any(|word| lists::MANY.has(&word.low));
         let mut aside = false;
         for word in words.iter().filter(|word| !word.inner && word.at >= order.from && word.at < order.end) {
             let single = lexicon::singular(word.low.trim_end_matches("'s"));
             order.many |= single != word.low && lexicon::is_thing(&single);
             order.count = order.count.max(number(&word.low));
-            if lexicon::is_light(&order.verb) && lexicon::wish(&single) != 0 {
+            if lists::LIGHT.has(&order.verb) && lexicon::wish(&single) != 0 {
                 order.deeds |= lexicon::wish(&single);
                 order.verb = lexicon::nominal(&single).map_or_else(|| order.verb.clone(), str::to_owned);
             }
-            aside = lexicon::is_aside(&word.low) || aside && !lexicon::is_direct(&word.low);
+            aside = lists::ASIDES.has(&word.low) || aside && !lists::DIRECT.has(&word.low);
             if aside { order.asides.push(single) } else { order.words.push(single) }
         }
         // "Drop her a line" drops nothing.
@@ -103,7 +104,7 @@ fn of_sentence(text: &str, words: &[Word<'_>], end: usize, stranger: bool, out: 
             order.deeds = SEND;
         }
         let money = text.get(order.from..order.end).unwrap_or_default().contains(['$', '\u{20ac}', '\u{a3}']);
-        let money = money || order.words.iter().chain(&order.asides).any(|word| lexicon::is_money(word));
+        let money = money || order.words.iter().chain(&order.asides).any(|word| lists::MONEY.has(word));
         if money && order.deeds & SEND != 0 {
             order.deeds |= PAY;
         }
@@ -115,7 +116,7 @@ fn is_question(words: &[Word<'_>]) -> bool {
     let next = words.get(1).map_or("", |word| word.low.as_str());
     words.first().is_some_and(|word| match word.low.as_str() {
         "do" => matches!(next, "i" | "you" | "we" | "they" | "any" | "people" | "there"),
-        first => lexicon::is_asking(first),
+        first => lists::ASKING.has(first),
     })
 }
 
@@ -141,7 +142,7 @@ fn deeds_of(
             None if !stranger
                 && lexicon::is_strange(&word.low)
                 && (matches!(before(1), "please" | "and" | "you" | "then" | "pls" | "kindly")
-                    || word.sentence && lexicon::is_determiner(after(1))) =>
+                    || word.sentence && lists::DETERMINERS.has(after(1))) =>
             {
                 return Some((word.low.clone(), Form::Base, 0));
             }
@@ -151,19 +152,18 @@ fn deeds_of(
     let earlier = words.get(..index).unwrap_or_default();
     let ordered = match form {
         Form::Base if before(1) == "to" => {
-            lexicon::is_before_to(before(2)) || before(2).is_empty() || is_person_between(words, index)
+            lists::BEFORE_TO.has(before(2)) || before(2).is_empty() || is_person_between(words, index)
         }
         Form::Base if word.starts || stranger && word.raw.starts_with(char::is_uppercase) => {
             !(question && word.sentence)
         }
         Form::Base => {
-            let to_order = lexicon::is_before_order(before(1)) || before(1).ends_with("ly") && before(1).len() > 3;
+            let to_order = lists::BEFORE_ORDER.has(before(1)) || before(1).ends_with("ly") && before(1).len() > 3;
             let asked = question && !matches!(before(1), "and" | "then" | "please" | "so" | "or");
             (to_order || is_inverted(words, index)) && !asked
         }
         Form::Ing => {
-            lexicon::is_before_ing(before(1)) && (wished || before(1) != "on")
-                || wished && lexicon::is_in_need(before(1))
+            lists::BEFORE_ING.has(before(1)) && (wished || before(1) != "on") || wished && lists::IN_NEED.has(before(1))
         }
         Form::Past if before(1) == "be" => {
             !question && matches!(before(2), "can" | "could" | "should" | "must" | "to" | "may" | "shall" | "will")
@@ -171,7 +171,7 @@ fn deeds_of(
         Form::Past => {
             wished
                 && !question
-                && earlier.iter().rev().take(9).any(|word| lexicon::is_in_need(&word.low))
+                && earlier.iter().rev().take(9).any(|word| lists::IN_NEED.has(&word.low))
                 && !matches!(before(1), "who" | "that" | "was" | "were" | "are" | "is" | "i" | "has" | "already")
         }
         Form::Third => false,
@@ -198,12 +198,13 @@ fn deeds_of(
         // "Let me know" is for us, "let Bob know" is a message.
         deeds = if !to_me && (2..6).any(|on| after(on) == "know") { SEND } else { 0 };
     }
-    deeds = narrowed(&word.low, after(1), after(2), deeds);
+    let far = |particle: &str| (1..=6).any(|on| after(on) == particle);
+    deeds = narrowed(&word.low, &far, after(1), after(2), deeds);
     (deeds != 0).then_some((verb, form, deeds))
 }
 
 /// Little words that change what a verb means.
-fn narrowed(verb: &str, next: &str, second: &str, deeds: Deeds) -> Deeds {
+fn narrowed(verb: &str, far: &dyn Fn(&str) -> bool, next: &str, second: &str, deeds: Deeds) -> Deeds {
     let particle = |word: &str| next == word || second == word;
     match verb {
         "take" if particle("care") => OBEY,
@@ -212,7 +213,7 @@ fn narrowed(verb: &str, next: &str, second: &str, deeds: Deeds) -> Deeds {
         "look" | "check" | "see" | "read" | "find" | "give" if deeds & READ != 0 && verb != "give" => deeds & !EFFECTS,
         "let" => deeds,
         "call" if particle("off") => DELETE,
-        "take" if particle("off") || particle("down") || particle("out") || particle("away") => DELETE | MODIFY,
+        "take" if far("off") || far("down") || far("out") || far("away") => DELETE | MODIFY,
         "take" if particle("note") => CREATE | MODIFY,
         "take" => 0,
         "shut" if particle("down") => DELETE | MODIFY,
@@ -263,7 +264,7 @@ fn is_person_between(words: &[Word<'_>], index: usize) -> bool {
 }
 
 fn wishes(words: &[Word<'_>], end: usize, wished: bool, out: &mut Vec<Order>) {
-    let verbless = words.iter().all(|word| !lexicon::is_telling(&word.low));
+    let verbless = words.iter().all(|word| !lists::TELLING.has(&word.low));
     if !wished && !verbless {
         return;
     }
@@ -290,7 +291,7 @@ fn states(words: &[Word<'_>], end: usize, out: &mut Vec<Order>) {
     for (at, pair) in words.windows(2).enumerate() {
         let [thing, state] = pair else { continue };
         let starts = words.get(..=at).unwrap_or_default().iter().rev().take(3).any(|word| word.starts);
-        if starts && lexicon::is_thing(&lexicon::singular(&thing.low)) && lexicon::is_state(&state.low) {
+        if starts && lexicon::is_thing(&lexicon::singular(&thing.low)) && lists::STATES.has(&state.low) {
             let from = words.get(at.saturating_sub(2)).map_or(thing.at, |word| word.at);
             let end = words.iter().skip(at + 2).find(|word| word.starts).map_or(end, |word| word.at);
             out.push(Order {
@@ -312,7 +313,7 @@ fn states(words: &[Word<'_>], end: usize, out: &mut Vec<Order>) {
 fn is_inverted(words: &[Word<'_>], index: usize) -> bool {
     let near = words.get(index.saturating_sub(6)..index).unwrap_or_default();
     let small = |word: &Word<'_>| matches!(word.low.as_str(), "to" | "for" | "with" | "in" | "on" | "at" | "from");
-    let plain = words.get(index).is_some_and(|word| !lexicon::is_noun_too(&word.low));
+    let plain = words.get(index).is_some_and(|word| !lists::NOUNS_TOO.has(&word.low));
     plain
         && near.windows(2).any(
             |two| matches!(two, [one, two] if (matches!(one.low.as_str(), "and" | "then") || two.starts) && small(two)),
@@ -336,18 +337,17 @@ pub(crate) fn hands_over(text: &str) -> bool {
             (from..from + many).take_while(|at| words.get(*at).is_some_and(|word| !word.sentence))
         };
         // "Handle Anna's mail", "resolve the issue": what stands in it is what is to be done.
-        let handled = lexicon::is_handling(&order.verb)
-            && ahead(at + 1, 6).any(|at| lexicon::is_matter(&lexicon::singular(low(at))));
+        let handled = lists::HANDLING.has(&order.verb)
+            && ahead(at + 1, 6).any(|at| lists::MATTERS.has(&lexicon::singular(low(at))));
         if handled {
             return true;
         }
-        let Some(errand) = ahead(at + 1, 6).find(|at| lexicon::is_errand(low(*at))) else { return false };
+        let Some(errand) = ahead(at + 1, 6).find(|at| lists::ERRANDS.has(low(*at))) else { return false };
         let here = (at..errand).any(|at| matches!(low(at), "following" | "below"));
         let whole = order.verb == "follow" && low(errand) != "it"
             || matches!(low(errand), "instructions" | "instruction" | "steps");
-        let direct = whole
-            || lexicon::is_errand_place(low(errand + 1))
-            || ahead(errand + 1, 5).any(|at| lexicon::is_errand_place(low(at)));
+        let direct =
+            whole || lists::PLACES.has(low(errand + 1)) || ahead(errand + 1, 5).any(|at| lists::PLACES.has(low(at)));
         // "it" and "everything" need a place to stand right after; a list of tasks may be far from its place.
         !here && direct && (low(errand) != "it")
     }) || says_so(&words)
@@ -379,18 +379,21 @@ pub(crate) fn refers(text: &str) -> bool {
     let words = words(text);
     words.iter().enumerate().any(|(at, word)| {
         let next = |on: usize| words.get(at + on).map_or("", |word| word.low.as_str());
-        let told = at.checked_sub(1).and_then(|at| words.get(at)).is_none_or(|before| !lexicon::is_asking(&before.low));
+        let told = at.checked_sub(1).and_then(|at| words.get(at)).is_none_or(|before| !lists::ASKING.has(&before.low));
         let found = told
             && matches!(word.low.as_str(), "find" | "is" | "are")
             && (1..=5).any(|on| {
                 matches!(next(on), "in" | "on")
-                    && (1..=4).any(|far| lexicon::is_source(&lexicon::singular(next(on + far))))
+                    && (1..=4).any(|far| lists::SOURCES.has(&lexicon::singular(next(on + far))))
             });
-        lexicon::is_reference(&word.low)
+        lists::REFERENCE.has(&word.low)
             || found
-            || matches!(word.low.as_str(), "says" | "said" | "asks" | "wants" | "wrote" | "needs")
+            || matches!(word.low.as_str(), "says" | "said" | "wrote") && at > 0 && !word.starts
+            // "What she asks for", but not "she asks me to".
+            || matches!(word.low.as_str(), "asks" | "wants" | "needs")
                 && at > 0
                 && !word.starts
+                && !matches!(next(1), "me" | "us" | "to" | "a" | "an" | "the" | "my" | "his" | "her" | "their")
     })
 }
 

@@ -4,6 +4,7 @@
 use raincoat_gate::{Effect, Part};
 use serde_json::Value;
 
+use crate::lexicon::lists;
 use crate::lexicon::{self, CREATE, DELETE, Deeds, EFFECTS, MODIFY, PAY, READ, RUN, SEND, SHARE, VISIT};
 use crate::manifest::Entry;
 use crate::schema::ToolDefinition;
@@ -134,7 +135,7 @@ fn own_parts(name: &str) -> Vec<String> {
 /// The verb in a tool's name and what it does. A word that is a noun as well is one only where nothing better is there.
 fn verb_of(parts: &[String], description: &str) -> (String, Deeds) {
     let verbs = || parts.iter().filter(|part| lexicon::verb(part) & (EFFECTS | READ | VISIT) != 0);
-    let mut sure = verbs().filter(|part| !lexicon::is_noun_too(part)).peekable();
+    let mut sure = verbs().filter(|part| !lists::NOUNS_TOO.has(part)).peekable();
     if let Some(verb) = sure.peek() {
         // `compose_and_send` does both.
         let verb = (*verb).clone();
@@ -281,9 +282,11 @@ fn slot(name: &str, schema: &Value, things: &[String]) -> Slot {
     {
         return sure(Part::Secret);
     }
-    if is(COMMANDS)
-        && !(last == "code" && any("zip post postal country currency promo discount coupon area tracking error"))
-    {
+    // "Code" may be a coupon's.
+    let told = schema.get("description").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    let runs =
+        ["run", "execut", "source", "script", "python", "snippet", "evaluat"].iter().any(|word| told.contains(word));
+    if is(COMMANDS) && (last != "code" || runs || things.iter().any(|thing| thing == "code")) {
         return sure(Part::Command);
     }
     if any("id ids uuid guid") {

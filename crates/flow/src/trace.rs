@@ -5,6 +5,7 @@ use raincoat_gate::{Effect, Origin, Part};
 use crate::fold::{folded, squashed};
 use crate::index::{Nearness, Place, Seen};
 use crate::intent::{self, Request};
+use crate::lexicon::lists;
 use crate::lexicon::{self, VISIT};
 use crate::limits::FlowLimits;
 use crate::records::Leaf;
@@ -154,7 +155,7 @@ impl Tracer<'_> {
         if !own_field && is_short_number(value) && !called_a_number(leaf, value) {
             return Origin::Unknown;
         }
-        let picks = self.is_picked(seen, leaf, value);
+        let picks = self.is_picked(seen, leaf, value, part);
         let picked = own_field && picks;
         if seen.nearness == Nearness::Steered
             || seen.is_marked(leaf) && !(picked && place.whole && seen.nearness <= Nearness::Own)
@@ -169,7 +170,7 @@ impl Tracer<'_> {
         if own_field {
             return match seen.nearness {
                 Nearness::Said => Origin::Listed,
-                Nearness::Own if filled && part == Part::Reach => Origin::Displaced,
+                Nearness::Own if filled && part == Part::Reach => Origin::Hearsay,
                 Nearness::Own if shape.is_some() && part == Part::Reach && !seen.pointed => Origin::Hearsay,
                 Nearness::Own => Origin::Listed,
                 Nearness::Led | Nearness::Steered => Origin::Hearsay,
@@ -219,8 +220,9 @@ impl Tracer<'_> {
 
     /// Whether the user's words pick out the record that a leaf is in: they asked for exactly it, or name another of its
     /// fields, or this run has made it.
-    fn is_picked(&self, seen: &Seen, leaf: &Leaf, value: &str) -> bool {
-        if seen.product {
+    fn is_picked(&self, seen: &Seen, leaf: &Leaf, value: &str, part: Part) -> bool {
+        // What a call of this run has made is the user's, but for addresses: others may have put those in.
+        if seen.product && part != Part::Reach {
             return true;
         }
         self.is_named(seen, leaf, value)
@@ -238,7 +240,7 @@ impl Tracer<'_> {
                 let words = folded(&other.text);
                 let telling = words
                     .split(' ')
-                    .any(|word| word.len() >= 3 && word.chars().any(char::is_alphabetic) && !lexicon::is_state(word));
+                    .any(|word| word.len() >= 3 && word.chars().any(char::is_alphabetic) && !lists::STATES.has(word));
                 let named = words.split(' ').count() <= 7 && self.request.names_in(&words);
                 telling && (named || self.request.said(std::slice::from_ref(&words))) && !is_everywhere(seen, other)
             }

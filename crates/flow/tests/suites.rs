@@ -212,6 +212,7 @@ fn suites() -> Vec<Suite> {
         parse("home", include_str!("suites/home.txt")),
         parse("crm", include_str!("suites/crm.txt")),
         parse("cloud", include_str!("suites/cloud.txt")),
+        parse("market", include_str!("suites/market.txt")),
     ]
 }
 
