@@ -222,6 +222,52 @@ mod tests {
         assert!(docs.starts_with(&RelPath::ROOT));
     }
 
+    /// Every byte string of up to seven of these bytes, against the plainest definition by lists of names; every pair of
+    /// the shorter paths among them.
+    #[test]
+    fn in_a_small_world_containment_is_that_of_names() {
+        let mut all: Vec<Vec<u8>> = vec![Vec::new()];
+        let mut last = all.clone();
+        for _ in 0..7 {
+            let longer = |text: &Vec<u8>| [b'a', b'b', b'/', b'.', 0].map(|byte| [text.as_slice(), &[byte]].concat());
+            last = last.iter().flat_map(longer).collect();
+            all.extend(last.iter().cloned());
+        }
+        assert_eq!(all.len(), (5_usize.pow(8) - 1) / 4);
+        let names = |text: &[u8]| -> Option<Vec<Vec<u8>>> {
+            if text.is_empty() {
+                return Some(Vec::new());
+            }
+            let names: Vec<Vec<u8>> = text.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
+            let is_name = |name: &Vec<u8>| !name.is_empty() && name != b"." && name != b".." && !name.contains(&0);
+            names.iter().all(is_name).then_some(names)
+        };
+        let mut short = Vec::new();
+        for text in &all {
+            let path = RelPath::new(text);
+            assert_eq!(path.is_ok(), names(text).is_some(), "{text:?}");
+            if let (Ok(path), Some(names)) = (path, names(text)) {
+                assert_eq!(path.names().map(<[u8]>::to_vec).collect::<Vec<_>>(), names);
+                let joined = names.iter().try_fold(RelPath::ROOT, |at, name| at.join(name)).unwrap();
+                assert_eq!(joined, path, "a path is its names, joined");
+                if let Some((folder, name)) = path.split_last() {
+                    assert!(
+                        folder.join(name).unwrap() == path && path.starts_with(&folder) && !folder.starts_with(&path)
+                    );
+                }
+                if text.len() <= 5 {
+                    short.push((path, names));
+                }
+            }
+        }
+        for (path, its) in &short {
+            for (other, others) in &short {
+                assert_eq!(path.starts_with(other), its.starts_with(others), "{path:?} {other:?}");
+            }
+        }
+        assert!(short.len() > 300, "{}", short.len());
+    }
+
     #[test]
     fn what_hides_is_shown() {
         assert_eq!(display_bytes("a\u{202e}b".as_bytes()), "a\\u{202e}b");
