@@ -46,6 +46,8 @@ pub(super) fn run(root: &Path) -> Result<()> {
             script.display()
         ));
     }
+    // What is built now is measured, whatever is committed meanwhile.
+    let commit = command::output(root, "git", &["rev-parse", "--short", "HEAD"])?;
     command::show(root, "sh", &[SET_UP, "--agentdojo"])?;
     command::show(root, "cargo", &["build", "--release", "--locked"])?;
     let python = root.join("target/bench-peers/agentdojo/bin/python");
@@ -58,7 +60,6 @@ pub(super) fn run(root: &Path) -> Result<()> {
     command::show(root, &python.to_string_lossy(), &words)?;
     let told = std::fs::read(&out).map_err(|error| format!("cannot read `{}`: {error}", out.display()))?;
     let told: Value = serde_json::from_slice(&told).map_err(|error| format!("the judge wrote no JSON: {error}"))?;
-    let commit = command::output(root, "git", &["rev-parse", "--short", "HEAD"])?;
     let (table, holds) = table(&told, String::from_utf8_lossy(&commit).trim())?;
     print!("{table}");
     let at = root.join("BENCHMARKS.md");
@@ -99,8 +100,7 @@ fn table(told: &Value, commit: &str) -> Result<(String, bool)> {
     }
     let _ = writeln!(
         out,
-        "| must hold | {:.0} % | {ASKS} a task | {:.0} % | {:.0} % |\n{FLOORS}",
-        DONE * 100.0,
+        "| must hold | 95 of 97 | {ASKS} a task | {:.0} % | {:.0} % |\n{FLOORS}",
         RAN * 100.0,
         RAN_GRANTED * 100.0
     );
