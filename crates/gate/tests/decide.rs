@@ -428,3 +428,39 @@ fn only_the_persons_commit_adopts_and_protected_names_only_where_they_were_named
     // A name that was named for a commit opens nothing to other actions.
     assert_eq!(ask(&policy, &of(Protection::Control), delete(Actor::Person)), "protected-name");
 }
+
+#[test]
+fn each_action_is_told_for_what_it_is() {
+    let place = || at("x");
+    let write = FileChange::Write { at: place(), content: b"12345".to_vec(), expect: Expect::Absent };
+    let edit = FileChange::Edit {
+        at: place(),
+        old: b"1".to_vec(),
+        new: b"123".to_vec(),
+        all: false,
+        expect: Digest::default(),
+    };
+    let remove = FileChange::Delete { at: place(), recursive: false };
+    assert_eq!((write.verb(), edit.verb(), Act::verb(&remove)), ("write", "edit", "delete"));
+    assert_eq!((write.new_bytes(), edit.new_bytes(), remove.new_bytes()), (5, 3, 0));
+    assert_eq!((write.deletes(), remove.deletes()), (false, true));
+    let read = FileRead::Stat { at: place() };
+    let program = ProgramRun { program: "cc".into(), hosts: vec!["a.example".into()] };
+    let model = ModelRequest { provider: "a".into(), path: "p".into(), body: b"123".to_vec() };
+    assert_eq!((Act::verb(&read), Act::verb(&program), Act::verb(&model)), ("stat", "exec", "ask the model"));
+    assert_eq!((read.new_bytes(), program.new_bytes(), model.new_bytes()), (0, 0, 0));
+    assert_eq!((read.program(), program.program(), model.program()), (None, Some(true), None));
+    assert!(!read.asks_model() && !program.asks_model() && model.asks_model());
+    fn plain<A: Act>(action: &A) -> bool {
+        let only = action.person_only() || action.commit_only() || action.is_named();
+        !only && !action.deletes() && !action.takes_back()
+    }
+    assert!(plain(&read) && plain(&program) && plain(&model) && plain(&write));
+    let nothing_known = |verb: &str| format!("nothing is known of what `{verb}` would touch");
+    let words = |verdict: Verdict<FileRead>| match verdict {
+        Verdict::Deny { refusal } => refusal.message,
+        _ => panic!("not refused"),
+    };
+    let proposal = Proposal { actor: agent(), run: RunId(Ulid::nil()), action: read };
+    assert_eq!(words(decide(&open_policy(), &facts(vec![]), proposal)), nothing_known("stat"));
+}
