@@ -24,7 +24,7 @@ use raincoat_types::{
 use crate::around::within;
 use crate::console::Console;
 use crate::drafts::{DraftChange, drafts_error, look_through};
-use crate::folders::private_folders;
+use crate::folders::{is_or_lies_in, private_folders};
 use crate::live::Live;
 use crate::rules::Standing;
 use crate::{Class, Error, Keeper};
@@ -239,7 +239,7 @@ impl Keeper {
             let role = if folder.read_only { Role::Read } else { Role::Run };
             let at = &folder.record.path;
             // What is private counts where the program is, and where it can get to from there.
-            let touches = |private: &Vec<u8>| lies_within(private, at) || lies_within(at, private);
+            let touches = |private: &Vec<u8>| is_or_lies_in(private, at) || is_or_lies_in(at, private);
             targets.push(Target {
                 spot: Spot { grant: folder.granted.id, path: RelPath::ROOT },
                 role,
@@ -411,10 +411,6 @@ fn all_roots(opened: &[Opened]) -> Vec<RunRoot> {
 
 fn roots_of(opened: &[Opened]) -> Vec<RunRoot> {
     opened.iter().filter(|folder| !folder.read_only).map(|folder| folder.record.clone()).collect()
-}
-
-fn lies_within(path: &[u8], folder: &[u8]) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
 }
 
 /// A program as grants and the log name it: by its profile, or its own name.

@@ -11,7 +11,7 @@ use raincoat_types::{
     Root as RunRoot, RunId, Spot, Timestamp, Ulid, display_bytes,
 };
 
-use crate::folders::private_folders;
+use crate::folders::{is_or_lies_in, private_folders};
 use crate::rules::Standing;
 use crate::{Class, Error, Keeper, kind_of};
 
@@ -123,9 +123,6 @@ impl Keeper {
         policy.modes = self.modes(None)?;
         let base = root.path().as_os_str().as_bytes();
         let absolute = [base, b"/", path.as_bytes()].concat();
-        let within = |folder: &Vec<u8>| {
-            absolute.strip_prefix(folder.as_slice()).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
-        };
         let protection = raincoat_policy::protected(base, &path, false)
             .map(|(protection, rule)| (protection, format!("{}: {}", rule.pattern, rule.why)));
         let protection = protection.or_else(|| {
@@ -140,7 +137,7 @@ impl Keeper {
             protection,
             denied: found.as_ref().and_then(|(grant, _)| compiled.denied(grant.id, &path)),
             linked_outside: false,
-            private: private_folders(&grants).iter().any(within),
+            private: private_folders(&grants).iter().any(|folder| is_or_lies_in(&absolute, folder)),
             ruled: Ruled::Silent,
         };
         let run = RunId(Ulid::nil());

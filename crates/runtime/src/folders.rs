@@ -201,6 +201,11 @@ impl Keeper {
     }
 }
 
+/// Whether an absolute path without symlinks is a folder's, or lies beneath it, name by name.
+pub(crate) fn is_or_lies_in(path: &[u8], folder: &[u8]) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+}
+
 /// Folders whose content may not leave this machine. A grant that has ended says so still.
 pub(crate) fn private_folders(grants: &[GrantRecord]) -> Vec<Vec<u8>> {
     grants.iter().filter(|grant| grant.private).map(|grant| grant.path.clone()).collect()

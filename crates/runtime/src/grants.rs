@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::around::by_person;
+use crate::folders::is_or_lies_in;
 use crate::{Class, Error, Keeper};
 
 const KIND: &str = "grant";
@@ -72,7 +73,8 @@ impl Keeper {
             Error::new(Class::Usage, format!("`{shown}` cannot be granted: {e}")).hint("name a folder that exists")
         })?;
         let path = root.path().as_os_str().as_bytes().to_vec();
-        if matches!(path.as_slice(), b"/") || [&b"/proc"[..], b"/sys", b"/dev"].iter().any(|p| below(&path, p)) {
+        if matches!(path.as_slice(), b"/") || [&b"/proc"[..], b"/sys", b"/dev"].iter().any(|p| is_or_lies_in(&path, p))
+        {
             return Err(Error::new(
                 Class::Refused,
                 format!("`{}` is never granted: it is the system itself", display_bytes(&path)),
@@ -203,10 +205,6 @@ fn terms(record: &GrantRecord) -> String {
     words.extend(record.max_files.map(|most| format!("at most {most} files a run")));
     words.extend(record.max_bytes.map(|most| format!("at most {most} bytes a run")));
     words.join("; ")
-}
-
-fn below(path: &[u8], folder: &[u8]) -> bool {
-    path == folder || (path.starts_with(folder) && path.get(folder.len()) == Some(&b'/'))
 }
 
 fn check_agent(agent: &str) -> Result<(), Error> {

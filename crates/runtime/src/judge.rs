@@ -14,6 +14,7 @@ use raincoat_types::{
 
 use crate::Keeper;
 use crate::course::{Course, uses};
+use crate::folders::is_or_lies_in;
 use crate::rules::{Asker, Standing};
 
 /// A run's granted folder as policy sees it: the run's own id, the grant behind it, and where beneath the grant it is.
@@ -63,9 +64,7 @@ impl Names for RunNames {
 
     fn private(&self, folder: &[u8], path: &RelPath) -> bool {
         let full = [folder, b"/", path.as_bytes()].concat();
-        self.private
-            .iter()
-            .any(|private| full.strip_prefix(private.as_slice()).is_some_and(|rest| matches!(rest, [] | [b'/', ..])))
+        self.private.iter().any(|private| is_or_lies_in(&full, private))
     }
 
     fn is_hidden(&self, folder: &[u8], path: &RelPath) -> bool {
