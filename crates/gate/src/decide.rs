@@ -152,7 +152,7 @@ fn allowed<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Re
     if action.commit_only() && policy.commit != Some(proposal.run) {
         return Err(refuse("commit-only", "only the commit of a draft may do this; see `raincoat commit`".to_owned()));
     }
-    modes_allow(policy.modes | facts.modes, facts, proposal)?;
+    modes_allow(policy.modes.union(facts.modes), facts, proposal)?;
     rules_allow(&facts.ruled, action.verb())?;
     budgets_allow(facts, &proposal.actor)?;
     if action.asks_model() {
@@ -191,7 +191,7 @@ fn modes_allow<A: Act>(modes: Modes, facts: &Facts, proposal: &Proposal<A>) -> R
             "strict mode: what has read a document's inside changes nothing; let a recipe do it, or leave strict mode";
         return Err(refuse("tainted", words.to_owned()));
     }
-    if action.program() == Some(true) && modes.intersects(Modes::OFFLINE | Modes::RESTRICTED) {
+    if action.program() == Some(true) && modes.intersects(Modes::OFFLINE.union(Modes::RESTRICTED)) {
         let words = format!("{modes} mode: a program reaches no host; leave `--net` out, or change the mode");
         return Err(refuse("offline", words));
     }
@@ -223,7 +223,7 @@ fn model_allowed(policy: &Policy, facts: &Facts) -> Result<(), Refusal> {
     if !policy.providers.contains(name) {
         return Err(refuse("provider-not-chosen", format!("provider `{name}` was not chosen for this run")));
     }
-    if (policy.modes | facts.modes).contains(Modes::OFFLINE) && !local {
+    if policy.modes.union(facts.modes).contains(Modes::OFFLINE) && !local {
         return Err(refuse("offline", format!("offline: provider `{name}` is not on this machine")));
     }
     if facts.carries_private && !local {
@@ -264,7 +264,7 @@ fn target_allowed<A: Act>(
     let widened = matches!(target.ruled, Ruled::Permit | Ruled::Ask { permits: true, .. });
     let needed = if widened { Actions::empty() } else { needed };
     let leaving = if leaves { Actions::SEND } else { Actions::empty() };
-    granted(policy, now, target, &proposal.actor, needed | leaving)?;
+    granted(policy, now, target, &proposal.actor, needed.union(leaving))?;
     if let Some(glob) = &target.denied {
         return Err(refuse("denied-by-grant", format!("`{path}` is denied by the grant's `--deny {glob}`")));
     }
@@ -361,7 +361,7 @@ fn grant_allows(grant: &Grant, now: Timestamp, actor: &Actor, needed: Actions) -
 /// Why a person must see it first; `None` where nobody must, or where they have.
 fn unseen<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Option<String> {
     let ruled = ruled_to_ask::<A>(policy, facts, proposal);
-    let strict = (policy.modes | facts.modes).contains(Modes::STRICT) && proposal.actor != Actor::Person;
+    let strict = policy.modes.union(facts.modes).contains(Modes::STRICT) && proposal.actor != Actor::Person;
     // What these ask for is to see this very action.
     let exactly = ruled
         .or_else(|| passed(facts, &proposal.actor, false))

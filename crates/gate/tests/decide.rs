@@ -177,7 +177,14 @@ fn exactly() -> Option<Approval> {
 fn each_mode_takes_away_what_it_says() {
     let in_mode = |modes: Modes, edit: fn(&mut Facts)| {
         let by_policy = changed(|policy| policy.modes = modes, edit);
-        // It makes no difference whether it was in force from the start or came meanwhile.
+        // It makes no difference whether it was in force from the start, came meanwhile, or both.
+        let by_both = changed(
+            |policy| policy.modes = modes,
+            |facts| {
+                edit(facts);
+                facts.modes = modes;
+            },
+        );
         let by_facts = changed(
             |_| {},
             |facts| {
@@ -185,7 +192,7 @@ fn each_mode_takes_away_what_it_says() {
                 facts.modes = modes;
             },
         );
-        assert_eq!(by_policy, by_facts);
+        assert_eq!((&by_policy, &by_policy), (&by_facts, &by_both));
         by_policy
     };
     assert_eq!(in_mode(Modes::AUDIT | Modes::OFFLINE, |_| {}), "permit");
@@ -394,6 +401,20 @@ fn a_refusal_says_what_would_change_the_answer() {
     let fixed = words(Policy::new(grants(Actions::READING), Confirm::Never), &write);
     assert!(fixed.contains("read-only; grant it without `--read-only`"), "{fixed}");
     assert!(words(open_policy(), &facts(vec![target(2, "x", Role::Remove)])).contains("see `raincoat grants`"));
+    let mut policy = open_policy();
+    policy.commit = Some(RunId(Ulid::nil()));
+    let hook = Target { protection: Some((Protection::Control, ".git".into())), ..target(1, "x", Role::Write) };
+    let adopt = |named| FileChange::Adopt {
+        at: at("x"),
+        take: Take::FromDraft,
+        expect: Expected::Absent,
+        new: None,
+        meta: None,
+        named,
+    };
+    let proposal = Proposal { actor: Actor::Person, run: RunId(Ulid::nil()), action: adopt(false) };
+    let Verdict::Deny { refusal } = decide(&policy, &facts(vec![hook]), proposal) else { panic!("not refused") };
+    assert!(refusal.message.contains("`--dangerous x` does"), "{}", refusal.message);
 }
 
 #[test]
