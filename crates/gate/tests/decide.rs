@@ -415,6 +415,16 @@ fn a_refusal_says_what_would_change_the_answer() {
     let proposal = Proposal { actor: Actor::Person, run: RunId(Ulid::nil()), action: adopt(false) };
     let Verdict::Deny { refusal } = decide(&policy, &facts(vec![hook]), proposal) else { panic!("not refused") };
     assert!(refusal.message.contains("`--dangerous x` does"), "{}", refusal.message);
+    // What it only reads on the way is no change of it.
+    let read = Target { protection: Some((Protection::Control, ".git".into())), ..target(1, "x", Role::Read) };
+    let proposal = Proposal { actor: Actor::Person, run: RunId(Ulid::nil()), action: adopt(false) };
+    assert_eq!(rule(decide(&policy, &facts(vec![read]), proposal)), "permit");
+    // Of two grants the one that speaks to the actor is what is told of.
+    let both = vec![
+        Grant { id: grant(1), who: Who::Anyone, actions: Actions::READING, until: None },
+        Grant { id: grant(1), who: Who::Named("agent:other".into()), actions: Actions::all(), until: None },
+    ];
+    assert_eq!(rule(decide(&Policy::new(both, Confirm::Never), &write, delete(agent()))), "read-only-grant");
 }
 
 #[test]
