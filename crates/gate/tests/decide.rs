@@ -495,3 +495,73 @@ fn each_action_is_told_for_what_it_is() {
     let proposal = Proposal { actor: agent(), run: RunId(Ulid::nil()), action: read };
     assert_eq!(words(decide(&open_policy(), &facts(vec![]), proposal)), nothing_known("stat"));
 }
+
+#[test]
+fn a_grant_speaks_to_whom_it_names() {
+    let actors = || {
+        [
+            Actor::Person,
+            Actor::Agent("a".into()),
+            Actor::Agent("b".into()),
+            Actor::Recipe("a".into()),
+            Actor::Recipe("b".into()),
+            Actor::Program("a".into()),
+            Actor::Program("b".into()),
+        ]
+    };
+    // The person, then agents a and b, recipes a and b, programs a and b.
+    for (who, included) in [
+        ("agent", "111...."),
+        ("agent:a", "11....."),
+        ("recipe", "1..11.."),
+        ("recipe:a", "1..1..."),
+        ("program", "1....11"),
+        ("program:b", "1.....1"),
+        ("person", "1......"),
+        ("a", "1......"),
+    ] {
+        let speaks: String =
+            actors().map(|actor| if Who::Named(who.to_owned()).includes(&actor) { '1' } else { '.' }).iter().collect();
+        assert_eq!(speaks, included, "{who}");
+    }
+    assert!(actors().iter().all(|actor| Who::Anyone.includes(actor)));
+}
+
+#[test]
+fn each_place_is_held_against_its_own_grant_and_a_permit_is_for_what_was_decided() {
+    let grants = (1..=5).rev().map(|n| {
+        let actions = if n == 3 { Actions::all() } else { Actions::READING };
+        Grant { id: grant(n), who: Who::Anyone, actions, until: None }
+    });
+    let policy = Policy::new(grants.collect(), Confirm::Never);
+    for n in 1..=5 {
+        let verdict = decide(&policy, &facts(vec![target(n, "x", Role::Write)]), delete(agent()));
+        assert_eq!(rule(verdict) == "permit", n == 3, "grant {n}");
+    }
+    let Verdict::Permit(permit) = decide(&policy, &facts(vec![target(3, "x", Role::Write)]), delete(agent())) else {
+        panic!("refused");
+    };
+    assert_eq!((permit.digest(), permit.run(), permit.actor()), (Digest([1; 32]), RunId(Ulid::nil()), &agent()));
+    assert_eq!(permit.action(), &delete(agent()).action);
+    assert_eq!(permit.into_action(), delete(agent()).action);
+}
+
+#[test]
+fn a_rule_that_would_only_permit_does_not_ask_about_what_is_granted() {
+    let ruled = Ruled::Ask { why: "a".into(), forbidden: false, permits: true };
+    let asked = |role: Role, actions: Actions| {
+        let grants = vec![Grant { id: grant(1), who: Who::Anyone, actions, until: None }];
+        let policy = Policy::new(grants, Confirm::Never);
+        rule(decide(&policy, &facts(vec![Target { ruled: ruled.clone(), ..target(1, "x", role) }]), delete(agent())))
+    };
+    // A place that is only looked at on the way needs no more than to be read.
+    assert_eq!(asked(Role::Read, Actions::READ), "permit");
+    assert_eq!(asked(Role::Look, Actions::READ), "permit");
+    assert_eq!(asked(Role::Write, Actions::READ), "ask");
+    assert_eq!(asked(Role::Write, Actions::WRITE), "permit");
+    let grants = vec![Grant { id: grant(1), who: Who::Anyone, actions: Actions::READ, until: None }];
+    let facts = facts(vec![Target { ruled: ruled.clone(), ..target(1, "x", Role::Write) }]);
+    let action = FileRead::Stat { at: at("x") };
+    let proposal = Proposal { actor: agent(), run: RunId(Ulid::nil()), action };
+    assert_eq!(rule(decide(&Policy::new(grants, Confirm::Never), &facts, proposal)), "permit");
+}
