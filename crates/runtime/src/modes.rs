@@ -1,6 +1,7 @@
 //! Modes in force, for everything or for one run, for a while or until they are changed.
 
 use raincoat_audit::Event;
+use raincoat_audit::export::rfc3339;
 use raincoat_types::{Modes, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,7 @@ impl Keeper {
         let before = self.mode_lines()?.into_iter().find(|other| other.run == line.run);
         let told = |line: Option<&ModeLine>| {
             let Some(line) = line else { return Modes::empty().to_string() };
-            let until = line.until.map(|until| format!(", until {} s after 1970", until.secs)).unwrap_or_default();
+            let until = line.until.map(|until| format!(", until {}", rfc3339(until, 0))).unwrap_or_default();
             format!("{}{until}", line.modes)
         };
         let mode = line.run.map_or_else(|| "mode".to_owned(), |run| format!("mode of run {run}"));

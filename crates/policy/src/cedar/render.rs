@@ -237,19 +237,9 @@ fn literal(kind: &'static str, id: &str) -> String {
     uid(kind, id).map_or_else(String::new, |uid| uid.to_string())
 }
 
-/// A second since 1970 as a date and time in UTC, by the proleptic Gregorian calendar.
+/// A second since 1970 as a date and time in UTC; as itself where no calendar has it.
 fn utc(secs: i64) -> String {
-    let (days, rest) = (secs.div_euclid(86_400), secs.rem_euclid(86_400));
-    // Days are counted from 0000-03-01, so that a leap day is the last of its year; an era is 400 years.
-    let shifted = i128::from(days) + 719_468;
-    let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * month + 2) / 5 + 1;
-    let (year, month) = (year + era * 400, if month < 10 { month + 3 } else { month - 9 });
-    let year = if month <= 2 { year + 1 } else { year };
-    format!("{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}Z", rest / 3_600, rest / 60 % 60, rest % 60)
+    jiff::Timestamp::from_second(secs).map_or_else(|_| format!("second {secs} of 1970"), |time| time.to_string())
 }
 
 #[cfg(test)]
