@@ -5,6 +5,7 @@
 //! question.
 
 use raincoat_audit::Event;
+use raincoat_audit::export::rfc3339;
 use raincoat_os::new_ulid;
 use raincoat_seal::{StoreError, Tx};
 use raincoat_types::{Digest, GrantId, RelPath, RunId, Timestamp, Ulid, display_bytes};
@@ -133,16 +134,15 @@ impl Keeper {
     /// # Errors
     /// Where it is not open any more, or is too long to have been shown in full; where the answer cannot be logged.
     pub fn answer(&self, approval: &Approval, denied: Option<String>) -> Result<(), Error> {
-        let closed = |state: &ApprovalState| {
-            let words = match state {
-                ApprovalState::Pending => return None,
-                ApprovalState::Approved | ApprovalState::Denied(_) | ApprovalState::Settled => "it is answered already",
-                ApprovalState::Expired => "its time has run out, which was a no; the run must ask again",
-            };
-            Some(Error::new(Class::Conflict, words))
+        let closed = match approval.state {
+            ApprovalState::Pending => None,
+            ApprovalState::Approved | ApprovalState::Denied(_) | ApprovalState::Settled => {
+                Some("it is answered already")
+            }
+            ApprovalState::Expired => Some("its time has run out, which was a no; the run must ask again"),
         };
-        if let Some(error) = closed(&approval.state) {
-            return Err(error);
+        if let Some(words) = closed {
+            return Err(Error::new(Class::Conflict, words));
         }
         if denied.is_none() && !approval.whole {
             let words = "it is too long to be shown in full here, so it is answered where the run asks it";
@@ -158,14 +158,8 @@ impl Keeper {
         };
         // Logged first: an answer that stands nowhere in the log is none.
         self.log_about(&by_person(), vec![event])?;
-        let now = self.clock.now();
-        let taken = self.store.transaction(|tx| {
-            let found = tx.get(KIND, &approval.id.to_bytes())?.map(|bytes| read(&bytes, now)).transpose()?;
-            match found.filter(|found| found.state == ApprovalState::Pending && found.digest == approval.digest) {
-                Some(found) => put(tx, &Approval { state, ..found }).map(|()| true),
-                None => Ok(false),
-            }
-        });
+        let open = |found: &Approval| found.state == ApprovalState::Pending && found.digest == approval.digest;
+        let taken = self.turn(approval.id, open, state);
         if !taken.map_err(Error::store)? {
             return Err(Error::new(Class::Conflict, "it was answered by somebody else, or withdrawn, meanwhile"));
         }
@@ -199,11 +193,16 @@ impl Keeper {
 
     /// Takes a yes, so that nobody else takes it too; whether there was one.
     fn use_up(&self, id: Ulid) -> Result<bool, StoreError> {
+        self.turn(id, |found| found.state == ApprovalState::Approved, ApprovalState::Settled)
+    }
+
+    /// Gives a question another state, where it is still as it must be for that; whether it was. Nobody comes between.
+    fn turn(&self, id: Ulid, is_so: impl Fn(&Approval) -> bool, state: ApprovalState) -> Result<bool, StoreError> {
         let now = self.clock.now();
         self.store.transaction(|tx| {
             let found = tx.get(KIND, &id.to_bytes())?.map(|bytes| read(&bytes, now)).transpose()?;
-            match found.filter(|found| found.state == ApprovalState::Approved) {
-                Some(found) => put(tx, &Approval { state: ApprovalState::Settled, ..found }).map(|()| true),
+            match found.filter(is_so) {
+                Some(found) => put(tx, &Approval { state, ..found }).map(|()| true),
                 None => Ok(false),
             }
         })
@@ -268,12 +267,7 @@ impl Keeper {
 
     /// The question was answered, here or elsewhere, and is over.
     pub(crate) fn settle(&self, id: Ulid) -> Result<(), Error> {
-        let now = self.clock.now();
-        let settled = self.store.transaction(|tx| {
-            let Some(bytes) = tx.get(KIND, &id.to_bytes())? else { return Ok(()) };
-            put(tx, &Approval { state: ApprovalState::Settled, ..read(&bytes, now)? })
-        });
-        settled.map_err(Error::store)
+        self.turn(id, |_| true, ApprovalState::Settled).map(drop).map_err(Error::store)
     }
 
     /// Keeps what a person allowed for a folder.
@@ -285,7 +279,7 @@ impl Keeper {
 
 /// What a person allows who allows an actor's changes in a folder.
 pub(crate) fn scope_words(actor: &str, folder: &[u8], until: Timestamp) -> String {
-    format!("{actor}'s changes in {} that can be undone, until {} s after 1970", display_bytes(folder), until.secs)
+    format!("{actor}'s changes in {} that can be undone, until {}", display_bytes(folder), rfc3339(until, 0))
 }
 
 fn put(tx: &Tx<'_>, approval: &Approval) -> Result<(), StoreError> {
