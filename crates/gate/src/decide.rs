@@ -249,7 +249,7 @@ fn target_allowed<A: Act>(
     proposal: &Proposal<A>,
 ) -> Result<(), Refusal> {
     let path = target.spot.path.display();
-    let changes = A::CHANGES && !matches!(target.role, Role::Look | Role::Read);
+    let changes = A::CHANGES && target.role.alters();
     let leaves = proposal.action.program() == Some(true)
         || (policy.model_elsewhere && matches!(proposal.actor, Actor::Agent(_)));
     if leaves && target.private {
@@ -383,7 +383,7 @@ fn ruled_to_ask<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) 
     }
     facts.targets.iter().find_map(|target| {
         let Ruled::Ask { why, forbidden, .. } = &target.ruled else { return None };
-        let changes = A::CHANGES && !matches!(target.role, Role::Look | Role::Read);
+        let changes = A::CHANGES && target.role.alters();
         let needed = needed(changes, target.role, &proposal.action);
         // What a grant allows anyway is not asked about for the sake of a rule that would only permit it.
         let asks = *forbidden || granted(policy, facts.now, target, &proposal.actor, needed).is_err();

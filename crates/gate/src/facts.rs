@@ -104,6 +104,13 @@ pub enum Role {
     Run,
 }
 
+impl Role {
+    /// Whether an action that changes files changes such a place, and does not only look at it on the way.
+    pub fn alters(self) -> bool {
+        !matches!(self, Role::Look | Role::Read)
+    }
+}
+
 /// Why a name is protected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Protection {

@@ -69,7 +69,7 @@ pub(crate) type Uses = BTreeMap<GrantId, Amounts>;
 /// What an action on these places uses up. `bytes` is what it is about in all.
 pub(crate) fn uses<A: Act>(action: &A, targets: &[Target], bytes: u64) -> Uses {
     let mut uses = Uses::new();
-    let changed = targets.iter().filter(|target| A::CHANGES && !matches!(target.role, Role::Look | Role::Read));
+    let changed = targets.iter().filter(|target| A::CHANGES && target.role.alters());
     for target in changed {
         let deleted = u64::from(target.role == Role::Remove && action.deletes());
         let one = Amounts::default().with(Measure::Files, 1).with(Measure::Deletions, deleted).with(Measure::Rate, 1);

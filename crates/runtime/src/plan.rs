@@ -493,7 +493,6 @@ fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep, scopes: &[(Sco
     };
     let permitted =
         |scope: &(Scope, Timestamp)| matches!(asks(Some(by_scope(scope))), raincoat_gate::Verdict::Permit(_));
-    let changed = |target: &&raincoat_gate::Target| !matches!(target.role, Role::Look | Role::Read);
     let lost = |target: &raincoat_gate::Target| {
         target.kind == Some(FileKind::File) && judge.recorder.waives(&target.spot.path)
     };
@@ -503,7 +502,7 @@ fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep, scopes: &[(Sco
         files: resolved.targets.len() as u64,
         deletions: resolved.targets.iter().filter(deleted).count() as u64,
         stands: scopes.iter().any(permitted),
-        irreversible: resolved.targets.iter().filter(changed).any(lost),
+        irreversible: resolved.targets.iter().filter(|target| target.role.alters()).any(lost),
         refused,
         asked,
         resolved: elsewhere(&step.change, &resolved),
