@@ -101,7 +101,8 @@ fn a_private_folder_is_read_by_a_model_on_this_machine_only() {
     let (code, _) = task(&home);
     assert_eq!(code, 0);
     assert!(told(&server).contains("a.txt\\n"), "{}", told(&server));
-    // A model elsewhere sees nothing of it: no name, no content. (Its host is never reached here; the gate comes first.)
+    // A model elsewhere cannot be reached from a test, so that task comes to nothing either way; what one would be shown is
+    // tested in the rooms (`gate/tests/decide.rs`, `runtime/src/judge.rs`).
     home.ok(&["provider", "add", "cloud", "--url", "https://model.invalid/v1", "--model", "m"]);
     let refused = home.run(&["do", TASK, "--in", "in", "--yes", "--provider", "cloud"]);
     assert_ne!(refused.code, 0, "{refused:?}");

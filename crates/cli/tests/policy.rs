@@ -123,7 +123,7 @@ fn rules_are_edited_in_an_editor_and_one_that_fails_changes_nothing() {
         enclosed::said(command.env("EDITOR", editor).output().unwrap())
     };
     let said = edit("sed -i $a\\forbid(principal,action,resource)when{false};");
-    assert!(said.code != 0 || said.out.contains("version 1"), "{said:?}");
+    assert!(said.code == 0 && said.out.contains("version 1"), "{said:?}");
     let count = home.json(&["policy", "log"]).len();
     assert_eq!(edit("false").code, 1);
     assert_eq!(home.json(&["policy", "log"]).len(), count);
