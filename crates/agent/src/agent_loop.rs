@@ -14,7 +14,7 @@ use crate::rambling::Rambling;
 use crate::recipes::Finished;
 use crate::session::Session;
 use crate::tools::round::{Round, carry_out};
-use crate::tools::specs;
+use crate::tools::{LOOKS, specs};
 
 /// Tries of one request, where the failure is one that may pass.
 const TRIES: u32 = 3;
@@ -43,6 +43,10 @@ pub fn run(keeper: &mut dyn Keeper, task: &str, job: &Job) -> Result<Finished, L
         Ok(session) => session,
         Err(words) => return Ok(ended(&words)),
     };
+    // Whoever labels what the model was told hears all of it again where the conversation goes on.
+    for (call, told) in session.history.told().filter(|(call, _)| LOOKS.contains(&call.name.as_str())) {
+        keeper.told(&call.name, &call.arguments, &told.text)?;
+    }
     let mut agent = Agent { keeper, job, model, tools: specs(), session };
     let finished = agent.work()?;
     agent.hand_over()?;

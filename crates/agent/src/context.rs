@@ -113,6 +113,15 @@ impl History {
         }
     }
 
+    /// Every call with what the model was told of it, in order.
+    pub(crate) fn told(&self) -> impl Iterator<Item = (&ToolCall, &Told)> {
+        let turns = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Turn(turn) => Some(turn),
+            Entry::Word(_) => None,
+        });
+        turns.flat_map(|turn| turn.calls.iter().zip(&turn.told))
+    }
+
     /// Gives every call without a result one that says so: after a restart nobody knows what became of it.
     pub(crate) fn mend(&mut self) {
         for entry in &mut self.entries {

@@ -72,6 +72,15 @@ pub trait Keeper {
         Ok(())
     }
 
+    /// Says what a model is told came of a call that looked at something.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn told(&mut self, tool: &str, arguments: &str, text: &str) -> Result<(), Lost> {
+        let _ = (tool, arguments, text);
+        Ok(())
+    }
+
     /// Says what a model's reply used up, in tokens, as its provider says.
     ///
     /// # Errors

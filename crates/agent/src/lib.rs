@@ -34,7 +34,13 @@ use std::io::{Read, Write};
 
 use keeper::Lost;
 use link::Link;
+use raincoat_model::ToolSpec;
 use raincoat_types::wire::Task;
+
+/// The tools that the agent's model may call.
+pub fn tools() -> Vec<ToolSpec> {
+    tools::specs()
+}
 
 /// The worker's whole life: receives the job, does it, says so. `readable` says whether the socket has bytes to read
 /// just now; where that cannot be told, `|| false` will do, and a stop is seen only while an answer is waited for.

@@ -210,6 +210,11 @@ impl<S: Read + Write, R: FnMut() -> bool> Keeper for Link<S, R> {
         self.send(&FromWorker::Unproposed { tool: tool.to_owned(), targets, why: why.to_owned() })
     }
 
+    fn told(&mut self, tool: &str, arguments: &str, text: &str) -> Result<(), Lost> {
+        let (tool, arguments, text) = (tool.to_owned(), arguments.to_owned(), text.to_owned());
+        self.send(&FromWorker::Told { tool, arguments, text })
+    }
+
     fn used(&mut self, input: u64, output: u64) -> Result<(), Lost> {
         self.send(&FromWorker::Used { input, output })
     }

@@ -19,6 +19,8 @@ pub struct Request {
     pub(crate) hands_over: bool,
     /// A value is left to something that is read.
     pub(crate) refers: bool,
+    /// What it says is not to be done.
+    spared: Deeds,
     /// As it was written, in lower case.
     raw: String,
     /// What has a shape in it.
@@ -63,6 +65,7 @@ impl Request {
             orders: speech::orders(text),
             hands_over: speech::hands_over(text),
             refers: speech::refers(text),
+            spared: speech::spared(text),
             raw: text.to_lowercase(),
             words,
             squashed,
@@ -130,6 +133,23 @@ impl Request {
     /// Whether it asks for anything but to be told something.
     pub(crate) fn acts(&self) -> bool {
         self.orders.iter().any(|order| order.deeds == 0 || order.deeds & EFFECTS != 0)
+    }
+
+    /// Whether every order in it is in words that are known, or it merely asks.
+    pub(crate) fn is_understood(&self) -> bool {
+        !self.orders.is_empty() && self.orders.iter().all(|order| order.deeds != 0) || self.merely_asks()
+    }
+
+    /// Whether it asks to be told something and for nothing else.
+    pub(crate) fn merely_asks(&self) -> bool {
+        self.raw.trim_end().ends_with('?')
+            && self.orders.iter().all(|order| order.deeds != 0 && order.deeds & EFFECTS == 0)
+    }
+
+    /// Whether it says that what such a tool does is not to be done.
+    pub(crate) fn spares(&self, tool: &Tool) -> bool {
+        let deeds = if tool.effect == Effect::Destroy { DELETE } else { CREATE | MODIFY };
+        self.spared & deeds != 0
     }
 
     /// Whether it asks for something that no tool is clearly meant by: words that are in no list.

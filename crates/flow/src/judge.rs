@@ -113,24 +113,24 @@ fn because(cause: Cause, function: &str, facts: &CallFacts, gathered: &[Gathered
             format!("`{}` {doing}, and the request leaves it to what was read whether to do so", shown(function))
         }
         Cause::Intent(_) => format!("`{}` {doing}, and the request does not call for that", shown(function)),
-        Cause::Argument(at) => gathered.get(at).map_or_else(String::new, |one| {
-            let place = one
-                .result
-                .and_then(|at| seen.get(at))
-                .map_or_else(String::new, |seen| format!(" of `{}`", shown(&seen.tool)));
-            let value = format!("`{}` in `{}`", shown(&one.value), shown(&one.path));
-            match one.argument.origin {
-                Origin::Injected => {
-                    format!("{value} comes from text in the result{place} that gives orders to the agent")
-                }
-                Origin::Displaced => format!("{value} comes from the result{place}, and the user named another"),
-                Origin::Unknown => format!("{value} was said by nobody: neither the user nor any result has it"),
-                _ => format!("{value} comes from text in the result{place} that anybody could have written"),
-            }
-        }),
+        Cause::Argument(at) => gathered.get(at).map_or_else(String::new, |one| whence(one, seen)),
         Cause::Confidential(at) => {
             let path = gathered.get(at).map_or("", |one| one.path.as_str());
             format!("`{}` has what is private in it, and must not leave this machine", shown(path))
         }
+    }
+}
+
+/// A value and where it came from.
+pub(crate) fn whence(one: &Gathered, seen: &[Seen]) -> String {
+    let place =
+        one.result.and_then(|at| seen.get(at)).map_or_else(String::new, |seen| format!(" of `{}`", shown(&seen.tool)));
+    let value = format!("`{}` in `{}`", shown(&one.value), shown(&one.path));
+    match one.argument.origin {
+        Origin::Injected => format!("{value} comes from text in the result{place} that gives orders to the agent"),
+        Origin::Displaced => format!("{value} comes from the result{place}, and the user named another"),
+        Origin::Unknown => format!("{value} was said by nobody: neither the user nor any result has it"),
+        Origin::User => format!("{value} was said by the user"),
+        _ => format!("{value} comes from text in the result{place} that anybody could have written"),
     }
 }

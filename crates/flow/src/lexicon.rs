@@ -63,13 +63,14 @@ const VERBS: &[(Deeds, &str)] = &[
      hide unhide show mask delay shift swap rearrange patch configure convert archive unarchive resolve star flag bump amend revise alter \
      advance escalate make transfer complete bring cancel drop prioritise prioritize link shut arm disarm pause resume \
      play note record log apply rebook reset restore tidy rotate cut double halve extend prolong fill sort switch \
-     refund tick check submit keep give hold leave set sign schedule promote demote crank stick",
+     refund tick check submit keep give hold leave set sign schedule promote demote crank stick clean group translate",
     ),
     (
         DELETE,
         "take delete remove cancel drop erase clear kick ban revoke unsubscribe terminate stop trash discard purge destroy \
      wipe empty unshare uninstall detach expel evict deprovision close withdraw void unassign deregister scrap axe bin \
-     prune archive delist eliminate dismiss block shut nuke rid remove",
+     prune archive delist eliminate dismiss block shut nuke rid remove clean cleanup tidy declutter dedupe deduplicate \
+     free throw",
     ),
     (RUN, "run execute deploy launch start invoke trigger install eval evaluate exec perform restart shell compile"),
     (

@@ -25,5 +25,5 @@ mod words;
 pub use intent::Request;
 pub use limits::FlowLimits;
 pub use manifest::{Manifest, ManifestError};
-pub use run::{Answer, Decision, Run};
+pub use run::{Answer, Decision, Run, Trace};
 pub use schema::ToolDefinition;

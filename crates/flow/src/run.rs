@@ -47,6 +47,8 @@ pub struct Run {
     pending: Option<Pending>,
     label: Label,
     alarmed: bool,
+    /// What somebody says that the request calls for.
+    opinion: Option<Vec<Effect>>,
     /// More came in than is looked at: from now on nothing acts.
     overfull: bool,
     limits: FlowLimits,
@@ -58,6 +60,25 @@ struct Pending {
     nearness: Nearness,
     pointed: bool,
     fetched: bool,
+}
+
+/// What is known of a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trace {
+    /// For the gate. A value that stands in a result which only the owner could have written counts as
+    /// [`Origin::Listed`], unless another text asks for the call.
+    pub call: CallFacts,
+    /// For each of its arguments the value and where it came from, in words.
+    pub told: Vec<String>,
+    /// What the arguments carry together. What nobody said carries all that the run has read.
+    pub label: Label,
+}
+
+/// A call, looked at.
+struct Found {
+    tool: Tool,
+    gathered: Vec<Gathered>,
+    facts: CallFacts,
 }
 
 /// What the agent may do.
@@ -106,6 +127,7 @@ impl Run {
             pending: None,
             label: Label::of(Source::User),
             alarmed: false,
+            opinion: None,
             overfull,
             limits,
         }
@@ -114,34 +136,97 @@ impl Run {
     /// Decides about a call that the agent is about to make.
     pub fn call(&mut self, function: &str, arguments: &Value) -> Decision {
         self.pending = None;
+        let found = match self.look_at(function, arguments) {
+            Ok(found) => found,
+            Err(reason) => return deny(reason),
+        };
+        let Found { tool, gathered, facts } = found;
+        let acts = tool.acts();
+        if self.overfull && facts.effect != Effect::Read {
+            return deny(
+                "more has come in than is looked at, so nothing may act in this run any more; begin anew with less"
+                    .to_owned(),
+            );
+        }
+        let mut verdict = decide_call(&facts);
+        if verdict == CallVerdict::Allow && self.changed.iter().any(|name| name == function) {
+            let reason = format!(
+                "the tool `{function}` says something else of itself than when it was looked at; look at it again and renew its pin"
+            );
+            return self.admitted(function, &gathered, Decision { answer: Answer::Ask, reason });
+        }
+        let injected = gathered.iter().any(|one| one.argument.origin == Origin::Injected);
+        if matches!(verdict, CallVerdict::Deny(_)) && acts && injected {
+            self.alarmed = true;
+        }
+        if let (CallVerdict::Allow, true) = (&verdict, facts.intent == Intent::Called && self.is_spent(function)) {
+            verdict = CallVerdict::Ask(vec![Cause::Intent(Intent::Spent)]);
+        }
+        let decision = judge::worded(&verdict, function, &facts, &gathered, &self.seen);
+        self.admitted(function, &gathered, decision)
+    }
+
+    /// Finds what is known of a call, for a gate that has rules of its own. Nothing of it is remembered.
+    ///
+    /// # Errors
+    /// Where there is no such tool, or the arguments are more than is looked at: in words.
+    pub fn trace(&self, function: &str, arguments: &Value) -> Result<Trace, String> {
+        let Found { gathered, mut facts, tool, .. } = self.look_at(function, arguments)?;
+        facts.intent = self.plausibly(&tool);
+        let mut label = Label::nothing();
+        let mut told = Vec::new();
+        for (at, one) in gathered.iter().enumerate() {
+            told.push(judge::whence(one, &self.seen));
+            let Some(argument) = facts.arguments.get_mut(at) else { continue };
+            match argument.origin {
+                Origin::User => continue,
+                Origin::Injected => {}
+                // What the user's own folders are seen to hold was not put there by a text.
+                _ if let Some(listed) = self.listed(&one.value) => {
+                    argument.origin = argument.origin.min(Origin::Listed);
+                    label = label.join(listed);
+                    continue;
+                }
+                _ => {}
+            }
+            label = match one.result.and_then(|at| self.seen.get(at)) {
+                Some(seen) => label.join(&seen.label),
+                // The agent made it of whatever it has read.
+                None => label.join(&self.label),
+            };
+        }
+        // What was not looked at may have asked for anything.
+        facts.alarmed |= self.overfull;
+        Ok(Trace { call: facts, told, label })
+    }
+
+    /// The label of a result that only the owner could have written, and that has this value.
+    fn listed(&self, value: &str) -> Option<&Label> {
+        let spellings = values::spellings(value);
+        let mut own = self.seen.iter().filter(|seen| seen.label.integrity() != Integrity::Anyone && !seen.product);
+        own.find(|seen| spellings.iter().any(|spelling| !seen.places(spelling, 1).is_empty())).map(|seen| &seen.label)
+    }
+
+    fn look_at(&self, function: &str, arguments: &Value) -> Result<Found, String> {
         let Some(tool) = self.tools.iter().find(|tool| tool.name == function) else {
-            return deny(format!(
-                "there is no tool `{}` in this run; begin anew with the tools that there are",
-                judge::shown(function)
-            ));
+            let function = judge::shown(function);
+            return Err(format!("there is no tool `{function}` in this run; begin anew with the tools that there are"));
         };
         let mut leaves = Vec::new();
         let fits = judge::flatten(arguments, "", self.limits.depth, &mut leaves)
             && leaves.len() <= self.limits.arguments
             && leaves.iter().map(|(_, value)| value.len()).sum::<usize>() <= self.limits.argument_bytes;
         if !fits {
-            return deny("the arguments are more than is looked at; make several smaller calls".to_owned());
-        }
-        if self.overfull && tool.effect != Effect::Read {
-            return deny(
-                "more has come in than is looked at, so nothing may act in this run any more; begin anew with less"
-                    .to_owned(),
-            );
+            return Err("the arguments are more than is looked at; make several smaller calls".to_owned());
         }
         // Whatever a tool calls its argument: what reads an address reads from there.
         let addressed = leaves.iter().any(|(_, value)| values::shape(value) == Some(Shape::Url));
         let fetching = Tool { effect: Effect::Fetch, ..tool.clone() };
         let tool = if tool.effect == Effect::Read && addressed { &fetching } else { tool };
         let gathered = self.gather(tool, leaves);
-        let intent = self.intent(tool, &gathered);
         let facts = CallFacts {
             effect: tool.effect,
-            intent,
+            intent: self.intent(tool, &gathered),
             audience: if matches!(tool.effect, Effect::Read | Effect::Change | Effect::Destroy) {
                 Confidentiality::Private
             } else {
@@ -151,47 +236,36 @@ impl Run {
             tainted: self.label.integrity() == Integrity::Anyone,
             alarmed: self.alarmed,
         };
-        let mut verdict = decide_call(&facts);
-        if verdict == CallVerdict::Allow && self.changed.contains(&tool.name) {
-            let reason = format!(
-                "the tool `{}` says something else of itself than when it was looked at; look at it again and renew its pin",
-                tool.name
-            );
-            return self.admitted(function, &gathered, Decision { answer: Answer::Ask, reason });
-        }
-        let injected = gathered.iter().any(|one| one.argument.origin == Origin::Injected);
-        if matches!(verdict, CallVerdict::Deny(_)) && tool.acts() && injected {
-            self.alarmed = true;
-        }
-        if let (CallVerdict::Allow, true) = (&verdict, intent == Intent::Called && self.is_spent(function)) {
-            verdict = CallVerdict::Ask(vec![Cause::Intent(Intent::Spent)]);
-        }
-        let decision = judge::worded(&verdict, function, &facts, &gathered, &self.seen);
-        self.admitted(function, &gathered, decision)
+        Ok(Found { tool: tool.clone(), gathered, facts })
     }
 
     /// Takes in what a call gave back. Results belong to the last call that was not denied; others are taken for what
     /// anybody could have written.
     pub fn result(&mut self, function: &str, output: &str, failed: bool) {
+        let source = Source::Tool(function.to_owned());
+        let trusted = self.tools.iter().any(|tool| tool.name == function && tool.trusted);
+        let label = match trusted {
+            true => Label::known(source, Integrity::Owner, Confidentiality::Personal),
+            false => Label::of(source),
+        };
+        self.result_from(function, output, failed, function, label);
+    }
+
+    /// The same, where more is known than which tool it was: what the result is called in sentences, and its label.
+    pub fn result_from(&mut self, function: &str, output: &str, failed: bool, name: &str, label: Label) {
         let pending = self.pending.take().filter(|pending| pending.tool == function);
-        let tool = self.tools.iter().find(|tool| tool.name == function);
-        let acts = tool.is_none_or(Tool::acts);
+        let acts = self.tools.iter().find(|tool| tool.name == function).is_none_or(Tool::acts);
         if acts && !failed {
             *self.done.entry(function.to_owned()).or_default() += 1;
         }
+        self.label = self.label.clone().join(&label);
         self.overfull |= output.len() > self.limits.result_bytes
             || self.seen.len() >= self.limits.results
             || self.kept + output.len() > self.limits.kept_bytes;
         if self.overfull {
-            self.label = self.label.clone().join(&Label::of(Source::Tool(judge::shown(function))));
             return;
         }
-        let source = Source::Tool(function.to_owned());
-        let label = match tool.is_some_and(|tool| tool.trusted) {
-            true => Label::known(source, Integrity::Owner, Confidentiality::Personal),
-            false => Label::of(source),
-        };
-        let mut seen = Seen::new(function, output, label, &self.limits);
+        let mut seen = Seen::new(name, output, label, &self.limits);
         seen.product = acts;
         match pending {
             Some(pending) => {
@@ -200,9 +274,13 @@ impl Run {
             None => seen.nearness = Nearness::Led,
         }
         self.alarmed |= seen.has_marks();
-        self.label = self.label.clone().join(&seen.label);
         self.kept += seen.size();
         self.seen.push(seen);
+    }
+
+    /// Takes in that something was read whose words are not known: from now on it may be in all that nobody said.
+    pub fn heard(&mut self, label: &Label) {
+        self.label = self.label.clone().join(label);
     }
 
     /// What everything that this run has read carries.
@@ -273,6 +351,34 @@ impl Run {
             }
             other => other,
         }
+    }
+
+    /// Whether the request calls for such a tool, where what a tool does can be taken back. A change is plausible for
+    /// whoever does not merely ask, and does not say that nothing is to be changed. What the rules cannot read may
+    /// mean anything, unless a model was asked what it means.
+    fn plausibly(&self, tool: &Tool) -> Intent {
+        let request = &self.request;
+        match request.calls_for(tool, &self.tools) {
+            Intent::Outside if tool.effect == Effect::Change && !request.spares(tool) && !request.merely_asks() => {
+                Intent::Unclear
+            }
+            Intent::Outside if !request.is_understood() => match &self.opinion {
+                Some(effects) if !effects.contains(&tool.effect) => Intent::Outside,
+                _ => Intent::Unclear,
+            },
+            other => other,
+        }
+    }
+
+    /// Whether the rules can read the request: it has orders, or is a question, in words that they know.
+    pub fn is_understood(&self) -> bool {
+        self.request.is_understood()
+    }
+
+    /// Takes in what somebody who read the request alone says that it calls for. It counts for [`Run::trace`] only, and
+    /// only where the rules cannot read the request.
+    pub fn take_opinion(&mut self, effects: Vec<Effect>) {
+        self.opinion = Some(effects);
     }
 
     fn is_spent(&self, function: &str) -> bool {

@@ -209,6 +209,9 @@ fn narrowed(verb: &str, far: &dyn Fn(&str) -> bool, next: &str, second: &str, de
     match verb {
         "take" if particle("care") => OBEY,
         "get" if particle("rid") => DELETE,
+        "keep" if far("only") => DELETE | MODIFY,
+        "make" if far("room") || far("space") => DELETE | CREATE,
+        "free" if next != "up" => 0,
         "get" => deeds & !(EFFECTS & !(CREATE | lexicon::RESERVE)),
         "look" | "check" | "see" | "read" | "find" | "give" if deeds & READ != 0 && verb != "give" => deeds & !EFFECTS,
         "let" => deeds,
@@ -250,6 +253,16 @@ fn is_negated(words: &[Word<'_>], index: usize) -> bool {
         && no.is_some_and(|at| {
             !near.iter().skip(at).any(|word| matches!(word.low.as_str(), "forget" | "only" | "hesitate") || word.starts)
         })
+}
+
+/// What the user's own text says is not to be done: "don't delete anything".
+pub(crate) fn spared(text: &str) -> Deeds {
+    let words = words(text);
+    let deeds = |at: usize, word: &Word<'_>| match lexicon::verb_forms(&word.low) {
+        Some((_, Form::Base | Form::Ing, deeds)) if is_negated(&words, at) => deeds,
+        _ => 0,
+    };
+    words.iter().enumerate().fold(0, |all, (at, word)| all | deeds(at, word))
 }
 
 /// "I want Bob to have it", "ask the clinic to move it".

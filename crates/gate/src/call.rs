@@ -168,6 +168,42 @@ pub fn decide_call(facts: &CallFacts) -> CallVerdict {
     }
 }
 
+/// Why a person must see a change that an agent's model called for, although it lies within a grant and can be taken
+/// back; `None` where nobody must. Here a name within the grant is no authority by itself, and content is mere content:
+/// what somebody's text has to do with them counts where something is taken away, where the request does not call for
+/// a change, or where words were read that give orders to an agent.
+///
+/// ```
+/// use raincoat_gate::{CallFacts, Cause, Effect, Intent, astray};
+/// use raincoat_types::Confidentiality::Private;
+///
+/// let call = |intent| CallFacts {
+///     effect: Effect::Destroy, intent, audience: Private, arguments: vec![], tainted: true, alarmed: false,
+/// };
+/// assert_eq!(astray(&call(Intent::Called)), None);
+/// assert_eq!(astray(&call(Intent::Outside)), Some(Cause::Intent(Intent::Outside)));
+/// ```
+pub fn astray(call: &CallFacts) -> Option<Cause> {
+    if matches!(call.effect, Effect::Read | Effect::Fetch) {
+        return None;
+    }
+    let destroys = call.effect != Effect::Change;
+    let called = matches!(call.intent, Intent::Called | Intent::Delegated);
+    let asks = |argument: &Argument| match (argument.part, argument.origin) {
+        (Part::Content, Origin::Injected) => call.alarmed,
+        (_, Origin::Injected) => call.alarmed || destroys || !called,
+        (Part::Content, _) => false,
+        (_, Origin::Hearsay | Origin::Displaced | Origin::Elsewhere) => destroys,
+        _ => false,
+    };
+    let intent = match call.intent {
+        Intent::Called => None,
+        Intent::Outside => Some(Cause::Intent(call.intent)),
+        Intent::Unclear | Intent::Delegated | Intent::Spent => call.alarmed.then_some(Cause::Intent(call.intent)),
+    };
+    call.arguments.iter().position(asks).map(Cause::Argument).or(intent)
+}
+
 /// Looking needs no request: an agent must find out what a request means.
 fn judge_intent(facts: &CallFacts) -> Answer {
     let weighty = matches!(facts.effect, Effect::Destroy | Effect::Pay | Effect::Credential | Effect::Run);

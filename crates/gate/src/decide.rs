@@ -5,6 +5,7 @@ use raincoat_types::{
     Actions, Actor, FileChange, FileKind, FileRead, ModelRequest, Modes, ProgramRun, Proposal, Refusal, Take, Timestamp,
 };
 
+use crate::call::{Cause, Effect, Intent, astray};
 use crate::facts::{Facts, Protection, Role, Ruled, Scope, Target};
 use crate::permit::Permit;
 use crate::policy::{Confirm, Grant, Policy};
@@ -365,6 +366,7 @@ fn unseen<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Opt
     // What these ask for is to see this very action.
     let exactly = ruled
         .or_else(|| passed(facts, &proposal.actor, false))
+        .or_else(|| led_astray::<A>(facts))
         .or_else(|| (A::CHANGES && strict).then(|| "strict mode: every change asks".to_owned()));
     let approved = approval(facts);
     match exactly {
@@ -374,6 +376,23 @@ fn unseen<A: Act>(policy: &Policy, facts: &Facts, proposal: &Proposal<A>) -> Opt
         }
         _ => None,
     }
+}
+
+/// What led an agent's model to a change, where a person must know of that.
+fn led_astray<A: Act>(facts: &Facts) -> Option<String> {
+    let led = facts.led.as_ref().filter(|_| A::CHANGES)?;
+    Some(match astray(&led.call)? {
+        Cause::Argument(at) | Cause::Confidential(at) => {
+            led.told.get(at).cloned().unwrap_or_else(|| "an argument comes from what was read".to_owned())
+        }
+        Cause::Intent(_) if led.call.effect == Effect::Destroy => {
+            "the request does not call for anything to be taken away".to_owned()
+        }
+        Cause::Intent(Intent::Outside) => "the request does not call for a change".to_owned(),
+        Cause::Intent(_) => {
+            "the request does not clearly call for it, and words were read that give orders to an agent".to_owned()
+        }
+    })
 }
 
 /// A rule of the owner's that wants this very action seen.

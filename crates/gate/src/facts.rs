@@ -3,6 +3,8 @@
 
 use raincoat_types::{Amounts, Ceilings, Digest, FileKind, GrantId, Modes, RelPath, Spot, Timestamp};
 
+use crate::call::CallFacts;
+
 /// Everything that is known.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -28,6 +30,17 @@ pub struct Facts {
     pub ruled: Ruled,
     /// What is used up, by run and by agent.
     pub counts: Vec<Count>,
+    /// For what an agent's model called for: what is known of that call.
+    pub led: Option<Led>,
+}
+
+/// What led to a proposal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Led {
+    /// The call of the model's.
+    pub call: CallFacts,
+    /// For each of its arguments the value and where it came from, in words.
+    pub told: Vec<String>,
 }
 
 /// What somebody uses up, and the most of it.

@@ -40,8 +40,8 @@ mod facts;
 mod permit;
 mod policy;
 
-pub use call::{Argument, CallFacts, CallVerdict, Cause, Effect, Intent, Origin, Part, decide_call};
+pub use call::{Argument, CallFacts, CallVerdict, Cause, Effect, Intent, Origin, Part, astray, decide_call};
 pub use decide::{Act, Verdict, decide};
-pub use facts::{Approval, Count, Facts, Protection, Role, Ruled, Scope, Target};
+pub use facts::{Approval, Count, Facts, Led, Protection, Role, Ruled, Scope, Target};
 pub use permit::Permit;
 pub use policy::{Confirm, Grant, Policy, Who};

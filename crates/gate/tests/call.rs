@@ -1,6 +1,6 @@
 //! The decision about a call: every rule by itself, and that the strictest counts, over all facts that there are.
 
-use raincoat_gate::{Argument, CallFacts, CallVerdict, Cause, Effect, Intent, Origin, Part, decide_call};
+use raincoat_gate::{Argument, CallFacts, CallVerdict, Cause, Effect, Intent, Origin, Part, astray, decide_call};
 use raincoat_types::Confidentiality::{self, Personal, Private, Public};
 
 const EFFECTS: [Effect; 8] = [
@@ -167,4 +167,50 @@ fn nothing_makes_a_verdict_milder() {
         }
     }
     assert_eq!(seen, 8 * 5 * 50 * 50);
+}
+
+/// A change within a grant: `.` nobody is asked, `?` a person is.
+fn astray_row(of: impl Iterator<Item = CallFacts>) -> String {
+    of.map(|facts| if astray(&facts).is_some() { '?' } else { '.' }).collect()
+}
+
+#[test]
+fn what_leads_a_change_within_a_grant_astray() {
+    // Called, delegated, unclear, spent, outside; and with words read that give orders to an agent.
+    for (effect, calm, alarmed) in [
+        (Effect::Read, ".....", "....."),
+        (Effect::Fetch, ".....", "....."),
+        (Effect::Change, "....?", ".????"),
+        (Effect::Destroy, "....?", ".????"),
+    ] {
+        let by = |alarmed| {
+            astray_row(INTENTS.iter().map(move |intent| CallFacts {
+                arguments: vec![],
+                alarmed,
+                ..facts(effect, *intent, Part::Content, Origin::User)
+            }))
+        };
+        assert_eq!((by(false).as_str(), by(true).as_str()), (calm, alarmed), "{effect:?}");
+    }
+    // User, picked, listed, beside, pointed, unknown, hearsay, displaced, elsewhere, injected.
+    for (effect, intent, part, calm, alarmed) in [
+        (Effect::Read, Intent::Outside, Part::Thing, "..........", ".........."),
+        (Effect::Change, Intent::Called, Part::Thing, "..........", ".........?"),
+        (Effect::Change, Intent::Delegated, Part::Thing, "..........", "??????????"),
+        (Effect::Change, Intent::Unclear, Part::Thing, ".........?", "??????????"),
+        (Effect::Change, Intent::Unclear, Part::Content, "..........", "??????????"),
+        (Effect::Change, Intent::Called, Part::Content, "..........", ".........?"),
+        (Effect::Destroy, Intent::Called, Part::Thing, "......????", "......????"),
+        (Effect::Destroy, Intent::Called, Part::Content, "..........", ".........?"),
+    ] {
+        let by = |alarmed| {
+            astray_row(ORIGINS.iter().map(move |origin| CallFacts { alarmed, ..facts(effect, intent, part, *origin) }))
+        };
+        assert_eq!((by(false).as_str(), by(true).as_str()), (calm, alarmed), "{effect:?} {intent:?} {part:?}");
+    }
+    // The argument is told, not the intent, where both would do.
+    assert_eq!(
+        astray(&facts(Effect::Destroy, Intent::Outside, Part::Thing, Origin::Injected)),
+        Some(Cause::Argument(0))
+    );
 }

@@ -328,6 +328,49 @@ fn a_budget_refuses_and_a_breaker_asks() {
 }
 
 #[test]
+fn what_led_an_agent_to_a_change_asks_for_that_very_change() {
+    let call = |effect, intent, argument: Option<(Part, Origin)>, alarmed| CallFacts {
+        effect,
+        intent,
+        audience: Confidentiality::Private,
+        arguments: argument
+            .map(|(part, origin)| Argument { part, origin, confidentiality: Confidentiality::Public })
+            .into_iter()
+            .collect(),
+        tainted: true,
+        alarmed,
+    };
+    let with = |call: CallFacts, told: &[&str], approval: Option<Approval>| {
+        let led = Some(Led { call, told: told.iter().map(|text| (*text).to_owned()).collect() });
+        let facts = Facts { led, approval, ..facts(vec![target(1, "x", Role::Remove)]) };
+        match decide(&open_policy(), &facts, delete(agent())) {
+            Verdict::Ask { why, .. } => why,
+            other => rule(other),
+        }
+    };
+    let wide = Some(Approval { scope: Scope::RestOfRun, until: time(101) });
+    let called = || call(Effect::Destroy, Intent::Called, None, false);
+    assert_eq!(with(called(), &[], None), "permit");
+    let injected = || call(Effect::Destroy, Intent::Called, Some((Part::Thing, Origin::Injected)), false);
+    assert_eq!(with(injected(), &["`x` comes from a note"], wide), "`x` comes from a note");
+    assert_eq!(with(injected(), &[], None), "an argument comes from what was read");
+    assert_eq!(with(injected(), &["`x` comes from a note"], exactly()), "permit");
+    let outside = |effect| call(effect, Intent::Outside, None, false);
+    assert_eq!(with(outside(Effect::Destroy), &[], None), "the request does not call for anything to be taken away");
+    assert_eq!(with(outside(Effect::Change), &[], None), "the request does not call for a change");
+    assert_eq!(
+        with(call(Effect::Change, Intent::Unclear, None, true), &[], None),
+        "the request does not clearly call for it, and words were read that give orders to an agent"
+    );
+    // Looking is not led astray.
+    let led = Some(Led { call: outside(Effect::Change), told: vec![] });
+    let facts = Facts { led, ..facts(vec![target(1, "x", Role::Read)]) };
+    let at = Place { root: 0, path: "x".into() };
+    let look = Proposal { actor: agent(), run: RunId(Ulid::nil()), action: FileRead::Read { at, offset: 0, len: 1 } };
+    assert_eq!(rule(decide(&open_policy(), &facts, look)), "permit");
+}
+
+#[test]
 fn the_owners_rules_widen_a_grant_ask_or_forbid_and_a_broken_one_refuses() {
     let ruled = |ruled: Ruled, actions: Actions, approval: Option<Approval>| {
         let grants = vec![Grant { id: grant(1), who: Who::Anyone, actions, until: None }];

@@ -171,9 +171,53 @@ fn reference(policy: &Policy, facts: &Facts, actor: &Actor, wish: &Wish) -> &'st
         }
     });
     let strict = modes.contains(Modes::STRICT) && changes && !person;
-    let asks = (ruled || (!person && over(false)) || strict) && !exact;
+    let led = changes && facts.led.as_ref().is_some_and(|led| led_astray(&led.call));
+    let asks = (ruled || (!person && over(false)) || strict || led) && !exact;
     let plans = changes && policy.confirm == Confirm::Plans && !wide;
     if asks || plans { "ask" } else { "permit" }
+}
+
+/// Orders in what was read make whatever they had a hand in suspect. Without them, taking something away must be what the
+/// request calls for, of something that no text chose; a change must not be ruled out by the request.
+fn led_astray(call: &CallFacts) -> bool {
+    let acts = !matches!(call.effect, Effect::Read | Effect::Fetch);
+    let destroys = acts && call.effect != Effect::Change;
+    let (mut injected, mut chosen, mut elsewhere) = (false, false, false);
+    for argument in &call.arguments {
+        injected |= argument.origin == Origin::Injected;
+        if argument.part != Part::Content {
+            chosen |= argument.origin == Origin::Injected;
+            elsewhere |= matches!(argument.origin, Origin::Hearsay | Origin::Displaced | Origin::Elsewhere);
+        }
+    }
+    let wanted = matches!(call.intent, Intent::Called | Intent::Delegated);
+    acts && (call.intent == Intent::Outside
+        || call.alarmed && (injected || call.intent != Intent::Called)
+        || destroys && (chosen || elsewhere)
+        || chosen && !wanted)
+}
+
+fn any_led() -> impl Strategy<Value = Led> {
+    let effect = prop::sample::select(vec![Effect::Read, Effect::Fetch, Effect::Change, Effect::Destroy, Effect::Run]);
+    let intent =
+        prop::sample::select(vec![Intent::Called, Intent::Delegated, Intent::Unclear, Intent::Spent, Intent::Outside]);
+    let part = prop::sample::select(vec![Part::Thing, Part::Content, Part::Reach]);
+    let origin = prop::sample::select(vec![
+        Origin::User,
+        Origin::Listed,
+        Origin::Unknown,
+        Origin::Hearsay,
+        Origin::Displaced,
+        Origin::Elsewhere,
+        Origin::Injected,
+    ]);
+    let argument =
+        (part, origin).prop_map(|(part, origin)| Argument { part, origin, confidentiality: Confidentiality::Public });
+    let arguments = prop::collection::vec(argument, 0..3);
+    (effect, intent, arguments, any::<bool>()).prop_map(|(effect, intent, arguments, alarmed)| Led {
+        call: CallFacts { effect, intent, audience: Confidentiality::Private, arguments, tainted: true, alarmed },
+        told: vec!["t".into(); 2],
+    })
 }
 
 fn any_target() -> impl Strategy<Value = Target> {
@@ -290,8 +334,9 @@ fn any_facts() -> impl Strategy<Value = Facts> {
     let flag = || prop::bool::weighted(0.2);
     let counts = prop::collection::vec(any_count(), 0..2);
     let ruled = prop_oneof![4 => Just(Ruled::Silent), 1 => any_ruled()];
-    (targets, approval, provider, any_modes(), (flag(), flag(), flag()), counts, ruled).prop_map(
-        |(targets, approval, provider, modes, (tainted, carries_private, missing), counts, ruled)| Facts {
+    let led = prop::option::weighted(0.4, any_led());
+    (targets, approval, provider, any_modes(), (flag(), flag(), flag()), counts, ruled, led).prop_map(
+        |(targets, approval, provider, modes, (tainted, carries_private, missing), counts, ruled, led)| Facts {
             now: time(100),
             digest: Digest([1; 32]),
             targets,
@@ -303,6 +348,7 @@ fn any_facts() -> impl Strategy<Value = Facts> {
             missing_layer: missing.then(|| "landlock".to_owned()),
             ruled,
             counts,
+            led,
         },
     )
 }

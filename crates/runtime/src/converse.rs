@@ -26,6 +26,7 @@ use crate::console::Console;
 use crate::course::Uses;
 use crate::error::Fault;
 use crate::judge::Judge;
+use crate::labels::{Labels, Look, Transcript};
 use crate::plan::{Hands, Plan, Reviewed, Standing, Tally, refused_by_person};
 use crate::{Error, Keeper};
 
@@ -60,6 +61,8 @@ pub(crate) struct Conversation<'a> {
     pub(crate) tally: Tally,
     /// The last request to the model came to nothing.
     pub(crate) peer_failed: bool,
+    /// What the model was told, where there is one.
+    labels: Option<Labels>,
     plan: Vec<PlanStep>,
     roots: Vec<(String, Vec<u8>)>,
     grants: Vec<GrantId>,
@@ -77,6 +80,7 @@ impl<'a> Conversation<'a> {
         door: Option<&'a (String, Door)>,
         worker: Worker,
         grants: Vec<GrantId>,
+        labels: Option<Labels>,
         stop: Arc<AtomicBool>,
         console: &'a mut dyn Console,
     ) -> Result<Conversation<'a>, Error> {
@@ -109,6 +113,7 @@ impl<'a> Conversation<'a> {
             standing: Standing::default(),
             tally: Tally::default(),
             peer_failed: false,
+            labels,
             plan: Vec::new(),
             roots: Vec::new(),
             grants,
@@ -214,7 +219,10 @@ impl<'a> Conversation<'a> {
         let limits = &self.keeper.config.limits;
         self.messages += 1;
         self.words += match message {
-            FromWorker::Say(text) | FromWorker::Note(text) | FromWorker::Status { text, .. } => text.len() as u64,
+            FromWorker::Say(text)
+            | FromWorker::Note(text)
+            | FromWorker::Status { text, .. }
+            | FromWorker::Told { text, .. } => text.len() as u64,
             FromWorker::Transcript(bytes) => bytes.len() as u64,
             _ => 0,
         };
@@ -270,7 +278,16 @@ impl<'a> Conversation<'a> {
                 self.judge.log_verdict(&tool, said, None, raincoat_audit::Judgement::Fail, &refusal);
                 Ok(())
             }
-            FromWorker::Transcript(bytes) => self.note(NoteKind::Transcript, bytes),
+            FromWorker::Told { tool, arguments, text } => {
+                if let Some(labels) = &mut self.labels {
+                    labels.told(&tool, &arguments, &text);
+                }
+                Ok(())
+            }
+            FromWorker::Transcript(bytes) => {
+                let label = self.labels.as_mut().map(Labels::label);
+                self.note(NoteKind::Transcript, Transcript { label, bytes }.to_bytes())
+            }
             FromWorker::Used { input, output } => {
                 if let Some((provider, door)) = self.door {
                     let price = self.keeper.config.prices.get(door.model());
@@ -300,15 +317,17 @@ impl<'a> Conversation<'a> {
     fn look(&mut self, action: FileRead) -> Result<Outcome, Gone> {
         let judge = self.judge.clone();
         let audit = (judge.compiled.policy.modes | judge.course.modes()).contains(Modes::AUDIT);
-        self.thread
+        let (outcome, read) = self
+            .thread
             .call(move |effects| {
-                let said: RawPath = action.place().path.clone();
+                let place = action.place().clone();
+                let said = place.path.clone();
                 let verb = action.verb();
                 let mut resolved = match effects.resolve_read(&action) {
                     Ok(resolved) => resolved,
                     Err(failure) => {
                         judge.log_failure(verb, vec![said], &failure);
-                        return Outcome::Failed(failure);
+                        return (Outcome::Failed(failure), None);
                     }
                 };
                 let places = resolved.targets.iter().map(|target| target.spot.clone()).collect();
@@ -316,7 +335,7 @@ impl<'a> Conversation<'a> {
                 let content = resolved.targets.iter().any(|target| target.role == Role::Read);
                 let permit = match judge.decide(action, &mut resolved, vec![said.clone()], None) {
                     Ok(permit) => permit,
-                    Err(refusal) => return Outcome::Refused(refusal),
+                    Err(refusal) => return (Outcome::Refused(refusal), None),
                 };
                 match effects.read(permit, resolved) {
                     Ok(done) => {
@@ -328,15 +347,26 @@ impl<'a> Conversation<'a> {
                             judge.course.now_private();
                         }
                         judge.recorder.log_lazily(vec![looked(audit, verb, said, places, &done)]);
-                        Outcome::Read(done)
+                        let listed = match &done {
+                            ReadDone::List { entries, .. } => Some((
+                                place,
+                                entries.iter().map(|entry| RawPath(entry.path.as_bytes().to_vec())).collect(),
+                            )),
+                            _ => None,
+                        };
+                        (Outcome::Read(done), Some(Look { content, private, listed }))
                     }
                     Err(failure) => {
                         judge.log_failure(verb, vec![said], &failure);
-                        Outcome::Failed(failure)
+                        (Outcome::Failed(failure), None)
                     }
                 }
             })
-            .map_err(store)
+            .map_err(store)?;
+        if let (Some(labels), Some(look)) = (&mut self.labels, read) {
+            labels.looked(&look, &self.roots);
+        }
+        Ok(outcome)
     }
 
     /// A change proposed by itself is a plan of one.
@@ -372,7 +402,8 @@ impl<'a> Conversation<'a> {
     /// Reviews and makes a plan. Gives the person's words where they refused.
     fn make(&mut self, title: &str, steps: &Arc<Vec<PlanStep>>, told: &mut Told<'_>) -> Result<Option<String>, Gone> {
         let hands = Hands { thread: self.thread, judge: self.judge };
-        let plan = Plan { title, steps };
+        let leads = self.labels.as_mut().map(|labels| labels.leads(steps, &self.roots)).unwrap_or_default();
+        let plan = Plan { title, steps, leads: &leads };
         let reviewed = self
             .keeper
             .review(hands, plan, &self.roots, &mut self.standing, self.console)

@@ -255,7 +255,7 @@ impl Keeper {
         let mut facts = Facts { now: self.clock.now(), ..Facts::default() };
         if let Some(asker) = self.asker(actor, run, &all_roots(opened), 0)? {
             let (tainted, private, local) = (false, targets.iter().any(|target| target.private), ask.hosts.is_empty());
-            let standing = Standing { now: facts.now, modes: policy.modes, tainted, private, local };
+            let standing = Standing { now: facts.now, modes: policy.modes, tainted, steered: false, private, local };
             for target in &mut targets {
                 target.ruled = asker.of_place(&action, target, false, 0, standing);
             }

@@ -145,7 +145,7 @@ impl Keeper {
         let roots = [RunRoot { grant: id, path: folder, identity: root.identity() }];
         if let Some(asker) = self.asker(&ask.actor, run, &roots, ask.utc_offset_secs)? {
             let (now, modes) = (self.clock.now(), policy.modes);
-            let standing = Standing { now, modes, tainted: false, private: false, local: true };
+            let standing = Standing { now, modes, tainted: false, steered: false, private: false, local: true };
             target.ruled = match wish {
                 Wish::Read | Wish::List => asker.of_place(&read(wish), &target, false, 0, standing),
                 Wish::Exec => asker.of_place(&run_of(), &target, false, 0, standing),

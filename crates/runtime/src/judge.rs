@@ -1,11 +1,12 @@
 //! The gate with what it needs for one run: the compiled policy, who acts, what was approved.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
 use raincoat_audit::{Event, Judgement};
 use raincoat_effects::{Names, Recorder, Resolved};
-use raincoat_gate::{Act, Approval, Confirm, Facts, Permit, Protection, Verdict, decide};
+use raincoat_gate::{Act, Approval, Confirm, Facts, Permit, Protection, Verdict, astray, decide};
 use raincoat_os::{Root, beneath};
 use raincoat_policy::Compiled;
 use raincoat_types::{
@@ -15,6 +16,7 @@ use raincoat_types::{
 use crate::Keeper;
 use crate::course::{Course, uses};
 use crate::folders::is_or_lies_in;
+use crate::labels::Lead;
 use crate::rules::{Asker, Standing};
 
 /// A run's granted folder as policy sees it: the run's own id, the grant behind it, and where beneath the grant it is.
@@ -103,13 +105,15 @@ pub(crate) struct Judge {
     pub(crate) scoped: Arc<Vec<Scoped>>,
     /// The owner's own rules, if there are any.
     pub(crate) asker: Option<Arc<Asker>>,
+    /// What led to the step that is decided about, where a model proposed it.
+    pub(crate) lead: Option<Lead>,
 }
 
 impl Keeper {
     /// A judge for the person's own doing, which counts against no budget.
     pub(crate) fn judge_of_person(&self, compiled: Arc<Compiled>, run: RunId, recorder: Recorder) -> Judge {
         let (actor, clock, course) = (Actor::Person, self.clock.clone(), Arc::default());
-        Judge { compiled, actor, run, clock, recorder, course, scoped: Arc::default(), asker: None }
+        Judge { compiled, actor, run, clock, recorder, course, scoped: Arc::default(), asker: None, lead: None }
     }
 }
 
@@ -131,6 +135,20 @@ impl Judge {
         self.asker.is_some()
     }
 
+    /// The same, for a step that this led to.
+    pub(crate) fn led_by(&self, lead: Option<&Lead>) -> Cow<'_, Judge> {
+        match lead {
+            Some(lead) => Cow::Owned(Judge { lead: Some(lead.clone()), ..self.clone() }),
+            None => Cow::Borrowed(self),
+        }
+    }
+
+    /// Others may have written what is in the step that is decided about, or, where no model proposed it, in anything
+    /// that the run has read.
+    fn is_tainted(&self) -> bool {
+        self.lead.as_ref().map_or_else(|| self.course.is_tainted(), |lead| lead.tainted)
+    }
+
     /// Notes what the owner's rules say of each place.
     pub(crate) fn rule_on<A: Act>(&self, action: &A, resolved: &mut Resolved) {
         let Some(asker) = &self.asker else { return };
@@ -146,7 +164,8 @@ impl Judge {
         Standing {
             now: self.clock.now(),
             modes: self.compiled.policy.modes | self.course.modes(),
-            tainted: self.course.is_tainted(),
+            tainted: self.is_tainted(),
+            steered: self.lead.as_ref().is_some_and(|lead| astray(&lead.led.call).is_some()),
             private: self.course.carries_private(),
             local: !self.compiled.policy.model_elsewhere,
         }
@@ -176,7 +195,8 @@ impl Judge {
         Facts {
             now: self.clock.now(),
             modes: self.course.modes(),
-            tainted: self.course.is_tainted(),
+            tainted: self.is_tainted(),
+            led: self.lead.as_ref().map(|lead| lead.led.clone()),
             carries_private: self.course.carries_private(),
             missing_layer: self.course.missing_layer(),
             ..Facts::default()

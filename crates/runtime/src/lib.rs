@@ -26,6 +26,7 @@ mod home;
 mod inspect;
 mod judge;
 mod keeper;
+mod labels;
 mod live;
 mod log_care;
 mod look;

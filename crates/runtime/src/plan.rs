@@ -17,6 +17,7 @@ use raincoat_types::{
 use crate::approvals::{StandingApproval, scope_words};
 use crate::console::{Answer, Console, PlanView, StepFact, Totals};
 use crate::judge::Judge;
+use crate::labels::Lead;
 use crate::{Error, Keeper};
 
 /// Steps made in one go: between two of these the worker is told, the bar moves and a stop is seen. Within one, a stop
@@ -73,6 +74,8 @@ pub(crate) struct Hands<'a> {
 pub(crate) struct Plan<'a> {
     pub(crate) title: &'a str,
     pub(crate) steps: &'a Arc<Vec<PlanStep>>,
+    /// What led to each step; empty where no model proposed them.
+    pub(crate) leads: &'a Arc<Vec<Lead>>,
 }
 
 /// What a run keeps between its plans.
@@ -100,7 +103,7 @@ impl Keeper {
         standing: &mut Standing,
         console: &mut dyn Console,
     ) -> Result<Reviewed, Error> {
-        let (Hands { thread, judge }, Plan { title, steps }) = (hands, plan);
+        let (Hands { thread, judge }, Plan { title, steps, .. }) = (hands, plan);
         let now = self.clock.now();
         let all = || (0..steps.len()).filter_map(|n| u32::try_from(n).ok()).collect::<Vec<u32>>();
         let until = Timestamp { secs: now.secs.saturating_add(APPROVAL_SECS), nanos: now.nanos };
@@ -115,7 +118,7 @@ impl Keeper {
             return Ok(passed(judge, plan, scope, Accepted::unseen(all(), until, vec![(Scope::RestOfRun, until)])));
         }
         let scopes = self.standing_scopes(judge)?;
-        let (facts, looked) = self.look_ahead(thread, judge, steps, &scopes)?;
+        let (facts, looked) = self.look_ahead(hands, plan, &scopes)?;
         if !facts.is_empty() && facts.iter().all(|fact| fact.refused.is_some()) {
             // Nobody is asked about what none of it may happen: the gate says so, step by step.
             return Ok(Reviewed::Accepted(Accepted::unseen(all(), until, Vec::new())));
@@ -246,20 +249,21 @@ impl Keeper {
     /// What each step would touch now, and whether the gate would refuse it.
     fn look_ahead(
         &self,
-        thread: &EffectsThread,
-        judge: &Judge,
-        steps: &Arc<Vec<PlanStep>>,
+        hands: Hands<'_>,
+        plan: Plan<'_>,
         scopes: &[(Scope, Timestamp)],
     ) -> Result<(Vec<StepFact>, Vec<Shown>), Error> {
+        let (Hands { thread, judge }, Plan { steps, leads, .. }) = (hands, plan);
         let mut facts = Vec::with_capacity(steps.len());
         let mut looked = Vec::with_capacity(steps.len());
         let mut changed: HashSet<Tag> = HashSet::new();
         for start in (0..steps.len()).step_by(SLICE) {
-            let (judge, steps, scopes) = (judge.clone(), steps.clone(), scopes.to_vec());
+            let (judge, steps, leads, scopes) = (judge.clone(), steps.clone(), leads.clone(), scopes.to_vec());
             let slice = thread
                 .call(move |effects| {
-                    let part = steps.get(start..(start + SLICE).min(steps.len())).unwrap_or_default();
-                    part.iter().map(|step| look_at(effects, &judge, step, &scopes)).collect::<Vec<_>>()
+                    let part = steps.iter().enumerate().skip(start).take(SLICE);
+                    part.map(|(n, step)| look_at(effects, &judge.led_by(leads.get(n)), step, &scopes))
+                        .collect::<Vec<_>>()
                 })
                 .map_err(Error::store)?;
             for (fact, seen) in slice {
@@ -285,7 +289,7 @@ impl Keeper {
         tally: &mut Tally,
         told: &mut dyn FnMut(Vec<(u32, Outcome)>, u64),
     ) -> Result<(), Error> {
-        let (Hands { thread, judge }, Plan { steps, .. }) = (hands, plan);
+        let (Hands { thread, judge }, Plan { steps, leads, .. }) = (hands, plan);
         let mut done = 0_u64;
         // A recipe's steps stand for themselves. An agent's may build on each other (copy, then delete): the first that
         // does not come out ends the plan.
@@ -299,6 +303,7 @@ impl Keeper {
                 .iter()
                 .map(|n| Order {
                     n: *n,
+                    lead: leads.get(*n as usize).cloned(),
                     shown: accepted.shown.get(*n as usize).cloned().unwrap_or_default(),
                     reviewed: accepted.reviewed,
                     until: accepted.until,
@@ -348,6 +353,7 @@ fn passed(judge: &Judge, plan: Plan<'_>, scope: &str, accepted: Accepted) -> Rev
 /// One step to make, and what was shown of it.
 struct Order {
     n: u32,
+    lead: Option<Lead>,
     shown: Shown,
     reviewed: bool,
     until: Timestamp,
@@ -360,7 +366,7 @@ fn make_slice(effects: &mut Effects, judge: &Judge, steps: &[PlanStep], orders: 
     let mut outcomes: Vec<(u32, Option<Outcome>)> = Vec::with_capacity(orders.len());
     for order in orders {
         let Some(step) = steps.get(order.n as usize) else { continue };
-        outcomes.push((order.n, make_one(effects, judge, &step.change, order)));
+        outcomes.push((order.n, make_one(effects, &judge.led_by(order.lead.as_ref()), &step.change, order)));
     }
     let mut settled = effects.settle().into_iter();
     let outcomes: Vec<(u32, Outcome)> = outcomes

@@ -60,6 +60,7 @@ pub(crate) struct Standing {
     pub(crate) now: Timestamp,
     pub(crate) modes: Modes,
     pub(crate) tainted: bool,
+    pub(crate) steered: bool,
     pub(crate) private: bool,
     pub(crate) local: bool,
 }
@@ -126,6 +127,7 @@ impl Asker {
             mode: mode_of(standing.modes),
             private: standing.private,
             tainted: standing.tainted,
+            steered: standing.steered,
             local: standing.local,
             now: standing.now.secs,
             hour: u8::try_from(second / 3600).unwrap_or(0),

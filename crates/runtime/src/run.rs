@@ -13,13 +13,16 @@ use raincoat_journal::NoteKind;
 use raincoat_os::new_ulid;
 use raincoat_os::process::spawn_worker;
 use raincoat_types::wire::{Job, JobRoot, Task};
-use raincoat_types::{Actor, Modes, RawPath, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes};
+use raincoat_types::{
+    Actor, Confidentiality, Modes, RawPath, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
+};
 
 use crate::console::Console;
 use crate::converse::Conversation;
 use crate::course::Course;
 use crate::folders::{FolderAsk, RunFolders};
 use crate::judge::Judge;
+use crate::labels::{Labels, Transcript};
 use crate::live::Live;
 use crate::plan::Hands;
 use crate::providers::{Chosen, key_used};
@@ -112,10 +115,12 @@ impl Keeper {
             }
             None => None,
         };
-        let transcript = match &ask.resume {
-            Some(text) => self.transcript_of(&session, text)?,
-            None => Vec::new(),
+        let earlier = match &ask.resume {
+            Some(text) => Some(self.transcript_of(&session, text)?),
+            None => None,
         };
+        let (label, transcript) = earlier.map_or((None, Vec::new()), |earlier| (earlier.label, earlier.bytes));
+        let labels = matches!(ask.task, Task::Prompt(_)).then(|| Labels::begin(&goal, label.clone()));
         let job = self.job(&ask, &folders, provider.map(|(config, _)| config), transcript)?;
         let header = RunHeader {
             run,
@@ -129,6 +134,9 @@ impl Keeper {
         let earlier = self.spent_today(&actor)?;
         let budgets = self.config.budgets.clone();
         let course = Course::begin(&actor, self.clock.now(), budgets, folders.ceilings.clone(), earlier);
+        if label.is_some_and(|label| label.confidentiality() == Confidentiality::Private) {
+            course.now_private();
+        }
         let judge = Judge {
             compiled: folders.compiled.clone(),
             actor,
@@ -138,6 +146,7 @@ impl Keeper {
             course: Arc::new(course),
             scoped: Arc::new(folders.names.scoped.clone()),
             asker,
+            lead: None,
         };
         let began =
             Event::RunBegan { goal, kind: RunKind::Task, grants: folders.roots.iter().map(|r| r.grant).collect() };
@@ -155,6 +164,7 @@ impl Keeper {
             door.as_ref(),
             worker,
             behind,
+            labels,
             stop,
             console,
         )?;
@@ -263,7 +273,7 @@ impl Keeper {
         })
     }
 
-    fn transcript_of(&self, session: &Session, text: &str) -> Result<Vec<u8>, Error> {
+    fn transcript_of(&self, session: &Session, text: &str) -> Result<Transcript, Error> {
         let text = text.to_owned();
         let found = session.recorder.journal(move |journal| {
             let run = journal.find_run_prefix(&text)?;
@@ -275,7 +285,10 @@ impl Keeper {
         if transcript.is_empty() {
             return Err(Error::new(Class::Usage, "that run has no conversation to go on with"));
         }
-        Ok(transcript)
+        Transcript::parse(&transcript).ok_or_else(|| {
+            Error::new(Class::Usage, "that run's conversation is kept in a format that this version does not know")
+                .hint("start the task anew, or go on with it with the version that began it")
+        })
     }
 }
 

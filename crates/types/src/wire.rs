@@ -101,6 +101,16 @@ pub enum FromWorker {
         /// Why nothing could come of it.
         why: String,
     },
+    /// What a model is told came of a call that looked at something: for labels. It comes before anything that the
+    /// model proposes having been told.
+    Told {
+        /// The tool that it called.
+        tool: String,
+        /// The call's arguments, as JSON.
+        arguments: String,
+        /// What it is told.
+        text: String,
+    },
     /// What a model's reply used up, as its provider says: for the log.
     Used {
         /// Tokens of the request.

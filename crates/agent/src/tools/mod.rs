@@ -226,6 +226,9 @@ pub(crate) fn specs() -> Vec<ToolSpec> {
     ]
 }
 
+/// Tools that only look.
+pub(crate) const LOOKS: [&str; 5] = ["list_dir", "stat", "read_file", "search", "hash"];
+
 /// Reads a call.
 ///
 /// # Errors

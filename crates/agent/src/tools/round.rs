@@ -66,11 +66,18 @@ pub(crate) fn carry_out(
             unproposed(keeper, call, &told.text)?;
         }
     }
-    let looks = states.iter().filter(|state| matches!(state, State::Open(Call::Look(_) | Call::Read { .. }))).count();
-    if looks > 0 {
-        keeper.status(&format!("reading ({looks})"), None)?;
+    let looks: Vec<bool> =
+        states.iter().map(|state| matches!(state, State::Open(Call::Look(_) | Call::Read { .. }))).collect();
+    let many = looks.iter().filter(|looks| **looks).count();
+    if many > 0 {
+        keeper.status(&format!("reading ({many})"), None)?;
     }
     look(keeper, &mut states, job, memory, room)?;
+    for ((state, call), _) in states.iter().zip(calls).zip(looks).filter(|(_, looks)| *looks) {
+        if let State::Said { told, failed: false } = state {
+            keeper.told(&call.name, &call.arguments, &told.text)?;
+        }
+    }
     let mut ground = prepare(keeper, &states, job)?;
     let asked: Vec<bool> = states.iter().map(|state| matches!(state, State::Open(_))).collect();
     let steps = plan(&mut states, &mut ground, job, memory);

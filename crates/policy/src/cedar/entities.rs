@@ -270,6 +270,7 @@ fn context(context: &Context, needs: Needs) -> Result<CedarContext, Unusable> {
         ("approved", context.approved),
         ("private", context.private),
         ("tainted", context.tainted),
+        ("steered", context.steered),
         ("reversible", context.reversible),
         ("local", context.local),
         ("draft", context.draft),

@@ -10,7 +10,7 @@
 //!   `call_tool`, `use_secret`.
 //! - THING: an absolute path, a folder with `/` at its end; `host:NAME`, `provider:NAME`, `tool:SERVER/NAME`,
 //!   `secret:NAME`. What has spaces in it, or `;`, stands between single quotes: `'/home/u/my books/'`.
-//! - `true` or `false`: `approved`, `private`, `tainted`, `reversible` (else true), `local`, `draft`, and the modes
+//! - `true` or `false`: `approved`, `private`, `tainted`, `steered`, `reversible` (else true), `local`, `draft`, and the modes
 //!   `strict`, `audit`, `offline`, `restricted`. `private` and `local` are the thing's as well.
 //! - Numbers: `bytes`, `files` (else 1), `size`, `now`, `hour` (else 12), `weekday` (else 1).
 //! - `protected=control` or `protected=secret`; `environment=NAME` of a secret; `run=ID`; `grant=ID`; `root=PATH`, the
@@ -148,6 +148,7 @@ impl<'a> Settings<'a> {
             "approved" => Some(&mut context.approved),
             "private" => Some(&mut context.private),
             "tainted" => Some(&mut context.tainted),
+            "steered" => Some(&mut context.steered),
             "reversible" => Some(&mut context.reversible),
             "local" => Some(&mut context.local),
             "draft" => Some(&mut context.draft),

@@ -29,7 +29,7 @@ pub struct Explanation {
 /// What an approval, a mode or a fact about the action would change; tried one at a time.
 type Turn = (&'static str, fn(&mut Context));
 
-const TURNS: [Turn; 14] = [
+const TURNS: [Turn; 16] = [
     ("approve it", |context| context.approved = true),
     ("leave strict mode", |context| context.mode.strict = false),
     ("leave offline mode", |context| context.mode.offline = false),
@@ -40,9 +40,11 @@ const TURNS: [Turn; 14] = [
     ("do it in a draft", |context| context.draft = true),
     ("keep it on this machine", |context| context.local = true),
     ("act on nothing that somebody else could have written", |context| context.tainted = false),
+    ("do only what the request calls for, and what no text that was read asks for", |context| context.steered = false),
     ("leave out what is private", |context| context.private = false),
     ("make it something that can be taken back", |context| context.reversible = true),
     ("act on what somebody else could have written", |context| context.tainted = true),
+    ("do what a text asks for that was read", |context| context.steered = true),
     ("carry what is private", |context| context.private = true),
 ];
 

@@ -19,7 +19,7 @@ pub(super) struct Facts {
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Gates(Vec<(u32, bool)>);
 
-const CONTEXT: [&str; 6] = ["approved", "private", "tainted", "reversible", "local", "draft"];
+const CONTEXT: [&str; 7] = ["approved", "private", "tainted", "steered", "reversible", "local", "draft"];
 const MODES: [&str; 4] = ["strict", "audit", "offline", "restricted"];
 const THING: [&str; 4] = ["private", "protected", "secret", "root"];
 
@@ -36,7 +36,15 @@ impl Facts {
             }
             _ => ([false; 4], (1 << (CONTEXT.len() + MODES.len())) - 1),
         };
-        let of_context = [approved, context.private, context.tainted, context.reversible, context.local, context.draft];
+        let of_context = [
+            approved,
+            context.private,
+            context.tainted,
+            context.steered,
+            context.reversible,
+            context.local,
+            context.draft,
+        ];
         let modes = [mode.strict, mode.audit, mode.offline, mode.restricted];
         let all = of_context.into_iter().chain(modes).chain(thing);
         Facts { known, hold: all.enumerate().fold(0, |hold, (at, fact)| hold | (u32::from(fact) << at)) }

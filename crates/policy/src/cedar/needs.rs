@@ -10,11 +10,12 @@ use super::lint::walk;
 pub(super) struct Needs(u32);
 
 /// Every fact of the schema, each once.
-const FACTS: [&str; 23] = [
+const FACTS: [&str; 24] = [
     "approved",
     "mode",
     "private",
     "tainted",
+    "steered",
     "reversible",
     "local",
     "draft",

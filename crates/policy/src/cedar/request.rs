@@ -133,6 +133,8 @@ pub struct Context {
     pub private: bool,
     /// What it says or carries comes from content that somebody else could have written.
     pub tainted: bool,
+    /// The request does not call for it, or a text that was read asks for it and no request of the person's does.
+    pub steered: bool,
     /// It can be taken back byte for byte.
     pub reversible: bool,
     /// It stays on this machine.
@@ -161,6 +163,7 @@ impl Default for Context {
             approved: false,
             private: false,
             tainted: false,
+            steered: false,
             reversible: true,
             local: false,
             draft: false,

@@ -37,7 +37,8 @@ fn plainly(granted: &Granted, request: &Request) -> Plain {
     let ask = mode.strict && changes && !person
         || changes && !context.reversible && !context.draft
         || matches!(action, Send | CallTool) && !context.local
-        || reaches_out && context.tainted;
+        || reaches_out && context.tainted
+        || changes && context.steered;
     let mut permit = match &request.resource {
         Resource::Provider { name, .. } => granted.providers.contains(name),
         Resource::Host { name, .. } => granted.hosts.contains(name),
@@ -221,7 +222,7 @@ pub(super) fn requests() -> impl Strategy<Value = Request> {
         1 => (name(), any::<bool>()).prop_map(|(name, local)| Resource::Tool { server: "s".into(), name, local }),
         1 => name().prop_map(|name| Resource::Secret { name, environment: "e".into() }),
     ];
-    let flags = proptest::collection::vec(proptest::bool::weighted(0.25), 10);
+    let flags = proptest::collection::vec(proptest::bool::weighted(0.25), 11);
     let context = (flags, -6_i64..6).prop_map(|(flags, now)| Context {
         mode: Mode { strict: flags[0], audit: flags[1], offline: flags[2], restricted: flags[3] },
         approved: flags[4],
@@ -230,6 +231,7 @@ pub(super) fn requests() -> impl Strategy<Value = Request> {
         reversible: !flags[7],
         local: flags[8],
         draft: flags[9],
+        steered: flags[10],
         now,
         ..Context::default()
     });
