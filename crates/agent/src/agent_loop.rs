@@ -7,6 +7,7 @@ use raincoat_types::wire::{Job, JobModel};
 use raincoat_types::{FailureKind, ModelRequest, Outcome};
 
 use crate::context::Turn;
+use crate::intent;
 use crate::keeper::{Keeper, Lost};
 use crate::prompt;
 use crate::protocol::Filter;
@@ -46,6 +47,12 @@ pub fn run(keeper: &mut dyn Keeper, task: &str, job: &Job) -> Result<Finished, L
     // Whoever labels what the model was told hears all of it again where the conversation goes on.
     for (call, told) in session.history.told().filter(|(call, _)| LOOKS.contains(&call.name.as_str())) {
         keeper.told(&call.name, &call.arguments, &told.text)?;
+    }
+    if job.unclear && job.transcript.is_empty() {
+        match intent::ask(keeper, task, job, model)? {
+            Some(intent) => keeper.intent(intent.changes, intent.deletes)?,
+            None => keeper.note("the model did not say what the task calls for")?,
+        }
     }
     let mut agent = Agent { keeper, job, model, tools: specs(), session };
     let finished = agent.work()?;

@@ -72,6 +72,15 @@ pub trait Keeper {
         Ok(())
     }
 
+    /// Says what a model that read the task and nothing else takes it to call for.
+    ///
+    /// # Errors
+    /// [`Lost`] where the keeper is gone.
+    fn intent(&mut self, changes: bool, deletes: bool) -> Result<(), Lost> {
+        let _ = (changes, deletes);
+        Ok(())
+    }
+
     /// Says what a model is told came of a call that looked at something.
     ///
     /// # Errors

@@ -21,6 +21,7 @@
 pub mod agent_loop;
 mod context;
 pub mod extract;
+mod intent;
 pub mod keeper;
 pub mod link;
 mod prompt;

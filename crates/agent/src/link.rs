@@ -210,6 +210,10 @@ impl<S: Read + Write, R: FnMut() -> bool> Keeper for Link<S, R> {
         self.send(&FromWorker::Unproposed { tool: tool.to_owned(), targets, why: why.to_owned() })
     }
 
+    fn intent(&mut self, changes: bool, deletes: bool) -> Result<(), Lost> {
+        self.send(&FromWorker::Intent { changes, deletes })
+    }
+
     fn told(&mut self, tool: &str, arguments: &str, text: &str) -> Result<(), Lost> {
         let (tool, arguments, text) = (tool.to_owned(), arguments.to_owned(), text.to_owned());
         self.send(&FromWorker::Told { tool, arguments, text })

@@ -23,7 +23,7 @@ use raincoat_runtime::snapshot::Snapshot;
 use raincoat_testkit::model_server::{ModelServer, Turn};
 use serde_json::{Value, json};
 
-const TASK: &str = "put the notes in order";
+const TASK: &str = "clean up and put the notes in order";
 
 fn call(name: &str, arguments: Value) -> (String, Value) {
     (name.to_owned(), arguments)
@@ -132,7 +132,7 @@ fn strict_mode_asks_about_every_change_runs_no_program_and_lets_nothing_tainted_
     let requests: Vec<String> =
         server.requests().iter().map(|request| String::from_utf8(request.body.clone()).unwrap()).collect();
     assert!(requests[1].contains("nobody was there to be asked"), "{}", requests[1]);
-    assert!(requests[3].contains("has read a document's inside"), "{}", requests[3]);
+    assert!(requests[3].contains("nothing acts on what others may have written"), "{}", requests[3]);
     let refused = home.run(&["exec", "--in", "in", "--", "true"]);
     assert!(refused.code == 3 && refused.err.contains("strict mode runs no programs"), "{refused:?}");
     home.ok(&["mode", "normal"]);

@@ -28,7 +28,7 @@ use raincoat_testkit::model_server::{ModelServer, Turn};
 use serde_json::{Value, json};
 use whole::{Home, files_below, leftovers, lines, messy, said, same};
 
-const TASK: &str = "put the notes in order";
+const TASK: &str = "clean up and put the notes in order";
 
 /// A home with the folder `in` granted, and limits that end a test soon.
 fn home(limits: &str) -> (Home, PathBuf) {

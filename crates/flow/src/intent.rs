@@ -19,6 +19,8 @@ pub struct Request {
     pub(crate) hands_over: bool,
     /// A value is left to something that is read.
     pub(crate) refers: bool,
+    /// It is a question about facts, in words that are known.
+    asks: bool,
     /// What it says is not to be done.
     spared: Deeds,
     /// As it was written, in lower case.
@@ -65,6 +67,7 @@ impl Request {
             orders: speech::orders(text),
             hands_over: speech::hands_over(text),
             refers: speech::refers(text),
+            asks: speech::asks(text),
             spared: speech::spared(text),
             raw: text.to_lowercase(),
             words,
@@ -142,8 +145,7 @@ impl Request {
 
     /// Whether it asks to be told something and for nothing else.
     pub(crate) fn merely_asks(&self) -> bool {
-        self.raw.trim_end().ends_with('?')
-            && self.orders.iter().all(|order| order.deeds != 0 && order.deeds & EFFECTS == 0)
+        self.asks && self.orders.iter().all(|order| order.deeds != 0 && order.deeds & EFFECTS == 0)
     }
 
     /// Whether it says that what such a tool does is not to be done.

@@ -48,7 +48,7 @@ pub struct Run {
     label: Label,
     alarmed: bool,
     /// What somebody says that the request calls for.
-    opinion: Option<Vec<Effect>>,
+    opinion: Vec<Effect>,
     /// More came in than is looked at: from now on nothing acts.
     overfull: bool,
     limits: FlowLimits,
@@ -127,7 +127,7 @@ impl Run {
             pending: None,
             label: Label::of(Source::User),
             alarmed: false,
-            opinion: None,
+            opinion: Vec::new(),
             overfull,
             limits,
         }
@@ -354,18 +354,15 @@ impl Run {
     }
 
     /// Whether the request calls for such a tool, where what a tool does can be taken back. A change is plausible for
-    /// whoever does not merely ask, and does not say that nothing is to be changed. What the rules cannot read may
-    /// mean anything, unless a model was asked what it means.
+    /// whoever does not merely ask, and does not say that nothing is to be changed. Of what the rules cannot read, what a
+    /// model that was asked takes it to mean is plausible.
     fn plausibly(&self, tool: &Tool) -> Intent {
         let request = &self.request;
         match request.calls_for(tool, &self.tools) {
             Intent::Outside if tool.effect == Effect::Change && !request.spares(tool) && !request.merely_asks() => {
                 Intent::Unclear
             }
-            Intent::Outside if !request.is_understood() => match &self.opinion {
-                Some(effects) if !effects.contains(&tool.effect) => Intent::Outside,
-                _ => Intent::Unclear,
-            },
+            Intent::Outside if !request.is_understood() && self.opinion.contains(&tool.effect) => Intent::Unclear,
             other => other,
         }
     }
@@ -378,7 +375,7 @@ impl Run {
     /// Takes in what somebody who read the request alone says that it calls for. It counts for [`Run::trace`] only, and
     /// only where the rules cannot read the request.
     pub fn take_opinion(&mut self, effects: Vec<Effect>) {
-        self.opinion = Some(effects);
+        self.opinion = effects;
     }
 
     fn is_spent(&self, function: &str) -> bool {

@@ -251,8 +251,18 @@ fn is_negated(words: &[Word<'_>], index: usize) -> bool {
     let starts = words.get(index).is_some_and(|word| word.starts);
     !starts
         && no.is_some_and(|at| {
-            !near.iter().skip(at).any(|word| matches!(word.low.as_str(), "forget" | "only" | "hesitate") || word.starts)
+            !near
+                .iter()
+                .skip(at + 1)
+                .any(|word| matches!(word.low.as_str(), "forget" | "only" | "hesitate") || word.starts)
         })
+}
+
+/// Whether the user's own text is a question about facts, from its first word on.
+pub(crate) fn asks(text: &str) -> bool {
+    let words = words(text);
+    let sentence = words.len().min(1 + words.iter().skip(1).take_while(|word| !word.sentence).count());
+    is_question(words.get(..sentence).unwrap_or_default())
 }
 
 /// What the user's own text says is not to be done: "don't delete anything".

@@ -189,7 +189,7 @@ fn modes_allow<A: Act>(modes: Modes, facts: &Facts, proposal: &Proposal<A>) -> R
     }
     if strict && A::CHANGES && proposal.actor != Actor::Person && facts.tainted {
         let words =
-            "strict mode: what has read a document's inside changes nothing; let a recipe do it, or leave strict mode";
+            "strict mode: nothing acts on what others may have written; let a recipe do it, or leave strict mode";
         return Err(refuse("tainted", words.to_owned()));
     }
     if action.program() == Some(true) && modes.intersects(Modes::OFFLINE.union(Modes::RESTRICTED)) {
@@ -386,7 +386,7 @@ fn led_astray<A: Act>(facts: &Facts) -> Option<String> {
             led.told.get(at).cloned().unwrap_or_else(|| "an argument comes from what was read".to_owned())
         }
         Cause::Intent(_) if led.call.effect == Effect::Destroy => {
-            "the request does not call for anything to be taken away".to_owned()
+            "the request does not clearly call for anything to be taken away".to_owned()
         }
         Cause::Intent(Intent::Outside) => "the request does not call for a change".to_owned(),
         Cause::Intent(_) => {

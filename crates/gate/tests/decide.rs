@@ -356,7 +356,10 @@ fn what_led_an_agent_to_a_change_asks_for_that_very_change() {
     assert_eq!(with(injected(), &[], None), "an argument comes from what was read");
     assert_eq!(with(injected(), &["`x` comes from a note"], exactly()), "permit");
     let outside = |effect| call(effect, Intent::Outside, None, false);
-    assert_eq!(with(outside(Effect::Destroy), &[], None), "the request does not call for anything to be taken away");
+    assert_eq!(
+        with(outside(Effect::Destroy), &[], None),
+        "the request does not clearly call for anything to be taken away"
+    );
     assert_eq!(with(outside(Effect::Change), &[], None), "the request does not call for a change");
     assert_eq!(
         with(call(Effect::Change, Intent::Unclear, None, true), &[], None),

@@ -278,6 +278,18 @@ impl<'a> Conversation<'a> {
                 self.judge.log_verdict(&tool, said, None, raincoat_audit::Judgement::Fail, &refusal);
                 Ok(())
             }
+            FromWorker::Intent { changes, deletes } => {
+                if let Some(labels) = &mut self.labels
+                    && labels.take_opinion(changes, deletes)
+                {
+                    let said = [(changes, "change"), (deletes, "delete")];
+                    let said: Vec<&str> = said.iter().filter(|(says, _)| *says).map(|(_, word)| *word).collect();
+                    let said = if said.is_empty() { "nothing".to_owned() } else { said.join(" and ") };
+                    let text = format!("asked what the task calls for, the model says: {said}");
+                    self.judge.recorder.log_lazily(vec![Event::Notice { text }]);
+                }
+                Ok(())
+            }
             FromWorker::Told { tool, arguments, text } => {
                 if let Some(labels) = &mut self.labels {
                     labels.told(&tool, &arguments, &text);

@@ -121,7 +121,9 @@ impl Keeper {
         };
         let (label, transcript) = earlier.map_or((None, Vec::new()), |earlier| (earlier.label, earlier.bytes));
         let labels = matches!(ask.task, Task::Prompt(_)).then(|| Labels::begin(&goal, label.clone()));
-        let job = self.job(&ask, &folders, provider.map(|(config, _)| config), transcript)?;
+        let unclear = labels.as_ref().is_some_and(Labels::is_unclear);
+        let mut job = self.job(&ask, &folders, provider.map(|(config, _)| config), transcript)?;
+        job.unclear = unclear;
         let header = RunHeader {
             run,
             at: self.clock.now(),
@@ -267,6 +269,7 @@ impl Keeper {
             task: ask.task.clone(),
             roots,
             model,
+            unclear: false,
             limits: self.config.limits.clone(),
             now: (self.clock.now().secs, ask.utc_offset_secs),
             transcript,

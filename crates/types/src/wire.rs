@@ -101,6 +101,14 @@ pub enum FromWorker {
         /// Why nothing could come of it.
         why: String,
     },
+    /// What a model that read the task and nothing else takes it to call for ([`Job::unclear`]). It counts once, and only
+    /// before anything is read.
+    Intent {
+        /// Files are to be made, written, edited, renamed or moved.
+        changes: bool,
+        /// Something is to be deleted.
+        deletes: bool,
+    },
     /// What a model is told came of a call that looked at something: for labels. It comes before anything that the
     /// model proposes having been told.
     Told {
@@ -138,6 +146,8 @@ pub struct Job {
     pub roots: Vec<JobRoot>,
     /// The model, for a task that has one.
     pub model: Option<JobModel>,
+    /// The rules cannot read what the task calls for: a model is to be asked, before anything is read.
+    pub unclear: bool,
     /// The limits in force.
     pub limits: Limits,
     /// Now, in seconds since 1970, and the offset of local time from UTC in seconds (for dates in names).

@@ -98,6 +98,7 @@ impl FakeKeeper {
             task: Task::Prompt(String::new()),
             roots: vec![JobRoot { label: "stuff".into(), path: b"/stuff".to_vec(), read_only: false }],
             model: None,
+            unclear: false,
             limits: self.limits.clone(),
             now: (1_795_000_000, 3600), // 2026-11-18
             transcript: Vec::new(),

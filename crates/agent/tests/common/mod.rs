@@ -302,6 +302,7 @@ pub fn job(native: bool) -> Job {
         task: Task::Prompt("do it".into()),
         roots: vec![JobRoot { label: "docs".into(), path: b"/home/me/docs".to_vec(), read_only: false }],
         model: Some(JobModel { provider: "p".into(), model: "m".into(), window: 32_768, native_tools: native }),
+        unclear: false,
         limits: Limits::default(),
         now: (1_795_219_200, 3600),
         transcript: Vec::new(),

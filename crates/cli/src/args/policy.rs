@@ -22,7 +22,7 @@ pub(crate) struct Mode {
 /// A mode by its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum ModeWord {
-    /// Every change asks; no programs; nothing changes files that has read a document's inside; a missing layer refuses
+    /// Every change asks; no programs; nothing acts on what others may have written; a missing layer refuses
     Strict,
     /// Looks, and every word to and from a model, stand in the log too
     Audit,
