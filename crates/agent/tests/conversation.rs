@@ -199,7 +199,7 @@ fn refusals_of_the_gate_and_of_the_person_are_told_in_words() {
     let mut fake = Fake::new(&[("a", "x")], model);
     fake.refuse = Some("keep that".into());
     play(&mut fake, &job(true));
-    assert!(last(&fake.requests[1]).contains("refused by the person (keep that)"));
+    assert!(last(&fake.requests[1]).contains("refused (keep that)"));
     assert!(fake.text("a").is_some());
 }
 

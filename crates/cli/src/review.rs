@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use raincoat_runtime::{Answer, PlanView, Totals};
-use raincoat_types::{FileChange, Timestamp};
+use raincoat_runtime::{Answer, PlanView};
+use raincoat_types::{FileChange, Measure, Timestamp};
 
 use crate::enclosed::seconds;
 use crate::out::Style;
@@ -158,10 +158,9 @@ impl Dialogue<'_> {
             )),
             String::new(),
         ];
-        lines.extend(
-            self.plan.why.iter().map(|why| self.style.yellow(&format!("it asks because of {}", visible::single(why)))),
-        );
-        let Totals { files, deletions, bytes } = self.plan.totals;
+        lines.extend(self.plan.why.iter().map(|why| self.style.yellow(&format!("it asks: {}", visible::single(why)))));
+        let [files, deletions, bytes] =
+            [Measure::Files, Measure::Deletions, Measure::Bytes].map(|measure| self.plan.totals.of(measure));
         let deleted = if deletions > 0 { format!("{} deleted, ", size::count(deletions)) } else { String::new() };
         let lost = match self.plan.irreversible {
             0 => "all of it can be taken back".to_owned(),

@@ -16,7 +16,7 @@ mod enclosed;
 use std::fs;
 use std::path::PathBuf;
 
-use enclosed::{Home, Scene};
+use enclosed::Home;
 use raincoat_testkit::model_server::{ModelServer, Turn};
 use serde_json::{Value, json};
 

@@ -238,7 +238,6 @@ fn model_allowed(policy: &Policy, facts: &Facts) -> Result<(), Refusal> {
 fn rules_allow(ruled: &Ruled, what: &str) -> Result<(), Refusal> {
     match ruled {
         Ruled::Forbid(words) => Err(refuse("policy", format!("`{what}`: {words}"))),
-        Ruled::Broken(words) => Err(refuse("policy-error", words.clone())),
         Ruled::Silent | Ruled::Permit | Ruled::Ask { .. } => Ok(()),
     }
 }

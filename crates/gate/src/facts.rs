@@ -94,10 +94,8 @@ pub enum Ruled {
         /// It is permitted then, whatever the grant's actions are; else a grant must allow it besides.
         permits: bool,
     },
-    /// A rule forbids it: which, and why.
+    /// A rule forbids it, does not load or cannot be evaluated: which, and why.
     Forbid(String),
-    /// The rules do not load, or one of them cannot be evaluated: where, and why.
-    Broken(String),
 }
 
 /// How a place is touched.

@@ -1,7 +1,7 @@
 //! The gate against tables of cases (B2, B3, B6, H4, DESIGN 1, 2, 9, 10). `reference.rs` has random ones.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use raincoat_gate::*;
+use raincoat_gate::{Intent, *};
 use raincoat_types::*;
 
 fn grant(n: u64) -> GrantId {
@@ -374,7 +374,7 @@ fn what_led_an_agent_to_a_change_asks_for_that_very_change() {
 }
 
 #[test]
-fn the_owners_rules_widen_a_grant_ask_or_forbid_and_a_broken_one_refuses() {
+fn the_owners_rules_widen_a_grant_ask_or_forbid() {
     let ruled = |ruled: Ruled, actions: Actions, approval: Option<Approval>| {
         let grants = vec![Grant { id: grant(1), who: Who::Anyone, actions, until: None }];
         let facts = Facts { approval, ..facts(vec![Target { ruled, ..target(1, "x", Role::Remove) }]) };
@@ -393,7 +393,6 @@ fn the_owners_rules_widen_a_grant_ask_or_forbid_and_a_broken_one_refuses() {
     assert_eq!(ruled(ask(), Actions::READ, exactly()), "permit");
     assert_eq!(ruled(ask(), Actions::all(), Some(Approval { scope: Scope::RestOfRun, until: time(101) })), "ask");
     assert_eq!(ruled(Ruled::Forbid("not on Sundays".into()), Actions::all(), exactly()), "policy");
-    assert_eq!(ruled(Ruled::Broken("rules.cedar, line 3".into()), Actions::all(), exactly()), "policy-error");
     let of_the_model = |ruled: Ruled, approval: Option<Approval>| {
         let mut policy = open_policy();
         policy.providers = vec!["a".into()];
@@ -403,7 +402,6 @@ fn the_owners_rules_widen_a_grant_ask_or_forbid_and_a_broken_one_refuses() {
     };
     assert_eq!(of_the_model(Ruled::Permit, None), "permit");
     assert_eq!(of_the_model(Ruled::Forbid("not at night".into()), exactly()), "policy");
-    assert_eq!(of_the_model(Ruled::Broken("rules.cedar, line 3".into()), exactly()), "policy-error");
     assert_eq!(of_the_model(ask(), None), "ask");
     assert_eq!(of_the_model(ask(), exactly()), "permit");
     // A permit of a rule's opens no folder, and does not let anything leave.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use proptest::prelude::*;
-use raincoat_gate::*;
+use raincoat_gate::{Intent, *};
 use raincoat_types::*;
 
 const RUN: u64 = 5;
@@ -98,7 +98,7 @@ fn reference(policy: &Policy, facts: &Facts, actor: &Actor, wish: &Wish) -> &'st
 
     let mut refused = false;
     let mut ruled = matches!(facts.ruled, Ruled::Ask { .. });
-    refused |= matches!(facts.ruled, Ruled::Forbid(_) | Ruled::Broken(_));
+    refused |= matches!(facts.ruled, Ruled::Forbid(_));
     refused |= matches!(wish, Wish::Revert | Wish::Adopt { .. }) && !person;
     refused |= matches!(wish, Wish::Adopt { .. }) && policy.commit != Some(run(RUN));
     refused |= modes.contains(Modes::RESTRICTED) && changes && !matches!(wish, Wish::Revert);
@@ -147,7 +147,7 @@ fn reference(policy: &Policy, facts: &Facts, actor: &Actor, wish: &Wish) -> &'st
             }
             let granted = granted(t, needs);
             refused |= !granted || t.denied.is_some() || (leaves && t.private);
-            refused |= matches!(t.ruled, Ruled::Forbid(_) | Ruled::Broken(_));
+            refused |= matches!(t.ruled, Ruled::Forbid(_));
             refused |= alters && t.linked_outside;
             refused |= t.kind == Some(FileKind::Special) && t.role != Role::Look;
             refused |= alters && t.spot.path.is_root() && t.role != Role::Write;
@@ -247,7 +247,6 @@ fn any_ruled() -> impl Strategy<Value = Ruled> {
         2 => Just(Ruled::Permit),
         2 => (any::<bool>(), any::<bool>()).prop_map(|(forbidden, permits)| ask(forbidden, permits)),
         1 => Just(Ruled::Forbid("f".into())),
-        1 => Just(Ruled::Broken("b".into())),
     ]
 }
 

@@ -308,7 +308,6 @@ mod tests {
     use raincoat_types::{Actor, Clock};
 
     use super::*;
-    use crate::console::Totals;
     use crate::{Config, Home};
 
     /// A clock that is set by hand.
@@ -340,7 +339,7 @@ mod tests {
             until: Timestamp { secs: keeper.clock.now().secs + 100, nanos: 0 },
             why: &[],
             irreversible: 0,
-            totals: Totals::default(),
+            totals: raincoat_types::Amounts::default(),
             elsewhere: &|| None,
             before: &|_| None,
         };

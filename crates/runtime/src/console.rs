@@ -1,7 +1,7 @@
 //! How the keeper speaks to the person. The terminal implements this; so do tests.
 
 use raincoat_types::wire::PlanStep;
-use raincoat_types::{Actor, Digest, FileKind, Refusal, RelPath, RunId, Timestamp};
+use raincoat_types::{Actor, Amounts, Digest, FileKind, Refusal, RelPath, RunId, Timestamp};
 
 /// A plan that wants an answer.
 pub struct PlanView<'a> {
@@ -26,22 +26,11 @@ pub struct PlanView<'a> {
     /// Steps that cannot be taken back, because the person said that no copy is to be kept.
     pub irreversible: u64,
     /// What the gate counted: the numbers behind a breaker.
-    pub totals: Totals,
+    pub totals: Amounts,
     /// An answer that was given from another terminal meanwhile.
     pub elsewhere: &'a dyn Fn() -> Option<Answer>,
     /// Reads what a step's target holds now (at most 256 KiB), for a diff. `None` where it is no readable file.
     pub before: &'a dyn Fn(usize) -> Option<Vec<u8>>,
-}
-
-/// What a plan comes to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Totals {
-    /// Files and folders that change.
-    pub files: u64,
-    /// Files and folders that are deleted.
-    pub deletions: u64,
-    /// Bytes that this is about.
-    pub bytes: u64,
 }
 
 /// What is known of a planned change before it is made.
@@ -49,10 +38,8 @@ pub struct Totals {
 pub struct StepFact {
     /// What the change is about now: kind and size; `None` where nothing is there yet.
     pub source: Option<(FileKind, u64)>,
-    /// How many files it touches in all (a tree counts each).
-    pub files: u64,
-    /// How many of them it deletes.
-    pub deletions: u64,
+    /// What it uses up: files that it changes (a tree counts each), how many of them it deletes, bytes.
+    pub amounts: Amounts,
     /// What was allowed for a folder until a time covers it.
     pub stands: bool,
     /// No copy is kept of what is there, at the person's word: it cannot be taken back.

@@ -80,7 +80,6 @@ impl<'a> Conversation<'a> {
         door: Option<&'a (String, Door)>,
         worker: Worker,
         grants: Vec<GrantId>,
-        labels: Option<Labels>,
         stop: Arc<AtomicBool>,
         console: &'a mut dyn Console,
     ) -> Result<Conversation<'a>, Error> {
@@ -113,7 +112,7 @@ impl<'a> Conversation<'a> {
             standing: Standing::default(),
             tally: Tally::default(),
             peer_failed: false,
-            labels,
+            labels: None,
             plan: Vec::new(),
             roots: Vec::new(),
             grants,
@@ -122,6 +121,12 @@ impl<'a> Conversation<'a> {
             messages: 0,
             words: 0,
         })
+    }
+
+    /// The same, with a model whose words are labelled.
+    pub(crate) fn labelled(mut self, labels: Option<Labels>) -> Self {
+        self.labels = labels;
+        self
     }
 
     /// Gives the worker its job and answers it until it has finished, or must be ended.

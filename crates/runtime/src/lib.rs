@@ -50,7 +50,7 @@ pub use approvals::{Approval, ApprovalState, StandingApproval};
 pub use can_undo::{CanUndo, Verdict};
 pub use commit::{Adoption, CommitAsk, CommitReport, DraftSource};
 pub use config::{Config, Price};
-pub use console::{Answer, Console, PlanView, StepFact, Totals};
+pub use console::{Answer, Console, PlanView, StepFact};
 pub use course::Budgets;
 pub use doctor::{Check, Report};
 pub use drafts::{DraftChange, DraftLine, DraftMark, DraftState, OpenDraft, Pick, Sides};

@@ -1,24 +1,28 @@
 //! Plans: looked at before they are shown, bound to what was shown, and then made, step by step, each through the gate.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use raincoat_audit::Event;
 use raincoat_effects::thread::EffectsThread;
 use raincoat_effects::{Changed, Effects, Resolved};
-use raincoat_gate::{Act, Approval, Confirm, Role, Scope};
+use raincoat_gate::{Approval, Confirm, Scope};
 use raincoat_types::wire::PlanStep;
 use raincoat_types::{
-    Actor, Amounts, Digest, Failure, FailureKind, FileChange, FileKind, FileRead, Identity, Measure, Modes, Outcome,
-    Place, RawPath, Refusal, RelPath, Timestamp, Ulid, display_bytes,
+    Actor, Digest, Failure, FailureKind, FileChange, Modes, Outcome, Place, RawPath, Refusal, RelPath, Timestamp,
 };
 
 use crate::approvals::{StandingApproval, scope_words};
-use crate::console::{Answer, Console, PlanView, StepFact, Totals};
+use crate::console::{Answer, Console, PlanView, StepFact};
 use crate::judge::Judge;
 use crate::labels::Lead;
 use crate::{Error, Keeper};
+
+mod ahead;
+mod words;
+
+use ahead::{Shown, reasons, same_as_shown, totals};
+use words::{lines, ranges, shown, unanswered};
 
 /// Steps made in one go: between two of these the worker is told, the bar moves and a stop is seen. Within one, a stop
 /// is seen between two operations.
@@ -38,23 +42,6 @@ pub(crate) struct Accepted {
     /// What was allowed before, where it was not shown.
     scopes: Vec<(Scope, Timestamp)>,
 }
-
-/// What a step was when it was shown. Small: a plan may have a hundred thousand steps.
-#[derive(Clone, Default)]
-struct Shown {
-    /// The digest of the resolved action; `None` where it could not be resolved yet.
-    digest: Option<Digest>,
-    /// Which of its places count (by their order): not those that an earlier step changes.
-    places: Box<[u16]>,
-    /// Which files stood at those.
-    stood: Tag,
-}
-
-/// The first half of a BLAKE3 digest: enough to tell that two are the same (128 bits), where there are many.
-type Tag = [u8; 16];
-
-/// Places with what stood there.
-type Seen = Vec<((usize, RelPath), Option<(FileKind, Identity)>)>;
 
 /// How a plan may go.
 pub(crate) enum Reviewed {
@@ -118,12 +105,12 @@ impl Keeper {
             return Ok(passed(judge, plan, scope, Accepted::unseen(all(), until, vec![(Scope::RestOfRun, until)])));
         }
         let scopes = self.standing_scopes(judge)?;
-        let (facts, looked) = self.look_ahead(hands, plan, &scopes)?;
+        let (facts, looked) = ahead::look(hands, plan, &scopes)?;
         if !facts.is_empty() && facts.iter().all(|fact| fact.refused.is_some()) {
             // Nobody is asked about what none of it may happen: the gate says so, step by step.
             return Ok(Reviewed::Accepted(Accepted::unseen(all(), until, Vec::new())));
         }
-        let totals = totals(steps, &facts);
+        let totals = totals(&facts);
         let why = reasons(judge, &facts, totals, strict, now);
         if why.is_empty() && (beforehand || rest) {
             let scope = if beforehand { BEFOREHAND } else { REST_OF_RUN };
@@ -246,39 +233,6 @@ impl Keeper {
         Ok(words.join("; "))
     }
 
-    /// What each step would touch now, and whether the gate would refuse it.
-    fn look_ahead(
-        &self,
-        hands: Hands<'_>,
-        plan: Plan<'_>,
-        scopes: &[(Scope, Timestamp)],
-    ) -> Result<(Vec<StepFact>, Vec<Shown>), Error> {
-        let (Hands { thread, judge }, Plan { steps, leads, .. }) = (hands, plan);
-        let mut facts = Vec::with_capacity(steps.len());
-        let mut looked = Vec::with_capacity(steps.len());
-        let mut changed: HashSet<Tag> = HashSet::new();
-        for start in (0..steps.len()).step_by(SLICE) {
-            let (judge, steps, leads, scopes) = (judge.clone(), steps.clone(), leads.clone(), scopes.to_vec());
-            let slice = thread
-                .call(move |effects| {
-                    let part = steps.iter().enumerate().skip(start).take(SLICE);
-                    part.map(|(n, step)| look_at(effects, &judge.led_by(leads.get(n)), step, &scopes))
-                        .collect::<Vec<_>>()
-                })
-                .map_err(Error::store)?;
-            for (fact, seen) in slice {
-                let counts =
-                    |(n, (place, _)): (usize, &(_, _))| u16::try_from(n).ok().filter(|_| !lies_in(place, &changed));
-                let places: Box<[u16]> = seen.iter().enumerate().filter_map(counts).collect();
-                let stood = tag_of(&seen, &places);
-                changed.extend(seen.iter().map(|(place, _)| place_tag(place.0, &place.1)));
-                looked.push(Shown { digest: fact.digest, places, stood });
-                facts.push(fact);
-            }
-        }
-        Ok((facts, looked))
-    }
-
     /// Makes the accepted steps. `told` hears of each slice as it is done.
     pub(crate) fn make(
         &self,
@@ -388,7 +342,7 @@ fn make_one(effects: &mut Effects, judge: &Judge, change: &FileChange, order: &O
         Err(failure) => return Some(Outcome::Failed(failure)),
     };
     if order.reviewed
-        && let Err(failure) = same_as_shown(change, &resolved, order)
+        && let Err(failure) = same_as_shown(change, &resolved, &order.shown)
     {
         return Some(Outcome::Failed(failure));
     }
@@ -405,57 +359,6 @@ fn make_one(effects: &mut Effects, judge: &Judge, change: &FileChange, order: &O
     }
 }
 
-/// What is made is what was shown: the same resolved action, or, where it could not be resolved when it was shown, the
-/// very path that was written.
-fn same_as_shown(change: &FileChange, resolved: &Resolved, order: &Order) -> Result<(), Failure> {
-    let stands: Seen = resolved.standing().collect();
-    let replaced = tag_of(&stands, &order.shown.places) != order.shown.stood;
-    let same = match order.shown.digest {
-        Some(shown) => shown == resolved.digest,
-        None => {
-            let written: Vec<Option<RelPath>> = places(change).iter().map(|place| plain(&place.path)).collect();
-            written
-                .iter()
-                .all(|path| path.as_ref().is_some_and(|path| resolved.targets.iter().any(|t| t.spot.path == *path)))
-        }
-    };
-    if same && !replaced {
-        return Ok(());
-    }
-    let message = "it leads elsewhere, or to something else, than when it was shown; look again and propose it anew";
-    Err(Failure::new(FailureKind::Changed, message))
-}
-
-/// What stands at some of a step's places, in short.
-fn tag_of(seen: &Seen, places: &[u16]) -> Tag {
-    let chosen: Vec<_> = places.iter().map(|n| seen.get(usize::from(*n))).collect();
-    // Plain data always serialises; were it not so, the tag would be of nothing on both sides, and the digest of the
-    // action still binds.
-    tag(&postcard::to_stdvec(&chosen).unwrap_or_default())
-}
-
-fn place_tag(root: usize, path: &RelPath) -> Tag {
-    tag(&[&root.to_le_bytes(), path.as_bytes()].concat())
-}
-
-fn tag(bytes: &[u8]) -> Tag {
-    let mut out = Tag::default();
-    out.iter_mut().zip(blake3::hash(bytes).as_bytes()).for_each(|(to, from)| *to = *from);
-    out
-}
-
-/// Whether a place, or a folder that it lies in, is one of these.
-fn lies_in(place: &(usize, RelPath), places: &HashSet<Tag>) -> bool {
-    let mut at = (!places.is_empty()).then(|| place.1.clone());
-    while let Some(path) = at {
-        if places.contains(&place_tag(place.0, &path)) {
-            return true;
-        }
-        at = path.split_last().map(|(parent, _)| parent);
-    }
-    false
-}
-
 /// Whether what was allowed before speaks of a change. The gate looks once more.
 fn covers(scope: &Scope, resolved: &Resolved) -> bool {
     match scope {
@@ -468,136 +371,6 @@ fn covers(scope: &Scope, resolved: &Resolved) -> bool {
 
 fn by_scope((scope, until): &(Scope, Timestamp)) -> Approval {
     Approval { scope: scope.clone(), until: *until }
-}
-
-fn look_at(effects: &mut Effects, judge: &Judge, step: &PlanStep, scopes: &[(Scope, Timestamp)]) -> (StepFact, Seen) {
-    let Ok(mut resolved) = effects.resolve_change(&step.change) else {
-        let (fact, seen) = look_at_source(effects, step);
-        return (StepFact { stands: stands_by_name(judge, &step.change, scopes), ..fact }, seen);
-    };
-    judge.rule_on(&step.change, &mut resolved);
-    let seen = resolved.standing().collect();
-    let kind = resolved.targets.first().and_then(|target| target.kind);
-    let size = resolved.bytes();
-    let asks = |approval: Option<Approval>| {
-        let (digest, targets) = (resolved.digest, resolved.targets.clone());
-        let facts = raincoat_gate::Facts { digest, targets, approval, ..judge.facts() };
-        let (actor, action) = (judge.actor.clone(), step.change.clone());
-        let proposal = raincoat_types::Proposal { actor, run: judge.run, action };
-        raincoat_gate::decide(&judge.compiled.policy, &facts, proposal)
-    };
-    let forever = Timestamp { secs: i64::MAX, nanos: 0 };
-    let exactly = Approval { scope: Scope::Exactly(resolved.digest), until: forever };
-    let refused = match asks(Some(exactly)) {
-        raincoat_gate::Verdict::Deny { refusal } => Some(Box::new(refusal)),
-        _ => None,
-    };
-    // What asks although the widest approval was given wants to be seen itself.
-    let asked = match asks(Some(Approval { scope: Scope::RestOfRun, until: forever })) {
-        raincoat_gate::Verdict::Ask { why, .. } => Some(why),
-        _ => None,
-    };
-    let permitted =
-        |scope: &(Scope, Timestamp)| matches!(asks(Some(by_scope(scope))), raincoat_gate::Verdict::Permit(_));
-    let lost = |target: &raincoat_gate::Target| {
-        target.kind == Some(FileKind::File) && judge.recorder.waives(&target.spot.path)
-    };
-    let deleted = |target: &&raincoat_gate::Target| step.change.deletes() && target.role == Role::Remove;
-    let fact = StepFact {
-        source: kind.map(|kind: FileKind| (kind, size)),
-        files: resolved.targets.len() as u64,
-        deletions: resolved.targets.iter().filter(deleted).count() as u64,
-        stands: scopes.iter().any(permitted),
-        irreversible: resolved.targets.iter().filter(|target| target.role.alters()).any(lost),
-        refused,
-        asked,
-        resolved: elsewhere(&step.change, &resolved),
-        digest: Some(resolved.digest),
-    };
-    (fact, seen)
-}
-
-/// Whether what was allowed for a folder speaks of the places that a change names. It waits for an earlier step of the
-/// plan, so where they lead is looked at, and decided, when it is made.
-fn stands_by_name(judge: &Judge, change: &FileChange, scopes: &[(Scope, Timestamp)]) -> bool {
-    scopes.iter().any(|(scope, _)| {
-        let Scope::Folder(id, beneath) = scope else { return false };
-        places(change).into_iter().all(|place| {
-            let within = judge.scoped.get(usize::from(place.root)).is_some_and(|scoped| scoped.id == *id);
-            within && plain(&place.path).is_some_and(|path| path.starts_with(beneath))
-        })
-    })
-}
-
-/// What a plan comes to.
-fn totals(steps: &[PlanStep], facts: &[StepFact]) -> Totals {
-    steps.iter().zip(facts).fold(Totals::default(), |sum, (step, fact)| Totals {
-        files: sum.files.saturating_add(fact.files.max(1)),
-        deletions: sum.deletions.saturating_add(fact.deletions),
-        bytes: sum
-            .bytes
-            .saturating_add(fact.source.map_or(0, |(_, size)| size))
-            .saturating_add(step.change.new_bytes()),
-    })
-}
-
-/// Why a plan must be seen, whatever was allowed before.
-fn reasons(judge: &Judge, facts: &[StepFact], totals: Totals, strict: bool, now: Timestamp) -> Vec<String> {
-    let mut why: Vec<String> = facts.iter().filter_map(|fact| fact.asked.clone()).collect();
-    why.sort_unstable();
-    why.dedup();
-    why.truncate(REASONS);
-    if strict {
-        why.retain(|words| !words.starts_with("strict mode"));
-        why.push("strict mode: every change asks".to_owned());
-    }
-    let amounts = Amounts::default()
-        .with(Measure::Files, totals.files)
-        .with(Measure::Rate, totals.files)
-        .with(Measure::Deletions, totals.deletions)
-        .with(Measure::Bytes, totals.bytes);
-    let uses = judge.scoped.first().map(|scoped| (scoped.id, amounts)).into_iter().collect();
-    for count in judge.course.counts(&uses, now).iter().filter(|count| !count.firm) {
-        if let Some((measure, most)) = count.most.passed_by(&count.total) {
-            let total = count.total.of(measure);
-            why.push(format!(
-                "a mass change: {} comes to {total} {}, and beyond {most} it asks",
-                count.whose,
-                measure.name()
-            ));
-        }
-    }
-    why
-}
-
-/// A step into a folder that an earlier step makes cannot be resolved yet; what it takes there can.
-fn look_at_source(effects: &mut Effects, step: &PlanStep) -> (StepFact, Seen) {
-    let (FileChange::Move { from, .. } | FileChange::Copy { from, .. } | FileChange::Extract { from, .. }) =
-        &step.change
-    else {
-        return (StepFact::default(), Seen::new());
-    };
-    let Ok(resolved) = effects.resolve_read(&FileRead::Stat { at: from.clone() }) else {
-        return (StepFact::default(), Seen::new());
-    };
-    let kind = resolved.targets.first().and_then(|target| target.kind);
-    let fact = StepFact {
-        source: kind.map(|kind| (kind, resolved.bytes())),
-        files: 1,
-        resolved: elsewhere(&step.change, &resolved),
-        ..StepFact::default()
-    };
-    (fact, resolved.standing().collect())
-}
-
-/// Where a step's places really are; nothing where they are the very ones that were named, as they mostly are: a plan may
-/// have a hundred thousand steps.
-fn elsewhere(change: &FileChange, resolved: &Resolved) -> Vec<(usize, RelPath)> {
-    let mut both = resolved.places().zip(places(change));
-    if both.all(|((root, path), named)| usize::from(named.root) == root && plain(&named.path).as_ref() == Some(path)) {
-        return Vec::new();
-    }
-    resolved.places().map(|(root, path)| (root, path.clone())).collect()
 }
 
 /// What a step's target holds now, for a diff.
@@ -653,71 +426,12 @@ fn plain(path: &RawPath) -> Option<RelPath> {
     RelPath::new(&names.join(&b'/')).ok()
 }
 
-/// What a person was told to have left open.
-fn unanswered(asked: Option<Ulid>) -> String {
-    let way = asked.map(|id| format!("; `raincoat approve {id}` allows it, then run it again"));
-    format!("nobody was there to be asked{}", way.unwrap_or_default())
-}
-
-/// Reasons that are told.
-const REASONS: usize = 20;
 /// What a person allows who says yes on the command line.
 const BEFOREHAND: &str = "yes to every plan within what was granted";
 /// What was allowed for folders until a time.
 const STANDING: &str = "what was allowed in this folder until a time";
 /// What a person allows who allows the rest of a run.
 const REST_OF_RUN: &str = "this plan and every later change of this run within its folders";
-/// Bytes of the steps of one plan in the log; an entry holds 65,535 with all else.
-const LINES_BYTES: usize = 48 << 10;
-
-/// The steps of a plan as they are shown, one a line, as many as go into an entry.
-fn lines(roots: &[(String, Vec<u8>)], steps: &[PlanStep]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut bytes = 0;
-    for step in steps {
-        let at = |place: &Place| {
-            let root = roots.get(usize::from(place.root)).map(|(label, _)| label.as_str()).unwrap_or_default();
-            format!("{root}/{}", display_bytes(&place.path.0))
-        };
-        let places: Vec<String> = places(&step.change).into_iter().map(at).collect();
-        let why = if step.why.is_empty() { String::new() } else { format!(" ({})", step.why) };
-        let line = format!("{} {}{why}", step.change.verb(), places.join(" -> "));
-        bytes += line.len() + 3;
-        if bytes > LINES_BYTES {
-            break;
-        }
-        lines.push(line);
-    }
-    lines
-}
-
-/// Positions of steps, as people count them, in short: `1-3, 7`.
-fn ranges(chosen: &[u32]) -> String {
-    /// Runs of steps that are told one by one.
-    const MOST: usize = 100;
-    let mut runs: Vec<(u32, u32)> = Vec::new();
-    for n in chosen.iter().map(|n| n.saturating_add(1)) {
-        match runs.last_mut() {
-            Some((_, last)) if last.saturating_add(1) == n => *last = n,
-            _ => runs.push((n, n)),
-        }
-    }
-    let more = runs.len().saturating_sub(MOST);
-    let mut words: Vec<String> = runs
-        .into_iter()
-        .take(MOST)
-        .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") })
-        .collect();
-    if more > 0 {
-        words.push(format!("and {more} more such"));
-    }
-    words.join(", ")
-}
-
-fn shown(title: &str, steps: usize) -> String {
-    format!("{title} ({steps} {})", if steps == 1 { "change" } else { "changes" })
-}
-
 fn digest_of(title: &str, steps: &[PlanStep], facts: &[StepFact], looked: &[Shown]) -> Digest {
     let mut hasher = blake3::Hasher::new_derive_key("raincoat 2026-11 plan v2");
     hasher.update(title.as_bytes());
@@ -727,37 +441,4 @@ fn digest_of(title: &str, steps: &[PlanStep], facts: &[StepFact], looked: &[Show
         hasher.update(&looked.stood);
     }
     Digest(*hasher.finalize().as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_shown_is_told_step_by_step_as_far_as_an_entry_holds_it() {
-        let roots = [("music".to_owned(), b"/home/a/music".to_vec())];
-        let step = |n: usize| PlanStep {
-            change: FileChange::Move {
-                from: Place { root: 0, path: format!("{n}.mp3").as_str().into() },
-                to: Place { root: 0, path: format!("a/{n}.mp3").as_str().into() },
-                replace: false,
-            },
-            why: "by artist".to_owned(),
-        };
-        let few: Vec<PlanStep> = (0..2).map(step).collect();
-        assert_eq!(
-            lines(&roots, &few),
-            ["move music/0.mp3 -> music/a/0.mp3 (by artist)", "move music/1.mp3 -> music/a/1.mp3 (by artist)"]
-        );
-        let many: Vec<PlanStep> = (0..20_000).map(step).collect();
-        assert!(lines(&roots, &many).iter().map(String::len).sum::<usize>() < LINES_BYTES);
-    }
-
-    #[test]
-    fn chosen_steps_are_told_in_short() {
-        assert_eq!(ranges(&[0, 1, 2, 6]), "1-3, 7");
-        assert_eq!(ranges(&[]), "");
-        let every_other: Vec<u32> = (0..1000).map(|n| n * 2).collect();
-        assert!(ranges(&every_other).ends_with("199, and 900 more such"));
-    }
 }

@@ -173,7 +173,7 @@ fn strictness(ruled: &Ruled) -> u8 {
         Ruled::Permit => 0,
         Ruled::Silent => 1,
         Ruled::Ask { .. } => 2,
-        Ruled::Forbid(_) | Ruled::Broken(_) => 3,
+        Ruled::Forbid(_) => 3,
     }
 }
 

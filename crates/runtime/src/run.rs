@@ -166,10 +166,10 @@ impl Keeper {
             door.as_ref(),
             worker,
             behind,
-            labels,
             stop,
             console,
-        )?;
+        )?
+        .labelled(labels);
         let ended = conversation.hold(job);
         let (tally, peer_failed) = (conversation.tally, conversation.peer_failed);
         drop(conversation);

@@ -251,7 +251,7 @@ fn settle(
             (Some(words), _) => said_no(words),
             (None, Some(words)) if missing => {
                 let words = if words.trim().is_empty() { "no reason given" } else { words };
-                said_no(format!("refused by the person ({words}): do not propose the same again"))
+                said_no(format!("refused ({words}): do not propose the same again"))
             }
             (None, None) if missing => said_no("not done: the person left it out, or something before it failed"),
             _ => {

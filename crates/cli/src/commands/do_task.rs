@@ -66,7 +66,15 @@ pub(crate) fn run(app: &mut App, args: Do, recipe: Option<Recipe>) -> Result<Exi
     }
     if console.unasked {
         let words = "the plan was refused, because nobody could be asked about it";
-        let hint = "run it at a terminal, or with `--yes` (everything stays undoable); or `raincoat approvals` has the question: answer it, and run this again";
+        // What asks in spite of `--yes` is not let through by saying it again.
+        let hint = match app.flags.yes {
+            true => {
+                "`raincoat approvals` has the question, and why it is asked in spite of `--yes`: answer it, and run this again"
+            }
+            false => {
+                "run it at a terminal, or with `--yes` (everything stays undoable); or `raincoat approvals` has the question: answer it, and run this again"
+            }
+        };
         return Err(error(Class::Refused, words, hint));
     }
     Ok(exit)

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::view::tree::tests::{made, moved, step};
-use raincoat_runtime::{StepFact, Totals};
+use raincoat_runtime::StepFact;
 use raincoat_types::wire::PlanStep;
-use raincoat_types::{Actor, Digest, Expect, Place, RunId, Ulid};
+use raincoat_types::{Actor, Amounts, Digest, Expect, Place, RunId, Ulid};
 
 #[derive(Default)]
 struct Script {
@@ -41,8 +41,14 @@ fn answered(steps: &[PlanStep], before: &[u8], answers: &[&'static str]) -> (Ans
     (answer, script.seen)
 }
 
+fn amounts(files: u64, deletions: u64, bytes: u64) -> Amounts {
+    let some = Amounts::default().with(Measure::Files, files);
+    some.with(Measure::Deletions, deletions).with(Measure::Bytes, bytes)
+}
+
 fn with(steps: &[PlanStep], before: &[u8], script: &mut Script) -> Answer {
-    let facts: Vec<StepFact> = steps.iter().map(|_| StepFact { files: 1, ..StepFact::default() }).collect();
+    let facts: Vec<StepFact> =
+        steps.iter().map(|_| StepFact { amounts: amounts(1, 0, 0), ..StepFact::default() }).collect();
     let script_elsewhere = script.elsewhere.clone();
     let plan = PlanView {
         run: RunId(Ulid::from_parts(1, 1)),
@@ -55,7 +61,7 @@ fn with(steps: &[PlanStep], before: &[u8], script: &mut Script) -> Answer {
         until: Timestamp { secs: 1000, nanos: 0 },
         why: &["a mass change".to_owned()],
         irreversible: script.lost,
-        totals: Totals { files: 3467, deletions: 3000, bytes: 7_100_000_000 },
+        totals: amounts(3467, 3000, 7_100_000_000),
         elsewhere: &|| script_elsewhere.clone(),
         before: &|_| Some(before.to_vec()),
     };

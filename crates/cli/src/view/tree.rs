@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use raincoat_runtime::PlanView;
 use raincoat_types::wire::PlanStep;
-use raincoat_types::{FileChange, FileKind, Place, RelPath};
+use raincoat_types::{FileChange, FileKind, Measure, Place, RelPath};
 
 use super::{size, visible};
 use crate::out::Style;
@@ -119,7 +119,14 @@ impl<'a> Tree<'a> {
             let fact = plan.facts.get(n).cloned().unwrap_or_default();
             let resolved: Vec<At> =
                 fact.resolved.iter().map(|(root, path)| (*root, path.as_bytes().to_vec())).collect();
-            Some(item(step, &resolved, fact.source, fact.files, fact.refused.map(|r| r.message), plan.roots))
+            Some(item(
+                step,
+                &resolved,
+                fact.source,
+                fact.amounts.of(Measure::Files),
+                fact.refused.map(|r| r.message),
+                plan.roots,
+            ))
         };
         let folders = plan.roots.iter().map(|(_, path)| visible::name(path)).collect();
         Tree::new(folders, plan.steps.len(), Box::new(words))
