@@ -1,6 +1,7 @@
 //! The language as a whole: what loads, what is denied, who is named.
 
 mod analysed;
+mod corpus;
 mod documented;
 mod rendered;
 mod sliced;

@@ -187,7 +187,7 @@ fn compare(
     assert!(ours == theirs || errs || !sound, "{request}: ours is stricter for no reason");
 }
 
-fn allows(rules: &Rules, request: &CedarRequest, entities: &Entities) -> bool {
+pub(super) fn allows(rules: &Rules, request: &CedarRequest, entities: &Entities) -> bool {
     let theirs = Theirs(request, entities);
     let answer = rules.answer_to(&theirs.asked().unwrap(), &theirs, &[]).unwrap();
     matches!(answer, Answer::Allow(_))
@@ -207,7 +207,7 @@ fn request(value: &Value) -> Option<CedarRequest> {
     CedarRequest::new(uid("principal")?, uid("action")?, uid("resource")?, context, None).ok()
 }
 
-fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     entries
