@@ -38,7 +38,7 @@ pub(crate) fn agent(scene: &Scene, calls: Vec<(String, Value)>) -> Vec<String> {
     let url = server.base_url();
     scene.run(&["provider", "remove", "scripted"]);
     scene.ok(&["provider", "add", "scripted", "--url", &url, "--model", "m", "--window", "400000"]);
-    let said = scene.run(&["do", "the task", "--in", ".", "--yes"]);
+    let said = scene.run(&["do", "clean up", "--in", ".", "--yes"]);
     let heard = std::mem::take(&mut *heard.lock().unwrap());
     assert_eq!(heard.len(), count, "{said:?}");
     heard

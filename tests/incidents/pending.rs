@@ -30,7 +30,6 @@ pub(crate) const PENDING: &[(u8, &str, &str, &str)] = &[
         "secrets below the top of a folder hidden from programs; a key broker",
         "sandbox, vault",
     ),
-    (31, "Kiro deletes a cloud environment", "approval by two; a key broker", "policy, vault"),
     (
         33,
         "Cowork: files leave by an allowed host with another's key",
@@ -51,7 +50,6 @@ pub(crate) const PENDING: &[(u8, &str, &str, &str)] = &[
         "vault",
     ),
     (39, "OpenClaw CVE-2026-25253: any origin on a local socket", "origin and token on our own API", "server"),
-    (42, "DataTalks: terraform destroy with the backups", "approval of a plan; backups elsewhere", "gate, backup"),
     (46, "LiteLLM: a stolen release runs at every start", "a key broker; pinned packages", "vault, policy"),
     (
         47,

@@ -126,7 +126,7 @@ fn no_grant_another_agents_grant_and_an_ended_grant_reach_nothing() {
         }
         // A folder above a granted one is not granted with it.
         world.ok(&["grant", "granted"]);
-        let above = world.run(&["do", "break out", "--in", world.around().to_str().unwrap(), "--yes"]);
+        let above = world.run(&["do", "clean up", "--in", world.around().to_str().unwrap(), "--yes"]);
         assert_eq!(above.status.code(), Some(3), "{}", text(&above));
         assert_eq!(changed_but(&before, &world.snapshot(), &[]), [""; 0]);
     }
@@ -156,7 +156,7 @@ fn a_grant_that_ends_while_the_agent_works_ends() {
         })]);
         world.provider(&server, true);
         let from = world.log_length();
-        world.run(&["do", "break out", "--in", "granted", "--yes"]);
+        world.run(&["do", "clean up", "--in", "granted", "--yes"]);
         assert!(server.requests().iter().all(|request| !String::from_utf8_lossy(&request.body).contains(BAIT)));
         let log = world.log_from(from);
         assert_eq!(log.iter().filter(|line| line.contains("(grant-ended: ")).count(), 2, "{log:#?}");
@@ -559,7 +559,7 @@ fn what_is_accepted_is_what_was_shown_or_it_is_not_made() {
             world.provider(&server, true);
             let other = Snapshot::take(&world.around().join("other")).unwrap();
             let from = world.log_length();
-            let command = world.command(&["do", "break out", "--in", world.granted().to_str().unwrap()]);
+            let command = world.command(&["do", "clean up", "--in", world.granted().to_str().unwrap()]);
             let mut player = std::process::Command::new("python3");
             player.args(["-c", PLAYER]).arg(world.granted().join(what)).arg(world.around().join(becomes)).arg(kind);
             player.arg(command.get_program()).args(command.get_args()).env_clear().env("TERM", "xterm");
@@ -597,7 +597,7 @@ fn a_provider_cannot_send_us_elsewhere() {
     })]);
     world.provider(&server, true);
     let from = world.log_length();
-    let said = world.run(&["do", "break out", "--in", "granted", "--yes"]);
+    let said = world.run(&["do", "clean up", "--in", "granted", "--yes"]);
     assert!(!said.status.success(), "{}", text(&said));
     assert_eq!(elsewhere.connections(), 0);
     let log = world.log_from(from);

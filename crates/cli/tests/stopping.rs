@@ -133,7 +133,7 @@ fn an_agents_run_is_stopped_too_and_can_be_taken_back() {
     ]);
     scene.ok(&["grant", "."]);
     scene.ok(&["provider", "add", "scripted", "--url", &server.base_url(), "--model", "m"]);
-    let mut command = scene.command(&["do", "the task", "--in", ".", "--yes"]);
+    let mut command = scene.command(&["do", "clean up", "--in", ".", "--yes"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until("its first change", || scene.there("new.txt") && server.requests().len() > 1);
     let began = Instant::now();

@@ -232,7 +232,7 @@ impl World {
             let heard = Arc::new(Mutex::new(Vec::new()));
             let server = enemy(part.to_vec(), heard.clone());
             self.provider(&server, true);
-            let mut arguments = vec!["do", "break out", "--in", folder.to_str().unwrap(), "--yes"];
+            let mut arguments = vec!["do", "clean up", "--in", folder.to_str().unwrap(), "--yes"];
             arguments.extend_from_slice(more);
             output = Some(self.run(&arguments));
             for request in server.requests() {
