@@ -206,7 +206,9 @@ impl Lane {
         }
         self.before.clear();
         same(&self.original, &self.dir, &format!("round {}, everything undone", self.round));
-        self.mark = self.home.json(&["runs", "-n", "1"])[0]["run"].as_str().map(str::to_owned);
+        // On a machine with much else to do, all of a cycle may have been killed before they began.
+        let newest = self.home.json(&["runs", "-n", "1"]);
+        self.mark = newest.first().and_then(|run| run["run"].as_str()).map(str::to_owned);
         self.known.extend(self.mark.clone());
     }
 }
