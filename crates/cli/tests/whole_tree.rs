@@ -37,8 +37,12 @@ fn a_real_tree_of_twenty_thousand_files_is_tidied_and_comes_back_with_no_differe
     let before_outside = outside(&dir);
 
     let (code, report) = home.report(&["do", "tidy", "tree", "--recursive", "--remove-empty", "--in-project", "--yes"]);
-    // What instructs agents is protected by name, so a few of so many are left alone and said; nothing fails.
+    // What instructs agents is protected by name, so a few of so many are left alone and said, each with its folder;
+    // nothing fails.
     assert_eq!(report["failed"], 0, "{report}");
+    assert!(
+        dir.join("kept/AGENTS.md").exists() && !dir.join("kept/note.txt").exists() && !dir.join("emptied").exists()
+    );
     let refused = report["refused"].as_u64().unwrap();
     assert!(refused < 50 && code == 0, "{code}: {report}");
     assert!(report["changes"].as_u64().unwrap() >= 20_000, "{report}");
@@ -189,7 +193,7 @@ fn unmark(path: &Path) -> usize {
 }
 
 /// What a real tree has in one place and not in another: attributes, hard links, symlinks, odd modes, a sparse file,
-/// names that are no text. Where the test is root's, other people's files too.
+/// names that are no text, a file beside others that no agent may move. Where the test is root's, other people's files too.
 fn season(dir: &Path) {
     const SEASON: &str = r#"
 import os, sys
@@ -208,6 +212,9 @@ for i, f in enumerate(files):
     os.utime(f, ns=times)
 with open(os.path.join(os.fsencode(sys.argv[1]), b'sparse.bin'), 'wb') as f:
     f.truncate(50 << 20); f.seek(20 << 20); f.write(b'island')
+for name in ['kept/AGENTS.md', 'kept/note.txt', 'emptied/note.txt']:
+    path = os.path.join(sys.argv[1], name); os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'w') as f: f.write(name)
 "#;
     let out = Command::new("python3").arg("-c").arg(SEASON).arg(dir).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));

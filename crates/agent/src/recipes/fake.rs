@@ -7,7 +7,7 @@ use std::sync::Arc;
 use raincoat_types::wire::{Job, JobRoot, PlanStep, Task};
 use raincoat_types::{
     ChangeDone, Digest, DirEntry, Failure, FailureKind, FileChange, FileKind, FileRead, Identity, Limits, Meta,
-    ModelRequest, Outcome, Place, ReadDone, RelPath, Timestamp,
+    ModelRequest, Outcome, Place, ReadDone, Refusal, RelPath, Timestamp,
 };
 
 use super::names;
@@ -35,8 +35,10 @@ pub(crate) struct FakeKeeper {
     pub(crate) stop_after: Option<usize>,
     /// The keeper is gone once this many calls were made.
     pub(crate) lost_after: Option<usize>,
-    /// The person's words when they refuse every plan.
-    pub(crate) refuse: Option<String>,
+    /// The person's words when they refuse every plan, once they accepted so many.
+    pub(crate) refuse: Option<(usize, String)>,
+    /// Names of files that the gate does not let be moved.
+    pub(crate) protected: Vec<&'static str>,
     /// Steps that the person strikes out of the first plan.
     pub(crate) strike: Vec<usize>,
     /// Changed by somebody else as the first plan ends.
@@ -55,6 +57,7 @@ impl FakeKeeper {
             stop_after: None,
             lost_after: None,
             refuse: None,
+            protected: Vec::new(),
             strike: Vec::new(),
             meddle: None,
             calls: 0,
@@ -249,6 +252,11 @@ impl FakeKeeper {
         }
     }
 
+    fn is_protected(&self, change: &FileChange) -> bool {
+        matches!(change, FileChange::Move { from, .. }
+            if self.protected.iter().any(|name| name.as_bytes() == names::split(&from.path.0).1))
+    }
+
     /// Nothing but `from` is there, in any case of letters, and the folder is.
     fn free(&self, at: &Place, from: Option<&Place>) -> Result<(), Failure> {
         let (parent, name) = names::split(&at.path.0);
@@ -284,7 +292,9 @@ impl Keeper for FakeKeeper {
     fn plan(&mut self, title: &str, steps: Vec<PlanStep>) -> Result<PlanResult, Lost> {
         self.call()?;
         self.plans.push((title.to_owned(), steps.clone()));
-        if let Some(words) = &self.refuse {
+        if let Some((accepted, words)) = &self.refuse
+            && self.plans.len() > *accepted
+        {
             return Ok(PlanResult { outcomes: vec![None; steps.len()], refused: Some(words.clone()) });
         }
         let strike = std::mem::take(&mut self.strike);
@@ -293,6 +303,13 @@ impl Keeper for FakeKeeper {
         for (at, step) in steps.iter().enumerate() {
             if stopped || strike.contains(&at) {
                 outcomes.push(None);
+                continue;
+            }
+            if self.is_protected(&step.change) {
+                outcomes.push(Some(Outcome::Refused(Refusal {
+                    rule: "protected-name".to_owned(),
+                    message: "its name is protected".to_owned(),
+                })));
                 continue;
             }
             outcomes.push(Some(match self.change(&step.change) {

@@ -10,6 +10,7 @@ use crate::keeper::{Keeper, Lost};
 mod archive_old;
 mod dates;
 mod dedupe;
+mod emptied;
 #[cfg(test)]
 pub(crate) mod fake;
 mod find_large;
@@ -184,6 +185,9 @@ pub fn run(keeper: &mut dyn Keeper, name: &str, options: &[(String, String)], jo
     });
     match done {
         Ok(finished) | Err(End::Early(finished)) => Ok(finished),
+        Err(End::Stopped) => {
+            Ok(Finished { summary: "stopped as you asked; nothing was changed".to_owned(), ok: false })
+        }
         Err(End::Lost(lost)) => Err(lost),
     }
 }
@@ -192,6 +196,8 @@ pub fn run(keeper: &mut dyn Keeper, name: &str, options: &[(String, String)], jo
 enum End {
     /// Nobody to speak to.
     Lost(Lost),
+    /// The person asked for it, and nothing was changed.
+    Stopped,
     /// There is something to say about it.
     Early(Finished),
 }
@@ -211,7 +217,7 @@ impl From<Lost> for End {
 /// Ends the recipe where the person asked for it. Called between pages and batches, before anything was changed.
 fn check_stop(keeper: &mut dyn Keeper) -> Result<(), End> {
     if keeper.stop_asked() {
-        return Err(End::bad("stopped as you asked; nothing was changed"));
+        return Err(End::Stopped);
     }
     Ok(())
 }

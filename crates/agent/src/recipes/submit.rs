@@ -68,6 +68,11 @@ impl Done {
         self.each.iter().filter(|done| **done).count()
     }
 
+    /// Whether the person refused the whole.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// Whether a step failed. One that the person left out did not.
     pub(super) fn has_failed(&self) -> bool {
         self.failed > 0
@@ -81,10 +86,15 @@ impl Done {
     /// The end of the recipe: `what` was done in words, then what was not, then `notes`. Leaving steps out of a plan
     /// is the person's choice and ends well; a failure does not.
     pub(super) fn finish(&self, what: &str, notes: &[String]) -> Finished {
+        self.finish_second(what, "nothing was changed", notes)
+    }
+
+    /// The same for a plan after another, where refusing it means something else than that nothing was changed.
+    pub(super) fn finish_second(&self, what: &str, refused: &str, notes: &[String]) -> Finished {
         let mut lines = Vec::new();
         match &self.refused {
-            Some(words) if words.is_empty() => lines.push("nothing was changed: you refused the plan".to_owned()),
-            Some(words) => lines.push(format!("nothing was changed: you refused the plan (`{words}`)")),
+            Some(words) if words.is_empty() => lines.push(format!("{refused}: you refused the plan")),
+            Some(words) => lines.push(format!("{refused}: you refused the plan (`{words}`)")),
             None => lines.push(what.to_owned()),
         }
         if self.protected > 0 {

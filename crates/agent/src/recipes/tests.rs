@@ -154,6 +154,79 @@ fn recursive_tidy_removes_only_what_it_emptied() {
     let done = go(&mut k, "tidy", &[("recursive", "true"), ("remove-empty", "true"), ("by", "type")]);
     assert!(done.ok, "{}", done.summary);
     assert_eq!(k.show(), ["Documents/", "Documents/x.pdf", "Documents/y.pdf", "a/", "a/c/", "a/c/.keep", "was-empty/"]);
+    assert!(done.summary.contains("removed 2 empty folders"), "{}", done.summary);
+}
+
+/// What a tidy and a flatten leave of folders some of which keep something, after `trouble`.
+fn emptying(recipe: &str, trouble: impl Fn(&mut FakeKeeper)) -> (FakeKeeper, Finished) {
+    let mut k = FakeKeeper::new();
+    k.file("a/AGENTS.md", b"do this", JULY).file("a/x.pdf", b"%PDF", JULY).file("b/c/y.pdf", b"%PDF", JULY);
+    trouble(&mut k);
+    let options: &[_] = if recipe == "tidy" { &[("recursive", "true"), ("remove-empty", "true")] } else { &[] };
+    let done = go(&mut k, recipe, options);
+    (k, done)
+}
+
+/// What a plan would remove.
+fn removals(k: &FakeKeeper, plan: usize) -> Vec<String> {
+    let steps = k.plans.get(plan).map_or(&[][..], |(_, steps)| steps);
+    let removed = steps.iter().filter_map(|step| match &step.change {
+        FileChange::Delete { at, .. } => Some(String::from_utf8_lossy(&at.path.0).into_owned()),
+        _ => None,
+    });
+    removed.collect()
+}
+
+#[test]
+fn a_folder_that_keeps_a_protected_file_is_not_proposed_for_removal() {
+    for recipe in ["tidy", "flatten"] {
+        let (k, done) = emptying(recipe, |k| k.protected = vec!["AGENTS.md"]);
+        assert!(done.ok && k.tree.contains_key(b"a/AGENTS.md".as_slice()), "{}", done.summary);
+        assert_eq!((removals(&k, 0).len(), removals(&k, 1)), (0, vec!["b/c".to_owned(), "b".to_owned()]), "{recipe}");
+        for words in [
+            "moved 2 files",
+            "1 file with a protected or denied name",
+            "removed 2 empty folders",
+            "left alone: 1 folder with something left in it",
+        ] {
+            assert!(done.summary.contains(words), "{recipe}: {words}: {}", done.summary);
+        }
+        assert!(!done.summary.contains("failed"), "{}", done.summary);
+    }
+}
+
+#[test]
+fn a_folder_in_which_something_is_left_for_another_reason_stays_too() {
+    for recipe in ["tidy", "flatten"] {
+        // Somebody puts a file there meanwhile.
+        let (k, done) = emptying(recipe, |k| k.meddle = Some((b"b/new.txt".to_vec(), b"new".to_vec())));
+        assert!(done.ok && k.tree.contains_key(b"b/new.txt".as_slice()), "{}", done.summary);
+        assert_eq!(removals(&k, 1), ["b/c", "a"]);
+        // The person strikes a move out: the last of them.
+        let (k, done) = emptying(recipe, |k| k.strike = vec![if recipe == "tidy" { 4 } else { 2 }]);
+        assert!(done.ok && k.tree.contains_key(b"b/c/y.pdf".as_slice()), "{}: {:?}", done.summary, k.plans);
+        assert_eq!(removals(&k, 1), ["a"]);
+        // The person refuses the removal.
+        let (k, done) = emptying(recipe, |k| k.refuse = Some((1, "keep them".into())));
+        assert!(done.ok && k.tree.contains_key(b"b/c".as_slice()), "{}", done.summary);
+        let words = "empty folders are still there: you refused the plan (`keep them`)";
+        assert!(done.summary.starts_with("moved 3 files") && done.summary.contains(words), "{}", done.summary);
+        // The person refuses the moves: nothing is asked about what they would have left.
+        let (k, _) = emptying(recipe, |k| k.refuse = Some((0, String::new())));
+        assert_eq!(k.plans.len(), 1);
+    }
+}
+
+#[test]
+fn a_stop_between_the_moves_and_the_removal_says_what_stays() {
+    let stopped = (0..100).map(|calls| emptying("flatten", |k| k.stop_after = Some(calls)));
+    let mut between = stopped.filter(|(k, done)| k.plans.len() == 1 && !done.ok).peekable();
+    assert!(between.peek().is_some());
+    for (k, done) in between {
+        assert!(k.tree.contains_key(b"b/c".as_slice()));
+        let words = "stopped as you asked; folders that are empty now are still there";
+        assert!(done.summary.starts_with("moved 3 files") && done.summary.ends_with(words), "{}", done.summary);
+    }
 }
 
 #[test]
@@ -288,7 +361,7 @@ fn archive_old_deletes_only_what_was_archived() {
 
     // All refused.
     let mut k = make();
-    k.refuse = Some("no".into());
+    k.refuse = Some((0, "no".into()));
     let done = go(&mut k, "archive-old", &[]);
     assert_eq!(k.tree.len(), 3, "{}", done.summary);
 
@@ -323,7 +396,7 @@ fn a_recipe_stops_when_asked_and_ends_when_the_keeper_is_gone() {
             k.stop_after = Some(calls);
             let done = run(&mut k, recipe, &[], &job).unwrap();
             assert!(done.ok || done.summary.contains("stopped"), "{}", done.summary);
-            assert!(done.ok || recipe == "archive-old" || k.plans.is_empty());
+            assert!(done.ok || ["archive-old", "flatten"].contains(&recipe) || k.plans.is_empty());
             if !lost && done.ok {
                 break;
             }

@@ -9,6 +9,7 @@ use raincoat_types::wire::{Job, PlanStep};
 use raincoat_types::{FileChange, FileKind, FileRead, Outcome, ReadDone};
 
 use super::dates::Day;
+use super::emptied::{self, MayGo};
 use super::folders::Folders;
 use super::kind::{self, Group};
 use super::options::Chosen;
@@ -28,12 +29,13 @@ const BLOCKS_AT_ONCE: usize = 32;
 pub(super) fn run(keeper: &mut dyn Keeper, chosen: &Chosen<'_>, job: &Job) -> Result<Finished, End> {
     let mut tally = Tally::default();
     let mut steps = Vec::new();
+    let mut may_go = Vec::new();
     for (root, folder) in (0_u16..).zip(&job.roots) {
         if folder.read_only {
             tally.notes.push(format!("`{}` is granted for reading only; left as it is", folder.label));
             continue;
         }
-        plan_root(keeper, chosen, job, root, &mut steps, &mut tally)?;
+        may_go.push(plan_root(keeper, chosen, job, root, &mut steps, &mut tally)?);
     }
     if steps.is_empty() {
         tally.notes.insert(0, "already tidy: nothing to move".to_owned());
@@ -44,7 +46,11 @@ pub(super) fn run(keeper: &mut dyn Keeper, chosen: &Chosen<'_>, job: &Job) -> Re
     check_stop(keeper)?;
     let done = submit::submit(keeper, &title, steps, &job.limits)?;
     let moved = done.each.iter().zip(&moves).filter(|(done, is_move)| **done && **is_move).count();
-    Ok(done.finish(&format!("moved {} into {}", files(moved), tally.groups_in_words()), &tally.notes))
+    let finished = done.finish(&format!("moved {} into {}", files(moved), tally.groups_in_words()), &tally.notes);
+    if done.is_refused() || !(chosen.flag("recursive") && chosen.flag("remove-empty")) {
+        return Ok(finished);
+    }
+    emptied::remove(keeper, &may_go, &job.limits, finished)
 }
 
 /// What the summary tells.
@@ -81,6 +87,7 @@ struct Loose {
     why: &'static str,
 }
 
+/// Adds a folder's moves to the plan. Gives the folders that they may leave empty.
 fn plan_root(
     keeper: &mut dyn Keeper,
     chosen: &Chosen<'_>,
@@ -88,7 +95,7 @@ fn plan_root(
     root: u16,
     steps: &mut Vec<PlanStep>,
     tally: &mut Tally,
-) -> Result<(), End> {
+) -> Result<MayGo, End> {
     let recursive = chosen.flag("recursive");
     let depth = if recursive { job.limits.walk_depth } else { 1 };
     let mut listing = Listing::read(keeper, root, b"", depth, &job.limits)?;
@@ -100,10 +107,10 @@ fn plan_root(
     }
     let whole = Whole::find(&listing, &is_tidied);
     let loose = loose_files(&listing, &whole, tally);
+    let may_go = MayGo::above(root, loose.iter().map(|item| listing.path(item)));
     if loose.is_empty() {
-        return Ok(());
+        return Ok(may_go);
     }
-    let known = listing.items.len();
     if !recursive {
         // Names that are taken in the folders of an earlier tidy must be known before anything is put there.
         let tidied: Vec<Vec<u8>> = listing
@@ -119,10 +126,7 @@ fn plan_root(
     let mut sorted = look(keeper, root, &listing, loose, job)?;
     let tags = look_closer(keeper, root, &listing, &mut sorted)?;
     place(chosen, root, &listing, &whole, sorted, &tags, steps, tally);
-    if recursive && chosen.flag("remove-empty") {
-        remove_emptied(root, &listing, known, &whole, steps);
-    }
-    Ok(())
+    Ok(may_go)
 }
 
 /// Whether a folder at the top is one that tidying makes: a group's name or a year or month, whatever the options of
@@ -330,49 +334,5 @@ fn folder_names(chosen: &Chosen<'_>, file: &Loose, tags: Option<&(String, Option
         },
         "type" => vec![group],
         _ => [Some(group), date.filter(|_| file.group.dated())].into_iter().flatten().collect(),
-    }
-}
-
-/// Adds the removal of folders out of which every file was moved, innermost first.
-fn remove_emptied(root: u16, listing: &Listing, known: usize, whole: &Whole, steps: &mut Vec<PlanStep>) {
-    let moved: std::collections::HashSet<Vec<u8>> = steps
-        .iter()
-        .filter_map(|step| match &step.change {
-            FileChange::Move { from, .. } if from.root == root => Some(from.path.0.clone()),
-            _ => None,
-        })
-        .collect();
-    // What stays keeps every folder above it; what moves makes those above it candidates.
-    let mut kept = std::collections::HashSet::new();
-    let mut left = std::collections::HashSet::new();
-    for item in listing.items.iter().take(known) {
-        let path = listing.path(item);
-        let goes = moved.contains(path);
-        let stays = if item.kind == FileKind::Dir { whole.holds(path) } else { !goes };
-        if stays && item.kind == FileKind::Dir {
-            kept.insert(path.to_vec());
-        }
-        if goes || stays {
-            let set = if goes { &mut left } else { &mut kept };
-            let mut dir = names::split(path).0;
-            while !dir.is_empty() && set.insert(dir.to_vec()) {
-                dir = names::split(dir).0;
-            }
-        }
-    }
-    // An empty folder that was there before keeps the folders above it too: only what the moves emptied goes.
-    for item in listing.items.iter().take(known).filter(|item| item.kind == FileKind::Dir) {
-        let path = listing.path(item);
-        if !left.contains(path) {
-            let mut dir = path;
-            while !dir.is_empty() && kept.insert(dir.to_vec()) {
-                dir = names::split(dir).0;
-            }
-        }
-    }
-    let mut gone: Vec<Vec<u8>> = left.into_iter().filter(|dir| !kept.contains(dir)).collect();
-    gone.sort_unstable_by(|a, b| b.cmp(a));
-    for dir in gone {
-        steps.push(step(FileChange::Delete { at: survey::place(root, &dir), recursive: false }, "empty now"));
     }
 }
