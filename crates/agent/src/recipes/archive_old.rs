@@ -71,7 +71,7 @@ pub(super) fn run(keeper: &mut dyn Keeper, chosen: &Chosen<'_>, job: &Job) -> Re
         submit::count(good.len(), "archive", "archives"),
         second.count()
     );
-    let mut finished = second.finish(&what, &notes);
+    let mut finished = second.finish_second(&what, "the archives are made, the originals are still there too", &notes);
     finished.ok &= !first.has_failed();
     Ok(finished)
 }

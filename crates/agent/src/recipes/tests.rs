@@ -365,6 +365,13 @@ fn archive_old_deletes_only_what_was_archived() {
     let done = go(&mut k, "archive-old", &[]);
     assert_eq!(k.tree.len(), 3, "{}", done.summary);
 
+    // Only the deletion refused.
+    let mut k = make();
+    k.refuse = Some((1, String::new()));
+    let done = go(&mut k, "archive-old", &[]);
+    assert!(k.tree.contains_key(b"old.txt".as_slice()) && k.tree.contains_key(b"Archive/2023.zip".as_slice()));
+    assert!(done.summary.starts_with("the archives are made, the originals are still there too"), "{}", done.summary);
+
     // Changed while it was packed.
     let mut k = make();
     k.meddle = Some((b"old.txt".to_vec(), b"changed".to_vec()));
