@@ -1,12 +1,15 @@
 //! A result as it is kept: its leaves, and one string of all their words in which a value is looked for. The string is
 //! made once; a look at it is a search in linear time by a vectorised routine, and needs none where a word is missing.
 
+use std::collections::HashMap;
+
 use memchr::memmem;
 use raincoat_types::Label;
 
-use crate::fold::{fold_into, folded, squashed};
+use crate::fold::{fold_into, folded, hash, hashed, squashed};
+use crate::marks::{self, Phrases};
 use crate::records::{self, Leaf, Records};
-use crate::{lexicon, limits::FlowLimits, marks, values};
+use crate::{lexicon, limits::FlowLimits, values};
 
 /// How near the user's words a result is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -77,28 +80,33 @@ impl Seen {
         records.leaves.extend(hidden);
         let mut words = String::with_capacity(text.len() + 16);
         let mut ends = Vec::with_capacity(records.leaves.len());
+        let mut bloom = vec![0; BLOOM_BITS / 64];
+        let mut marked: Vec<usize> = Vec::new();
         for leaf in &records.leaves {
             words.push(' ');
+            let from = words.len();
             fold_into(&mut words, &leaf.text);
+            let mut phrases = Phrases::default();
+            for (word, hash) in hashed(words.get(from..).unwrap_or_default()) {
+                let (slot, bit) = place_in_bloom(hash);
+                bloom.get_mut(slot).into_iter().for_each(|slot| *slot |= bit);
+                phrases.hear(word, hash);
+            }
+            if phrases.are_orders() || marks::in_markup(&leaf.text) {
+                marked.push(leaf.record);
+            }
             words.push('\n');
             ends.push(words.len());
         }
-        let mut bloom = vec![0; BLOOM_BITS / 64];
-        for word in words.split([' ', '\n']).filter(|word| !word.is_empty()) {
-            let bit = hash(word) % BLOOM_BITS;
-            if let Some(slot) = bloom.get_mut(bit / 64) {
-                *slot |= 1 << (bit % 64);
-            }
-        }
-        let said = marks::in_words(&words)
-            .into_iter()
-            .filter_map(|at| records.leaves.get(ends.partition_point(|end| *end <= at)));
-        let drawn = records.leaves.iter().filter(|leaf| marks::in_markup(&leaf.text));
-        let mut marked: Vec<usize> = said.chain(drawn).map(|leaf| leaf.record).collect();
         marked.sort_unstable();
         marked.dedup();
+        // Many leaves, few columns.
+        let mut kinds: HashMap<&str, Option<&'static str>> = HashMap::new();
         let secrets = records.leaves.iter().filter(|leaf| leaf.field && leaf.text.len() >= 4 && leaf.text.len() <= 200);
-        let secrets = secrets.filter_map(|leaf| Some((lexicon::secret(&leaf.column)?.to_owned(), folded(&leaf.text))));
+        let secrets = secrets.filter_map(|leaf| {
+            let kind = *kinds.entry(&leaf.column).or_insert_with(|| lexicon::secret(&leaf.column));
+            Some((kind?.to_owned(), folded(&leaf.text)))
+        });
         let secrets = secrets.take(SECRETS).collect();
         Seen {
             tool: tool.to_owned(),
@@ -173,15 +181,13 @@ impl Seen {
     }
 
     fn may_have(&self, word: &str) -> bool {
-        let bit = hash(word) % BLOOM_BITS;
-        self.bloom.get(bit / 64).is_some_and(|slot| slot & (1 << (bit % 64)) != 0)
+        let (slot, bit) = place_in_bloom(hash(word));
+        self.bloom.get(slot).is_some_and(|slot| slot & bit != 0)
     }
 }
 
-/// FNV-1a, 64 bits (Fowler, Noll, Vo). It only spares searches, so nothing is won by finding collisions.
-fn hash(word: &str) -> usize {
-    let hash = word
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    usize::try_from((hash ^ (hash >> 32)) & 0xffff_ffff).unwrap_or(0)
+/// Which number of the bloom filter stands for a word, and which bit of it.
+fn place_in_bloom(hash: u64) -> (usize, u64) {
+    let bit = usize::try_from(hash >> 32).unwrap_or(0) % BLOOM_BITS;
+    (bit / 64, 1 << (bit % 64))
 }

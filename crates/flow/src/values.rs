@@ -279,24 +279,31 @@ pub(crate) fn hidden(text: &str) -> Vec<String> {
     let mut out = Vec::new();
     let bytes = text.as_bytes();
     let mut at = 0;
-    while at < bytes.len() && out.len() < HIDDEN_MOST {
+    while out.len() < HIDDEN_MOST {
+        // Most words are too short: what ends one among the next few bytes is found from their end, and all before it is
+        // passed over.
+        let Some(start) = bytes.get(at..at + HIDDEN_ESCAPED) else { break };
+        if let Some(end) = start.iter().rposition(|byte| !is_coded(*byte)) {
+            at += end + 1;
+            continue;
+        }
         let rest = bytes.get(at..).unwrap_or_default();
         let length = rest.iter().take_while(|byte| is_coded(**byte)).count();
         let run = text.get(at..at + length).unwrap_or_default();
-        if (HIDDEN_LEAST..=HIDDEN_LONGEST).contains(&length)
-            || (6..=HIDDEN_LONGEST).contains(&length) && run.contains('%')
-        {
+        let least = if run.contains('%') { HIDDEN_ESCAPED } else { HIDDEN_LEAST };
+        if (least..=HIDDEN_LONGEST).contains(&length) {
             out.extend(decoded(run).into_iter().filter(|text| text.contains([' ', '@', '.', ':'])));
         }
-        at += length.max(1);
+        at += length;
     }
     out
 }
 
 /// Pieces of one text that are decoded.
 const HIDDEN_MOST: usize = 64;
-/// The shortest and the longest run that is decoded, in bytes.
+/// The shortest run that is decoded, the shortest with a `%` in it, and the longest, in bytes.
 const HIDDEN_LEAST: usize = 16;
+const HIDDEN_ESCAPED: usize = 6;
 const HIDDEN_LONGEST: usize = 1 << 14;
 
 /// What base64, hex and percent encoding are written with.
@@ -306,7 +313,34 @@ fn is_coded(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// The same, a byte at a time.
+    fn hidden_plainly(text: &str) -> Vec<String> {
+        let runs = text.as_bytes().split(|byte| !is_coded(*byte)).map(|run| std::str::from_utf8(run).unwrap());
+        let long = |run: &&str| {
+            let (length, escaped) = (run.len(), run.contains('%'));
+            (length >= HIDDEN_LEAST || escaped && length >= HIDDEN_ESCAPED) && length <= HIDDEN_LONGEST
+        };
+        runs.filter(long).flat_map(decoded).filter(|text| text.contains([' ', '@', '.', ':'])).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_hidden_is_found_wherever_it_stands(
+            parts in prop::collection::vec("[ -~é]{0,9}|[ -~]{6,40}", 0..12),
+            coded in prop::collection::vec(any::<bool>(), 12),
+        ) {
+            let write = |(part, coded): (String, bool)| match coded {
+                true => format!(" {} ", STANDARD.encode(part)),
+                false => part.replace('e', "%20"),
+            };
+            let text: String = parts.into_iter().zip(coded).map(write).collect();
+            prop_assert_eq!(hidden(&text), hidden_plainly(&text));
+        }
+    }
 
     #[test]
     fn shapes_are_told_apart() {

@@ -68,7 +68,7 @@ impl Reader<'_> {
                     if let Some(leaf) = self.out.leaves.get_mut(before) {
                         leaf.record = own;
                     }
-                    self.value(own, &format!("{column}.{key}"), false)?;
+                    self.value(own, &[column, ".", &key].concat(), false)?;
                 }
             }
         }
