@@ -4,6 +4,7 @@ mod document;
 mod dojo;
 mod machine;
 mod memory;
+mod mutants;
 mod peers;
 mod rows;
 mod served;
@@ -107,8 +108,10 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
         return Err(format!("`{other}` is none of the benchmark's options: `cargo xtask help` lists them"));
     }
     let wanted: Vec<&str> = args.iter().map(String::as_str).filter(|arg| !arg.starts_with("--")).collect();
-    if wanted == ["agentdojo"] {
-        return dojo::run(root);
+    match wanted[..] {
+        ["agentdojo"] => return dojo::run(root),
+        ["mutants"] => return mutants::run(root),
+        _ => {}
     }
     command::show(root, "sh", &[SET_UP])?;
     command::show(root, "cargo", &["build", "--release", "--locked"])?;
@@ -164,15 +167,13 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     if quick {
         println!("quick: large things were {QUICK} times smaller, and no limit was held");
     } else if wanted.is_empty() || keep {
-        let at = root.join("BENCHMARKS.md");
-        let old = std::fs::read_to_string(&at).unwrap_or_default();
+        let old = document::read(root);
         let mut text = document::write(&machine::describe(&scratch_root), &finished);
         if keep {
             text.push_str(&document::earlier(&old, &finished));
         }
-        text.push_str(dojo::section(&old));
-        std::fs::write(at, text).map_err(|error| format!("cannot write BENCHMARKS.md: {error}"))?;
-        println!("BENCHMARKS.md written");
+        text.push_str(&document::apart(&old));
+        document::save(root, &text)?;
     }
     let over: Vec<&str> = finished.iter().filter(|one| !one.holds()).map(|one| one.row.name).collect();
     if over.is_empty() { Ok(()) } else { Err(format!("over the limit: {}", over.join("; "))) }

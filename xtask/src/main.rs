@@ -31,6 +31,8 @@ usage: cargo xtask TASK
   bench agentdojo
                  judge `raincoat gate` on AgentDojo and write its table into BENCHMARKS.md. The judge's scripts are looked
                  for in $RAINCOAT_AGENTDOJO_JUDGE, else in ../shared/judges/agentdojo
+  bench mutants  change the gate in one place at a time, look whether its tests notice, and write the figures into
+                 BENCHMARKS.md; fails where one is not noticed. It needs cargo-mutants and cargo-nextest
 ";
 
 /// What a task ends in; the error is a sentence for the person at the terminal.

@@ -1,8 +1,16 @@
 //! BENCHMARKS.md: the tables, the machine, and a sentence on each row.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::path::Path;
 
-use super::{Finished, Unit};
+use super::{Finished, Unit, dojo, mutants};
+use crate::Result;
+
+const NAME: &str = "BENCHMARKS.md";
+
+/// What other tasks write: sections of their own, in the order in which they stand at the document's end.
+const APART: [&str; 2] = [dojo::HEADING, mutants::HEADING];
 
 const HEAD: &str = "\
 # Benchmarks
@@ -17,6 +25,40 @@ must not be able to write outside of its folder. Those that do not run on this m
 
 const TABLE: &str =
     "\n| what | Raincoat | peer | takes | ratio | limit | |\n| --- | --- | --- | --- | --- | --- | --- |\n";
+
+/// The document as it is; empty where there is none.
+pub(super) fn read(root: &Path) -> String {
+    std::fs::read_to_string(root.join(NAME)).unwrap_or_default()
+}
+
+pub(super) fn save(root: &Path, text: &str) -> Result<()> {
+    std::fs::write(root.join(NAME), text).map_err(|error| format!("cannot write {NAME}: {error}"))?;
+    println!("{NAME} written");
+    Ok(())
+}
+
+/// Writes one of the sections of other tasks anew; all else stays.
+pub(super) fn put(root: &Path, heading: &str, section: &str) -> Result<()> {
+    save(root, &with(&read(root), heading, section))
+}
+
+fn with(document: &str, heading: &str, text: &str) -> String {
+    let tables = document.strip_suffix(&apart(document)).unwrap_or(document);
+    let sections = APART.map(|one| if one == heading { text } else { section(document, one) });
+    format!("{tables}{}", sections.concat())
+}
+
+/// The sections of other tasks, as they stand in a document.
+pub(super) fn apart(document: &str) -> String {
+    APART.map(|heading| section(document, heading)).concat()
+}
+
+/// A section, from the line before its heading to the next heading.
+fn section<'a>(document: &'a str, heading: &str) -> &'a str {
+    let Some(rest) = document.find(&format!("\n{heading}\n")).and_then(|at| document.get(at..)) else { return "" };
+    let end = rest.match_indices("\n## ").nth(1).map_or(rest.len(), |(at, _)| at);
+    rest.get(..end).unwrap_or_default()
+}
 
 pub(super) fn write(machine: &[(&str, String)], rows: &[Finished]) -> String {
     let mut out = HEAD.to_owned();
@@ -38,18 +80,21 @@ pub(super) fn write(machine: &[(&str, String)], rows: &[Finished]) -> String {
 }
 
 /// Rows of a document of before that were not measured now, with what they mean.
-pub(super) fn earlier(old: &str, rows: &[Finished]) -> String {
+pub(super) fn earlier<'a>(old: &'a str, rows: &[Finished]) -> String {
     let commit = old.lines().find_map(|line| line.strip_prefix("- commit: ")).unwrap_or("unknown");
     let is_new = |name: &str| rows.iter().any(|one| one.row.name == name);
+    let meaning = |line: &'a str| line.strip_prefix("- **").and_then(|line| line.split_once("**"));
+    // Other tables have rows too, which mean nothing here.
+    let known: HashSet<&str> = old.lines().filter_map(meaning).map(|(name, _)| name).collect();
     let (mut table, mut meanings) = (String::new(), String::new());
     for line in old.lines() {
-        if let Some((name, rest)) = line.strip_prefix("- **").and_then(|line| line.split_once("**")) {
+        if let Some((name, rest)) = meaning(line) {
             if !is_new(name) {
                 let _ = writeln!(meanings, "- **{name}**{rest}");
             }
         } else if let Some((name, rest)) = line.strip_prefix("| ").and_then(|line| line.split_once(" |")) {
             let (what, of) = name.rsplit_once(" (commit ").unwrap_or((name, commit));
-            if !matches!(what, "what" | "---") && !is_new(what) {
+            if known.contains(what) && !is_new(what) {
                 let _ = writeln!(table, "| {what} (commit {}) |{rest}", of.trim_end_matches(')'));
             }
         }
@@ -127,11 +172,24 @@ mod tests {
     #[test]
     fn rows_of_before_are_kept_with_their_commit_until_they_are_measured_again() {
         let old = "- commit: abc\n| what | x |\n| --- | --- |\n| a write | 1 |\n| a read | 2 |\n| a look (commit 123) | 3 |\n\
-                   - **a write** (median of 3): One.\n- **a read** (median of 3): Two.\n";
+                   - **a write** (median of 3): One.\n- **a read** (median of 3): Two.\n- **a look** (median of 3): Three.\n\
+                   | suite | asks |\n| mail | 3 |\n";
         let text = earlier(old, &[finished(1.0, 1.0, None, None)]);
         assert!(text.contains("| a read (commit abc) | 2 |\n| a look (commit 123) | 3 |\n"), "{text}");
         assert!(text.contains("- **a read** (median of 3): Two.\n") && !text.contains("a write"), "{text}");
+        assert!(!text.contains("suite") && !text.contains("mail"), "another table's rows: {text}");
         assert_eq!(earlier("", &[]), "");
+    }
+
+    #[test]
+    fn what_other_tasks_write_is_found_again_and_written_apart() {
+        let [dojo, mutants] = APART.map(|heading| format!("\n{heading}\n\n| a |\n"));
+        let one = with("# Benchmarks\n\n## Rows\n", mutants::HEADING, &mutants);
+        let both = with(&one, dojo::HEADING, &dojo);
+        assert_eq!(both, format!("# Benchmarks\n\n## Rows\n{dojo}{mutants}"));
+        assert_eq!(apart(&both), format!("{dojo}{mutants}"));
+        assert_eq!(with(&both, dojo::HEADING, ""), one);
+        assert_eq!(apart("# Benchmarks\n"), "");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::SET_UP;
+use super::{SET_UP, document};
 use crate::{Result, command};
 
 /// Where the judge's scripts are, where they are not in their place beside the project.
@@ -19,7 +19,7 @@ const ASKS: f64 = 0.3;
 const RAN: f64 = 0.01;
 const RAN_GRANTED: f64 = 0.05;
 
-const HEADING: &str = "## AgentDojo";
+pub(super) const HEADING: &str = "## AgentDojo";
 
 const MEANING: &str = "\
 The public benchmark AgentDojo (v1.2.2), without a model: a scripted agent plays its own tool calls, and `raincoat gate`, with \
@@ -62,17 +62,8 @@ pub(super) fn run(root: &Path) -> Result<()> {
     let told: Value = serde_json::from_slice(&told).map_err(|error| format!("the judge wrote no JSON: {error}"))?;
     let (table, holds) = table(&told, String::from_utf8_lossy(&commit).trim())?;
     print!("{table}");
-    let at = root.join("BENCHMARKS.md");
-    let old = std::fs::read_to_string(&at).unwrap_or_default();
-    let before = old.strip_suffix(section(&old)).unwrap_or(&old);
-    std::fs::write(&at, format!("{before}{table}")).map_err(|error| format!("cannot write BENCHMARKS.md: {error}"))?;
-    println!("BENCHMARKS.md written");
+    document::put(root, HEADING, &table)?;
     if holds { Ok(()) } else { Err("AgentDojo: below what must hold".to_owned()) }
-}
-
-/// The part of BENCHMARKS.md that is this table: it stands last.
-pub(super) fn section(document: &str) -> &str {
-    document.find(&format!("\n{HEADING}")).and_then(|at| document.get(at..)).unwrap_or("")
 }
 
 /// The table, and whether what must hold does.
@@ -132,13 +123,5 @@ mod tests {
         }
         assert!(table(&told(95, 29, 9, 46), "abc").unwrap().1);
         assert!(table(&json!({"TOTAL": {}}), "abc").unwrap_err().contains("`n` of `benign`"));
-    }
-
-    #[test]
-    fn the_section_is_found_again() {
-        let (text, _) = table(&told(97, 10, 3, 5), "abc").unwrap();
-        let document = format!("# Benchmarks\n\n| a |\n{text}");
-        assert_eq!(section(&document), text);
-        assert_eq!(section("# Benchmarks\n"), "");
     }
 }
