@@ -160,16 +160,19 @@ impl Other {
         Ok(pidfd_send_signal(&self.pidfd, Signal::KILL)?)
     }
 
-    /// Waits until it has ended, at most about so long. Says whether it has.
-    pub fn ended_within(&self, at_most: Duration) -> bool {
-        const STEP: Duration = Duration::from_millis(50);
-        let mut left = at_most;
+    /// Waits until all of these have ended, at most so long in all. Says of each whether it has.
+    pub fn ended_within(others: &[&Other], at_most: Duration) -> Vec<bool> {
+        let until = monotonic().saturating_add(at_most);
+        // While one is waited for, the others go on ending.
+        others.iter().map(|other| other.ended_by(until)).collect()
+    }
+
+    fn ended_by(&self, until: Duration) -> bool {
         loop {
-            let step = left.min(STEP);
-            let timeout = Timespec { tv_sec: 0, tv_nsec: step.subsec_nanos().into() };
-            match poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Some(&timeout)) {
+            let left = until.saturating_sub(monotonic());
+            match poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], Timespec::try_from(left).ok().as_ref()) {
                 Ok(0) | Err(Errno::INTR) if left.is_zero() => return false,
-                Ok(0) | Err(Errno::INTR) => left = left.saturating_sub(step),
+                Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return true,
                 Err(_) => return false,
             }

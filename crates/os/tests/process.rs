@@ -13,7 +13,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use raincoat_os::keyring::{self, KeyringFault};
-use raincoat_os::process::{Ended, MAX_LAST_WORDS, Worker, spawn_worker, worker_socket};
+use raincoat_os::process::{Ended, MAX_LAST_WORDS, Other, Worker, spawn_worker, worker_socket};
 
 /// The body of every worker below; run by hand it finds no socket and does nothing.
 #[test]
@@ -160,4 +160,19 @@ fn without_a_keeper_there_is_no_worker() {
     if worker_socket().is_ok() {
         panic!("a test's standard input is no socket");
     }
+}
+
+#[test]
+fn one_that_goes_on_does_not_hide_that_another_has_ended() {
+    let start = || std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let (mut first, mut second) = (start(), start());
+    let others = [&first, &second].map(|child| Other::open(child.id()).unwrap());
+    second.kill().unwrap();
+    let ended = |at_most| Other::ended_within(&others.each_ref(), at_most);
+    assert_eq!(ended(Duration::from_millis(100)), [false, true]);
+    first.kill().unwrap();
+    assert_eq!(ended(Duration::from_secs(60)), [true, true]);
+    assert_eq!(ended(Duration::ZERO), [true, true]);
+    first.wait().unwrap();
+    second.wait().unwrap();
 }

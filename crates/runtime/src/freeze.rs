@@ -27,8 +27,11 @@ const MOMENT: Duration = Duration::from_millis(40);
 pub fn freeze(home: &Home) -> Result<Vec<Stopped>, Error> {
     let fail = Error::io("freeze");
     let state = PrivateDir::open_or_create(&home.state).map_err(&fail)?;
-    state.replace(FILE, b"raincoat is frozen: `raincoat thaw` ends it\n").map_err(&fail)?;
-    end(under_way(home)?, MOMENT)
+    // Every run sees it from here on; that it outlasts a power cut as well is waited for when none acts any more.
+    state.replace_lazily(FILE, b"raincoat is frozen: `raincoat thaw` ends it\n").map_err(&fail)?;
+    let ended = under_way(home).and_then(|found| end(found, MOMENT));
+    state.sync().map_err(&fail)?;
+    ended
 }
 
 /// Whether it is frozen. Where that cannot be known, it is.

@@ -82,26 +82,22 @@ pub fn stop(home: &Home, what: Option<&str>) -> Result<Vec<Stopped>, Error> {
 /// Ends keepers: each is told, then waited for in all so long, then killed.
 pub(crate) fn end(found: Vec<(RunId, Other)>, patience: Duration) -> Result<Vec<Stopped>, Error> {
     // All are told before any is waited for, and all are waited for at once.
-    for (_, other) in &found {
+    let others: Vec<&Other> = found.iter().map(|(_, other)| other).collect();
+    for other in &others {
         let _ = other.terminate();
     }
-    let mut left = patience;
     let mut stopped = Vec::new();
-    for (run, other) in &found {
-        let in_good_order = other.ended_within(left);
+    for ((run, other), in_good_order) in found.iter().zip(Other::ended_within(&others, patience)) {
         if !in_good_order {
-            // Whoever comes after it had as long.
-            left = Duration::ZERO;
             other.kill().map_err(Error::io("stop a run's keeper"))?;
         }
         stopped.push(Stopped { run: *run, in_good_order });
     }
-    for (run, other) in &found {
-        if !other.ended_within(PATIENCE) {
-            return Err(Error::new(Class::Environment, format!("the keeper of run {run} does not end")));
-        }
+    let ended = Other::ended_within(&others, PATIENCE);
+    match found.iter().zip(ended).find(|(_, ended)| !ended) {
+        Some(((run, _), _)) => Err(Error::new(Class::Environment, format!("the keeper of run {run} does not end"))),
+        None => Ok(stopped),
     }
-    Ok(stopped)
 }
 
 /// The runs whose keepers live.
