@@ -1,6 +1,8 @@
 //! The form in which texts are compared: words in lower case with one space between them, and nothing else. What looks
 //! alike is alike: Unicode confusables, full-width forms, accents, invisible characters.
 
+use std::sync::LazyLock;
+
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The words of a text, each followed by a space, with a space in front: ` bob example com `. Empty for no words.
@@ -35,17 +37,12 @@ pub(crate) fn fold_into(out: &mut String, text: &str) {
 const BLOCK: usize = 256;
 
 /// For each byte its letter in lower case or its digit; a space for all else.
-const NARROW: [u8; 256] = {
-    let mut table = [b' '; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        if byte.is_ascii_alphanumeric() {
-            table[byte as usize] = byte.to_ascii_lowercase();
-        }
-        byte += 1;
-    }
-    table
-};
+static NARROW: LazyLock<[u8; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|byte| match u8::try_from(byte) {
+        Ok(byte) if byte.is_ascii_alphanumeric() => byte.to_ascii_lowercase(),
+        _ => b' ',
+    })
+});
 
 /// ASCII, at most [`BLOCK`] of it. It decides nothing by its bytes but what is written: where a word ends cannot be
 /// foreseen, and a processor that guesses wrong at every word takes twice as long.
@@ -53,8 +50,9 @@ fn fold_narrow(out: &mut String, text: &[u8], amid: &mut bool) {
     let mut folded = [0; BLOCK];
     let mut length = 0;
     let mut before = if *amid { b'x' } else { b' ' };
+    let table = &*NARROW;
     for byte in text {
-        let now = NARROW.get(usize::from(*byte)).copied().unwrap_or(b' ');
+        let now = table.get(usize::from(*byte)).copied().unwrap_or(b' ');
         if let Some(slot) = folded.get_mut(length) {
             *slot = now;
         }
