@@ -1,10 +1,12 @@
-//! The structure of a result: JSON, a language's literals that look like it, YAML as tools print it, plain lists, or text.
+//! The structure of a result: JSON, a language's literals that look like it, YAML and tables as tools print
+//! them, plain lists, or text.
 //!
 //! A value that fills a field of its own is told from one that stands amid text: a field is filled by a program, a text
 //! is written by whoever wrote it. Nothing here trusts the structure to be honest; what does not parse as a whole is
 //! text as a whole.
 
 mod braces;
+mod tables;
 mod yaml;
 
 /// One piece of text of a result, with its place.
@@ -64,7 +66,7 @@ pub(crate) fn parse(text: &str, depth: usize) -> Records {
     {
         return records;
     }
-    if let Some(records) = yaml::parse(text, depth) {
+    if let Some(records) = yaml::parse(text, depth).or_else(|| tables::parse(text)) {
         return records;
     }
     plain(text)
