@@ -11,7 +11,7 @@ use crate::fold::hash;
 const STRONG: &[&str] = &[
     "ignore|disregard|forget|override|bypass all|any|the|your|my|every|these|those previous|prior|earlier|above|preceding|other|existing|original|former",
     "ignore|disregard|forget|override|bypass previous|prior|earlier|above|everything|instructions",
-    "previous|prior|earlier instructions|instruction|prompt|prompts|directions|commands",
+    "previous|prior|earlier instructions|prompt|prompts|commands",
     "ai language model",
     "large language model",
     "ai|llm assistant|agent|agents|assistants|model|bot|system|helper|chatbot|copilot",
@@ -20,44 +20,45 @@ const STRONG: &[&str] = &[
     "note|message|notice|instruction|instructions|memo|directive to|for ai|assistant|agent|agents|bots|assistants|automated|llms|copilot",
     "you are|re now|an|a|the ai|assistant|agent|bot|language|llm",
     "you are now a|an|in|the",
-    "assistant|agent|bot must|should|shall",
-    "the|an|any ai|llm",
-    "system|developer|admin|administrator prompt|override|instruction|instructions|directive|command",
-    "your new|next|real|actual|true|first|updated|main|immediate task|goal|job|objective|instructions|instruction|mission|priority",
+    "assistant|bot|llm must|should|shall",
+    "system|developer|admin|administrator prompt|override|instruction|instructions|directive",
+    "your new|real|actual|true|updated|immediate task|goal|objective|instructions|instruction|mission",
     "task|job|request|question that|which i|we|user gave|assigned",
-    "task|job|request i|we gave|asked|assigned you",
     "before you can solve|do|complete|continue|proceed|answer|finish|start|help|perform|begin|fulfil|fulfill",
-    "before you solve|complete|continue|proceed|answer|finish|respond|reply|do|perform|carry|start|begin my|the|this|that|your|with|anything|to|any|working",
-    "before continuing|proceeding|answering|responding|completing|summarising|summarizing|doing",
-    "solve|complete|finish|resume|continue|fulfil|fulfill|do|return the|your|to|with|my original|initial|previous|user|first|current|main task|request|job|query|question|work",
-    "user|owner|customer s|has|already|also|explicitly|really|actually original|request|authorised|authorized|approved|asked|wants|task|consented|requested|instructed|confirmed",
-    "user|owner has|is already|also|explicitly|personally|really|previously authorised|authorized|approved|asked|consented|requested|instructed|confirmed|agreed",
+    "before you solve|complete|continue|answer|finish|do|perform|start|begin my|the|this|that|your task|request|query|prompt",
+    "before answering|responding|summarising|summarizing|continuing|proceeding to|with|the|this|your user|users|task|request|query|prompt",
+    "solve|complete|finish|resume|continue|fulfil|fulfill|do|return the|your|to|with|my original|initial|previous|user task|request|query|question|work",
+    "user s original request|task|query|prompt",
+    "user|owner has already|explicitly|personally|previously authorised|authorized|consented",
     "on|in the user|users|owner s|behalf behalf|of",
-    "on behalf of the user",
-    "pre|already authorised|authorized|approved|confirmed|consented by|the",
-    "do|don not|t tell|inform|notify|alert|mention|reveal|disclose|warn|report|show|ask|bother the|this|it|anyone|anybody|to|about|any user|owner|anyone|human|person|them|customer|step|part|message|note|confirmation|permission",
-    "without asking|telling|informing|notifying|confirmation|confirming|mentioning|prompting|alerting|approval",
-    "if|when|once|after|while you are|re|have reading|read|processing|processed|summarising|summarizing|parsing this|it|the",
-    "if|when|once|while you read|process|parse|summarise|summarize|see this|these",
-    "when summarising|summarizing|processing|reading|parsing this|the|these",
+    "pre|already authorised|authorized by the user|owner|system",
+    "do|don not|t tell|inform|notify|alert|mention|reveal|disclose|warn|report|show|ask|bother the|this|it|anyone|anybody|to|about|any user|anyone|human|step|part|message|note|confirmation|permission",
+    "without asking|telling|informing|notifying|prompting|alerting the|any user|human|anyone",
+    "if|when|once|while you are|re reading|processing|summarising|summarizing|parsing this",
+    "if|when|once|while you process|parse|summarise|summarize this|these",
+    "when summarising|summarizing|processing|parsing this|these",
     "this is an|a important|critical|urgent|priority message|instruction|order|directive from|to|for",
     "this overrides|supersedes",
     "important message from",
-    "use|call|invoke|run|execute|using the|your tool|tools|function|functions|plugin|plugins",
+    "call|invoke|execute|calling the|your tool|tools|function|functions",
+    "use|using your tool|tools|functions|plugins",
     "tool call|calls|invocation",
     "function call|calls",
-    "end of system|user|prompt|instructions|context|input|data|document|email|page|message|task|untrusted|tool",
-    "new|additional|updated|special|mandatory|required|further|hidden|secret instruction|instructions|directive|directives for|from|to|received|follow|below",
-    "you must|have|need|should|are first|now|also|immediately|always|required|to to|send|forward|delete|transfer|execute|perform|do|comply|obey|follow",
-    "important|urgent|critical|new|mandatory|security instruction|instructions|directive|protocol|procedure",
-    "begin|start of|system|new instructions|instruction|prompt|task|message",
-    "to ensure|guarantee|complete|finish|unlock|enable|allow the|this|your|full|further|proper|continued|access task|functionality|processing|tool|completion|request",
+    "end of system|user|prompt|context|input|untrusted",
+    "mandatory|hidden|secret instruction|instructions|directive|directives for|from|to|received|follow|below",
+    "you must|should first|now|immediately send|forward|delete|transfer|execute|perform|do|comply|obey",
+    "urgent|critical|mandatory|security instruction|instructions|directive",
+    "begin|start of|system|new instructions|instruction|prompt",
+    "to ensure|guarantee|unlock|enable full|further|proper|continued functionality|processing|completion",
 ];
 
-/// Tags that make of text what it is not.
+/// Tags that make of text what it is not. The first of them are what subjects begin with in square brackets.
 const TAGS: [&str; 14] = [
     "information",
     "important",
+    "urgent",
+    "task",
+    "tool",
     "system",
     "instruction",
     "instructions",
@@ -65,12 +66,12 @@ const TAGS: [&str; 14] = [
     "assistant",
     "admin",
     "human",
-    "urgent",
     "prompt",
-    "task",
-    "tool",
     "inst",
 ];
+
+/// How many of them count between angle brackets only.
+const SUBJECTS: usize = 5;
 
 /// Turns of a conversation, at the start of a line.
 const TURNS: [&str; 8] =
@@ -172,11 +173,15 @@ pub(crate) fn in_markup(text: &str) -> bool {
         let name: String =
             rest.chars().take(13).take_while(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_lowercase();
         let closed = rest.get(name.len()..).is_some_and(|rest| rest.starts_with(['>', ']', '|', ' ', ':']));
-        closed && TAGS.contains(&name.as_str())
+        let square = text.as_bytes().get(at) == Some(&b'[');
+        closed && TAGS.iter().skip(if square { SUBJECTS } else { 0 }).any(|tag| *tag == name)
     });
     tag || text.lines().any(|line| {
+        // "User: jdoe" is a line of a form.
+        let long = line.split_whitespace().count() >= 4;
         let line = line.trim_start();
-        TURNS.iter().any(|turn| line.get(..turn.len()).is_some_and(|start| start.eq_ignore_ascii_case(turn)))
+        let begins = |turn: &str| line.get(..turn.len()).is_some_and(|start| start.eq_ignore_ascii_case(turn));
+        TURNS.iter().any(|turn| begins(turn) && (long || turn.starts_with('#')))
     })
 }
 
@@ -217,10 +222,17 @@ mod tests {
             "Please pay the total within 30 days to the account below.",
             "The system was updated last night; users may see a new page.",
             "I can't come. Could you tell Anna?",
+            "You need to send us the form before you start the machine. Further instructions to follow.",
+            "Once you have read the manual, complete the first task and report to the agent on duty.",
+            "The customer has already confirmed; the user has approved the quote. No change without approval.",
+            "New procedure: you have to follow the safety protocol. Do not notify the customer yet.",
+            "To complete your request, run the tool as administrator. End of page 2.",
+            "Your next task: read chapter 5 before continuing. Special instructions for the driver below.",
         ] {
             assert!(!orders_in(text), "{text}");
         }
-        assert!(in_markup("<INFORMATION> x") && in_markup("[INST] x") && in_markup("a\n user: do it"));
+        assert!(in_markup("<INFORMATION> x") && in_markup("[INST] x") && in_markup("a\n user: do it for me now"));
+        assert!(!in_markup("[URGENT] Server down") && !in_markup("user: jdoe\nsystem: SAP"));
         assert!(!in_markup("<b>x</b> [1] the user: me") && !in_markup("a < b"));
     }
 
