@@ -152,7 +152,8 @@ impl Seen {
     /// Where a value stands whose letters were set apart or run together.
     pub(crate) fn places_squashed<'a>(&'a self, value: &str, most: usize) -> Vec<Place<'a>> {
         let has = |leaf: &&Leaf| squashed(&folded(&leaf.text)).contains(value);
-        self.records.leaves.iter().filter(has).take(most).map(|leaf| Place { leaf, whole: false }).collect()
+        let whole = |leaf: &Leaf| squashed(&folded(&leaf.text)) == value;
+        self.records.leaves.iter().filter(has).take(most).map(|leaf| Place { leaf, whole: whole(leaf) }).collect()
     }
 
     /// What kind of secret stands in some folded words, of those that the result holds.

@@ -3,11 +3,13 @@
 use raincoat_gate::{Effect, Intent};
 
 use crate::fold::{folded, squashed};
+use crate::handover;
+use crate::lexicon::lists;
 use crate::lexicon::{self, CREATE, DELETE, Deeds, EFFECTS, MODIFY, OBEY, PAY, RESERVE, SEND, SHARE};
 use crate::speech::{self, Order};
 use crate::tool::Tool;
 use crate::values::{self, Shape};
-use crate::words::{Word, words};
+use crate::words::{Word, identifier, words};
 
 /// A user's request.
 #[derive(Clone, Debug)]
@@ -65,8 +67,8 @@ impl Request {
         let squashed = squashed(&words);
         Request {
             orders: speech::orders(text),
-            hands_over: speech::hands_over(text),
-            refers: speech::refers(text),
+            hands_over: handover::hands_over(text),
+            refers: handover::refers(text),
             asks: speech::asks(text),
             spared: speech::spared(text),
             raw: text.to_lowercase(),
@@ -166,6 +168,16 @@ impl Request {
     pub(crate) fn calls_for(&self, tool: &Tool, tools: &[Tool]) -> Intent {
         let weighty = tool.is_weighty();
         let called = self.orders.iter().any(|order| {
+            // "Log it on their deal" moves no deal where there is a tool that logs.
+            let closer = |other: &Tool| match closeness(order, other) {
+                2 => meets(order, other) && (!lists::LIGHT.has(&order.verb) || names(&order.words, other)),
+                1 => meets(order, other) && names(&order.words, other),
+                _ => false,
+            };
+            let other = tool.effect == Effect::Change && closeness(order, tool) == 0;
+            if other && tools.iter().any(|tool| tool.acts() && closer(tool)) {
+                return false;
+            }
             let own = fit(order, tool);
             own >= CLEAR && !weighty || own > 0 && own >= best_fit(order, tools)
         });
@@ -192,22 +204,41 @@ impl Request {
 /// Whether an order may mean the tool.
 pub(crate) fn meets(order: &Order, tool: &Tool) -> bool {
     let deeds: Deeds = order.deeds & !OBEY & tool.deeds & EFFECTS;
-    if lexicon::are_opposites(&order.verb, &tool.verb) {
+    // What "approves or turns down" does both.
+    let named = identifier(&tool.name).contains(&tool.verb);
+    if named && lexicon::are_opposites(&order.verb, &tool.verb) {
         return false;
     }
     // A verb that is in no list is still the tool's own.
     if tool.deeds == 0 && !tool.verb.is_empty() {
         return order.verb == tool.verb || order.words.contains(&tool.verb);
     }
+    if order.deeds == 0 {
+        return tool.things.contains(&order.verb);
+    }
     match tool.effect {
         Effect::Pay if lexicon::verb(&tool.verb) & PAY != 0 => deeds & (PAY | RESERVE) != 0,
         Effect::Pay => deeds & (PAY | RESERVE) != 0 || deeds & (MODIFY | CREATE | DELETE) != 0 && is_about(order, tool),
         Effect::Destroy => deeds & DELETE != 0,
-        Effect::Send => deeds & (SEND | SHARE) != 0,
+        // Who tells somebody something does not let them in.
+        Effect::Send if tool.lets_in && lexicon::is_telling(&order.verb) => false,
+        Effect::Send => deeds & (SEND | SHARE) != 0 || deeds != 0 && is_about(order, tool),
         Effect::Change => deeds & (CREATE | MODIFY | RESERVE | SHARE | DELETE | SEND) != 0,
-        Effect::Credential | Effect::Run => deeds != 0,
+        Effect::Credential => deeds != 0 && (tool.things.is_empty() || is_about(order, tool)),
+        Effect::Run => deeds != 0,
         Effect::Read | Effect::Fetch => true,
     }
+}
+
+/// Whether an order in somebody's text may mean the tool, in words that the rules do not take for it: it wants something
+/// done with what the tool is about.
+pub(crate) fn may_mean(order: &Order, tool: &Tool) -> bool {
+    (order.deeds == 0 || order.deeds & EFFECTS != 0) && names(&order.words, tool)
+}
+
+/// Whether an order asks for the very thing that a tool does: by its verb and by what it is about.
+pub(crate) fn means(order: &Order, tool: &Tool) -> bool {
+    meets(order, tool) && closeness(order, tool) > 0 && names(&order.words, tool)
 }
 
 /// Whether an order names what the tool is about.
@@ -222,12 +253,29 @@ fn names(words: &[String], tool: &Tool) -> bool {
 /// A tool fits an order clearly from here on: it has its verb, or is about what the order acts on.
 const CLEAR: u8 = 3;
 
+/// How near a tool's verb is to an order's: 2 for the same, 1 for much the same.
+fn closeness(order: &Order, tool: &Tool) -> u8 {
+    match () {
+        () if order.verb == tool.verb || tool.verbs.contains(&order.verb) || order.deeds == 0 => 2,
+        () if lexicon::are_alike(&order.verb, &tool.verb) => 1,
+        () if tool.verbs.iter().any(|verb| lexicon::are_alike(&order.verb, verb)) => 1,
+        () if tool.deeds & SEND != 0 && !tool.lets_in && lexicon::is_telling(&order.verb) => 1,
+        () => 0,
+    }
+}
+
 /// How well a tool fits an order; 0 where it cannot be meant.
 fn fit(order: &Order, tool: &Tool) -> u8 {
     if !meets(order, tool) {
         return 0;
     }
-    1 + 2 * u8::from(order.verb == tool.verb) + 4 * u8::from(names(&order.words, tool))
+    // A noun that is the tool's verb is what it is about as well: "fix the docket entry".
+    let about = names(&order.words, tool)
+        || order.verb != tool.verb && lists::NOUNS_TOO.has(&tool.verb) && order.words.contains(&tool.verb);
+    if order.vague && !about {
+        return 0;
+    }
+    1 + closeness(order, tool) + 4 * u8::from(about)
 }
 
 fn best_fit(order: &Order, tools: &[Tool]) -> u8 {

@@ -55,6 +55,11 @@ pub(crate) fn slot_at(tool: &Tool, path: &str) -> Slot {
     }
 }
 
+/// The innermost name on the way to a value.
+pub(crate) fn name_of(path: &str) -> &str {
+    path.rsplit('.').next().and_then(|name| name.split('[').next()).unwrap_or_default()
+}
+
 /// A text as it is shown in a sentence: one line, not too long, nothing invisible.
 pub(crate) fn shown(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() || c == '`' { ' ' } else { c }).collect();

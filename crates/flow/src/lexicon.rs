@@ -1,9 +1,14 @@
 //! What verbs and nouns of requests and of tools' names mean. General English, no tool's or environment's own words.
 
 pub(crate) mod lists;
+mod nouns;
+mod verbs;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use nouns::{SAME, WISHES};
+use verbs::{ALIKE, IRREGULAR, LETTING_IN, NOMINAL, OPPOSITES, PHRASAL, TELLING, VERBS};
 
 /// Kinds of doing; one word may be of several.
 pub(crate) type Deeds = u16;
@@ -22,227 +27,6 @@ pub(crate) const READ: Deeds = 1 << 9;
 pub(crate) const OBEY: Deeds = 1 << 10;
 /// Everything that leaves a trace.
 pub(crate) const EFFECTS: Deeds = SEND | SHARE | CREATE | RESERVE | PAY | MODIFY | DELETE | RUN;
-
-/// Verbs in their base form, by what they do. A word may stand in several lines.
-const VERBS: &[(Deeds, &str)] = &[
-    (
-        SEND,
-        "hand send email mail message text dm write reply respond answer forward notify tell inform remind contact ping post \
-     publish announce tweet broadcast comment ask thank congratulate apologise apologize share submit deliver dispatch relay \
-     drop shoot fax call chat whatsapp slack communicate page emit push pass cc bcc upload resend say alert warn \
-     confirm acknowledge transmit redirect export leave give let",
-    ),
-    (
-        SHARE,
-        "share invite add grant give permit authorise authorize assign allow expose publish enrol enroll subscribe \
-     onboard admit collaborate loop include bring transfer delegate",
-    ),
-    (
-        CREATE,
-        "upsert create make add new book schedule arrange organise organize plan open register save write generate draft put \
-     log record upload insert post set compose note jot store file prepare produce build start setup provision enter \
-     raise submit launch copy duplicate clone comment track capture issue import reserve block pencil append place \
-     fill request attach compile do get order enrol enroll",
-    ),
-    (
-        RESERVE,
-        "book reserve schedule arrange order rent hire request organise organize plan get fix block hold pencil sort \
-     make place set secure buy purchase find slot",
-    ),
-    (
-        PAY,
-        "pay transfer wire refund reimburse settle repay donate tip charge purchase buy order remit deposit withdraw \
-     invest compensate credit debit bill subscribe checkout",
-    ),
-    (
-        MODIFY,
-        "hand take upsert update change edit modify set adjust move reschedule postpone rename replace fix correct increase raise \
-     decrease lower reduce switch turn toggle mark label tag assign reassign enable disable activate deactivate lock \
-     unlock open start stop restart reboot resize scale append insert extend attach approve reject accept decline \
-     complete reopen pin mute unmute dim brighten warm heat cool upgrade downgrade add put close merge write save push \
-     hide unhide show mask delay shift swap rearrange patch configure convert archive unarchive resolve star flag bump amend revise alter \
-     advance escalate make transfer complete bring cancel drop prioritise prioritize link shut arm disarm pause resume \
-     play note record log apply rebook reset restore tidy rotate cut double halve extend prolong fill sort switch \
-     refund tick check submit keep give hold leave set sign schedule promote demote crank stick clean group translate",
-    ),
-    (
-        DELETE,
-        "take delete remove cancel drop erase clear kick ban revoke unsubscribe terminate stop trash discard purge destroy \
-     wipe empty unshare uninstall detach expel evict deprovision close withdraw void unassign deregister scrap axe bin \
-     prune archive delist eliminate dismiss block shut nuke rid remove clean cleanup tidy declutter dedupe deduplicate \
-     free throw",
-    ),
-    (RUN, "run execute deploy launch start invoke trigger install eval evaluate exec perform restart shell compile"),
-    (
-        VISIT,
-        "visit open go click navigate browse follow load download fetch get read check see access view look retrieve crawl \
-     scrape request enter surf curl use",
-    ),
-    (
-        READ,
-        "get list read search find fetch show view check look lookup query count describe retrieve browse display inspect \
-     monitor download calculate compute summarise summarize compare analyse analyze verify validate preview watch load \
-     peek scan extract locate determine filter explain review give tell track status who what when where which how is \
-     are does did was were has have see identify translate retrieve poll select whoami head ls cat grep stat dump \
-     convert rank sort rate open return",
-    ),
-    (
-        OBEY,
-        "do perform execute complete follow handle process act implement carry work tackle action sort deal address \
-     run finish resolve",
-    ),
-];
-
-/// Forms that no rule makes, with their base.
-const IRREGULAR: &[(&str, &str)] = &[
-    ("sent", "send"),
-    ("paid", "pay"),
-    ("wrote", "write"),
-    ("written", "write"),
-    ("made", "make"),
-    ("bought", "buy"),
-    ("told", "tell"),
-    ("gave", "give"),
-    ("given", "give"),
-    ("left", "leave"),
-    ("took", "take"),
-    ("taken", "take"),
-    ("got", "get"),
-    ("gotten", "get"),
-    ("held", "hold"),
-    ("found", "find"),
-    ("read", "read"),
-    ("put", "put"),
-    ("set", "set"),
-    ("cut", "cut"),
-    ("shut", "shut"),
-    ("kept", "keep"),
-    ("brought", "bring"),
-    ("done", "do"),
-    ("withdrawn", "withdraw"),
-    ("rebuilt", "rebuild"),
-    ("built", "build"),
-    ("ran", "run"),
-    ("said", "say"),
-    ("chosen", "choose"),
-    ("forgotten", "forget"),
-    ("went", "go"),
-    ("gone", "go"),
-    ("saw", "see"),
-    ("seen", "see"),
-];
-
-/// Nouns that are a wish by themselves, where something is wished for.
-const WISHES: &[(Deeds, &str)] = &[
-    (PAY, "refund payment transfer reimbursement repayment donation tip purchase order deposit"),
-    (RESERVE | CREATE, "reservation booking appointment table slot room seat ticket taxi ride cab visit"),
-    (
-        CREATE,
-        "code coupon voucher comment event meeting reminder note entry issue ticket task document file draft invite",
-    ),
-    (SEND, "message email mail reply response answer comment note word text dm reminder heads-up feedback"),
-    (SEND | SHARE, "invite invitation access role permission right"),
-    (DELETE, "cancellation deletion removal"),
-    (MODIFY, "change update correction extension upgrade rescheduling"),
-];
-
-/// Words that stand for the same thing. The first of a line is its name.
-const SAME: &[&str] = &[
-    "event meeting appointment calendar agenda invite invitation lunch dinner breakfast call visit slot booking reservation \
-     consultation session sync diary meetup party birthday interview class checkup surgery",
-    "file document doc docx pdf xlsx spreadsheet sheet drive folder attachment list note notes txt csv presentation slide \
-     minutes directory",
-    "email mail inbox message letter gmail outlook reply mailbox",
-    "message dm text chat note word sms direct reply post question answer response comment",
-    "channel group room chatroom",
-    "user person member people colleague teammate guest attendee participant coworker contractor collaborator employee \
-     account somebody someone everyone everybody invitee",
-    "money transaction payment transfer rent bill invoice iban fund funds wire cash bank subscription fee balance debt owed \
-     deposit standing",
-    "issue bug ticket defect report task story card",
-    "pull pr merge request mr branch",
-    "order purchase basket cart parcel package shipment delivery item product",
-    "refund return reimbursement",
-    "light lamp bulb lighting",
-    "thermostat temperature heating heat heater radiator degree boiler climate",
-    "lock door gate garage",
-    "contact lead client customer prospect person company account",
-    "deal opportunity pipeline",
-    "instance vm server machine droplet node box host compute",
-    "bucket storage volume disk blob object",
-    "website webpage page site web url link blog article news wiki",
-    "password passphrase pin credential login passcode",
-    "hotel accommodation room stay lodging",
-    "restaurant table dinner lunch",
-    "car vehicle rental",
-    "flight plane ticket",
-    "patient record chart",
-    "doctor physician clinician dr practitioner consultant",
-    "prescription medication medicine drug refill",
-    "reminder alarm timer alert notification",
-    "blind shade curtain shutter",
-    "profile account user info information detail details address",
-    "address street home",
-    "alarm security",
-    "song music playlist track",
-    "comment review feedback remark note",
-    "permission access role policy right",
-    "task todo checklist chore item reminder",
-    "key token secret",
-    "subscription membership plan",
-    "workspace slack team organisation organization",
-    "camera video recording footage",
-    "database db table",
-    "label tag",
-    "record dns domain zone",
-];
-
-/// Nouns of what verbs do, for "make a reservation".
-const NOMINAL: &[(&str, &str)] = &[
-    ("reservation", "reserve"),
-    ("booking", "book"),
-    ("appointment", "book"),
-    ("payment", "pay"),
-    ("refund", "refund"),
-    ("order", "order"),
-    ("transfer", "transfer"),
-    ("cancellation", "cancel"),
-    ("change", "change"),
-    ("update", "update"),
-    ("call", "call"),
-    ("reply", "reply"),
-    ("invitation", "invite"),
-    ("comment", "comment"),
-    ("purchase", "purchase"),
-    ("donation", "donate"),
-    ("deletion", "delete"),
-    ("correction", "correct"),
-    ("post", "post"),
-    ("note", "add"),
-];
-
-/// Verbs of which one undoes the other.
-const OPPOSITES: &[(&str, &str)] = &[
-    ("open", "close"),
-    ("open", "shut"),
-    ("start", "stop"),
-    ("approve", "reject"),
-    ("accept", "decline"),
-    ("accept", "reject"),
-    ("increase", "decrease"),
-    ("raise", "lower"),
-    ("promote", "demote"),
-    ("close", "reopen"),
-    ("pause", "resume"),
-    ("complete", "reopen"),
-    ("attach", "detach"),
-    ("upgrade", "downgrade"),
-    ("show", "hide"),
-    ("assign", "unassign"),
-    ("deposit", "withdraw"),
-    ("heat", "cool"),
-    ("extend", "cut"),
-];
 
 /// What a word does as a verb in its base form; 0 for none.
 pub(crate) fn verb(word: &str) -> Deeds {
@@ -356,14 +140,19 @@ pub(crate) fn same_thing(a: &str, b: &str) -> bool {
     a == b || lines(a) & lines(b) != 0
 }
 
+/// Whether one of some nouns stands for the same thing as another.
+pub(crate) fn same_things(nouns: &[String], noun: &str) -> bool {
+    nouns.iter().any(|one| same_thing(one, noun))
+}
+
 /// Whether the word is a noun of some line above.
 pub(crate) fn is_thing(word: &str) -> bool {
     lines(word) != 0
 }
 
 /// The lines of [`SAME`] that a noun stands in, a bit for each.
-fn lines(noun: &str) -> u64 {
-    static TABLE: LazyLock<HashMap<&str, u64>> = LazyLock::new(|| {
+fn lines(noun: &str) -> u128 {
+    static TABLE: LazyLock<HashMap<&str, u128>> = LazyLock::new(|| {
         let mut table = HashMap::new();
         for (line, words) in SAME.iter().enumerate() {
             words.split_whitespace().for_each(|word| *table.entry(word).or_insert(0) |= 1 << line);
@@ -399,6 +188,11 @@ pub(crate) fn nominal(noun: &str) -> Option<&'static str> {
     NOMINAL.iter().find(|(one, _)| *one == noun).map(|(_, verb)| *verb)
 }
 
+/// What a verb becomes by one of the little words after it.
+pub(crate) fn phrasal(verb: &str, after: &dyn Fn(&str) -> bool) -> Option<(&'static str, Deeds)> {
+    PHRASAL.iter().find(|(one, little, _, _)| *one == verb && after(little)).map(|(_, _, deeds, verb)| (*verb, *deeds))
+}
+
 /// Whether one verb undoes what the other does.
 pub(crate) fn are_opposites(a: &str, b: &str) -> bool {
     let prefixed =
@@ -408,6 +202,30 @@ pub(crate) fn are_opposites(a: &str, b: &str) -> bool {
         || OPPOSITES.iter().any(|pair| *pair == (a, b) || *pair == (b, a))
         || a.strip_prefix("en").is_some_and(|stem| b.strip_prefix("dis") == Some(stem))
         || b.strip_prefix("en").is_some_and(|stem| a.strip_prefix("dis") == Some(stem))
+}
+
+/// Whether two verbs mean much the same: "raise" and "open", "reassign" and "assign".
+pub(crate) fn are_alike(a: &str, b: &str) -> bool {
+    // "Reassign" is to assign.
+    let bare = |verb: &'_ str| {
+        verb.strip_prefix("re").filter(|rest| rest.len() >= 4 && self::verb(rest) != 0).map(str::to_owned)
+    };
+    let (a, b) = (bare(a).unwrap_or_else(|| a.to_owned()), bare(b).unwrap_or_else(|| b.to_owned()));
+    a == b
+        || ALIKE.iter().any(|line| {
+            let has = |verb: &str| line.split_whitespace().any(|one| one == verb);
+            has(&a) && has(&b)
+        })
+}
+
+/// Whether a verb says that somebody is told something.
+pub(crate) fn is_telling(verb: &str) -> bool {
+    TELLING.has(verb)
+}
+
+/// Whether a tool's verb lets somebody in or makes something known to all.
+pub(crate) fn is_letting_in(verb: &str) -> bool {
+    LETTING_IN.has(verb)
 }
 
 /// Whether a word is in no list at all: at the place of an order it may be a verb that is not known.

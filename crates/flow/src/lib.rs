@@ -5,6 +5,7 @@
 //! ([`raincoat_gate::decide_call`]); this room finds the facts. It does no input or output of its own.
 
 mod fold;
+mod handover;
 mod index;
 mod intent;
 mod judge;

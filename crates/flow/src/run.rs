@@ -309,7 +309,7 @@ impl Run {
             }
             let traced = match part {
                 Part::Content => tracer.content(&value),
-                _ => tracer.authority(&value, part),
+                _ => tracer.authority(&value, judge::name_of(&path), part),
             };
             let confidentiality = self.confidentiality(&value, &traced);
             Gathered {
@@ -347,7 +347,9 @@ impl Run {
                     (Part::Thing, Origin::Unknown) => !tool.is_weighty(),
                     _ => false,
                 };
-                if gathered.iter().all(own) { Intent::Unclear } else { Intent::Outside }
+                let tracer = Tracer { request: &self.request, seen: &self.seen, tool, limits: &self.limits };
+                let asked = |one: &Gathered| one.argument.origin != Origin::User && tracer.is_asked_for(&one.value);
+                if gathered.iter().all(own) && !gathered.iter().any(asked) { Intent::Unclear } else { Intent::Outside }
             }
             other => other,
         }
@@ -403,25 +405,28 @@ impl Run {
                 {
                     Nearness::Led
                 }
-                () if gathered.iter().any(|one| {
-                    one.argument.origin == Origin::User
-                        && one.value.len() >= 3
-                        && one.value.chars().any(char::is_alphabetic)
-                }) =>
-                {
+                () if gathered.iter().any(|one| one.argument.origin == Origin::User && is_telling(&one.value)) => {
                     Nearness::Said
                 }
                 () => Nearness::Own,
             };
             let tool = self.tools.iter().find(|tool| tool.name == function);
             let spoken = tool.is_some_and(|tool| speaks_of_results(&self.request, tool));
-            let pointed = nearness == Nearness::Said || nearness == Nearness::Own && spoken;
+            // What the user's words pick out in one result leads to the next.
+            let picked = origins().any(|origin| origin == Origin::Picked);
+            let pointed = nearness == Nearness::Said || nearness == Nearness::Own && (spoken || picked);
             let fetched = tool.is_some_and(|tool| tool.effect == Effect::Fetch)
                 || gathered.iter().any(|one| values::shape(&one.value) == Some(Shape::Url));
             self.pending = Some(Pending { tool: function.to_owned(), nearness, pointed, fetched });
         }
         decision
     }
+}
+
+/// Whether a value is no chance: a word, or a code such as `8B`.
+fn is_telling(value: &str) -> bool {
+    let letters = value.chars().filter(|c| c.is_alphabetic()).count();
+    letters > 0 && (value.len() >= 3 || value.len() > letters)
 }
 
 fn deny(reason: String) -> Decision {

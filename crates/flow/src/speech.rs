@@ -25,6 +25,14 @@ pub(crate) struct Order {
     pub(crate) many: bool,
     /// A number of them, where one is said.
     pub(crate) count: usize,
+    /// Only a tool that is about one of its words can be meant: the verb says nothing.
+    pub(crate) vague: bool,
+}
+
+impl Order {
+    fn new(verb: String, deeds: Deeds, at: usize, from: usize, end: usize) -> Order {
+        Order { verb, deeds, at, from, end, words: vec![], asides: vec![], many: false, count: 0, vague: false }
+    }
 }
 
 /// The orders of the user's own text, in its order.
@@ -46,7 +54,16 @@ fn all_orders(text: &str, stranger: bool) -> Vec<Order> {
         let length = 1 + rest.iter().take_while(|word| !word.sentence).count();
         let sentence = words.get(start..start + length).unwrap_or_default();
         let end = words.get(start + length).map_or(text.len(), |next| next.at);
+        let (known, begins) = (out.len(), sentence.first().map_or(0, |word| word.at));
         of_sentence(text, sentence, end, stranger, &mut out);
+        // "Put it into the system: the tasks for Ann, the hearing into the calendar": what it is about follows.
+        if out.len() == known
+            && text.get(..begins).is_some_and(|before| before.trim_end().ends_with(':'))
+            && let Some(order) = out.last_mut()
+        {
+            order.words.extend(sentence.iter().map(|word| lexicon::singular(&word.low)));
+            order.many |= sentence.iter().any(|word| lexicon::singular(&word.low) != word.low);
+        }
         start += length;
     }
     out
@@ -63,22 +80,16 @@ fn of_sentence(text: &str, words: &[Word<'_>], end: usize, stranger: bool, out: 
         if let Some(previous) = out.get_mut(first..).and_then(|orders| orders.last_mut()) {
             previous.end = word.at;
         }
-        out.push(Order {
-            verb,
-            deeds,
-            at: word.at,
-            from: before.unwrap_or(word.at),
-            end,
-            words: vec![],
-            asides: vec![],
-            many: false,
-            count: 0,
-        });
+        out.push(Order::new(verb, deeds, word.at, before.unwrap_or(word.at), end));
     }
     states(words, end, out);
-    // A sentence without an order may still be a wish: "a refund for order 7, please".
-    if out.len() == first && !question {
+    // A sentence without an order may still be a wish: "a refund for order 7, please"; and one that orders to look only:
+    // "he needs access to the folder, read only".
+    let acts = |order: &Order| order.deeds == 0 || order.deeds & (EFFECTS | OBEY) != 0;
+    let merely_looks = out.get(first..).unwrap_or_default().iter().all(|order| !acts(order));
+    if merely_looks && !question && (out.len() == first || is_needed(words)) {
         wishes(words, end, wished, out);
+        out.extend(placement(words, end));
     }
     for order in out.get_mut(first..).unwrap_or_default() {
         order.many = words.iter().any(|word| lists::MANY.has(&word.low));
@@ -91,8 +102,16 @@ fn of_sentence(text: &str, words: &[Word<'_>], end: usize, stranger: bool, out: 
                 order.deeds |= lexicon::wish(&single);
                 order.verb = lexicon::nominal(&single).map_or_else(|| order.verb.clone(), str::to_owned);
             }
-            aside = lists::ASIDES.has(&word.low) || aside && !lists::DIRECT.has(&word.low);
-            if aside { order.asides.push(single) } else { order.words.push(single) }
+            let clause = word.starts && word.at > order.at && lists::SUBJECTS.has(&word.low);
+            aside = clause || lists::ASIDES.has(&word.low) || aside && !lists::DIRECT.has(&word.low);
+            // "Order 50 of them" is about no order; "email Ann" is about mail.
+            let own = word.at == order.at
+                && matches!(order.verb.as_str(), "order" | "book" | "request" | "file" | "purchase" | "claim" | "list");
+            match aside {
+                _ if own => {}
+                true => order.asides.push(single),
+                false => order.words.push(single),
+            }
         }
         // "Drop her a line" drops nothing.
         if order.verb == "drop"
@@ -116,6 +135,8 @@ fn is_question(words: &[Word<'_>]) -> bool {
     let next = words.get(1).map_or("", |word| word.low.as_str());
     words.first().is_some_and(|word| match word.low.as_str() {
         "do" => matches!(next, "i" | "you" | "we" | "they" | "any" | "people" | "there"),
+        // "Have a look" is an order.
+        "have" => !matches!(next, "a" | "an"),
         first => lists::ASKING.has(first),
     })
 }
@@ -131,24 +152,40 @@ fn deeds_of(
     let before =
         |back: usize| index.checked_sub(back).and_then(|at| words.get(at)).map_or("", |word| word.low.as_str());
     let after = |on: usize| words.get(index + on).map_or("", |word| word.low.as_str());
-    if !stranger && (is_negated(words, index) || word.quoted && !word.sentence) {
+    if !stranger && (is_negated(words, index) || word.quoted && !word.sentence || word.cited) {
         return None;
     }
-    let (verb, form, mut deeds) = match lexicon::verb_forms(&word.low) {
+    let (mut verb, form, mut deeds) = match lexicon::verb_forms(&word.low) {
         Some(known) => known,
+        // "Pop her in", "fit him in": what follows makes a verb of it.
+        None if let Some((verb, deeds)) =
+            lexicon::phrasal(&word.low, &|little| (1..5).any(|on| after(on) == little)) =>
+        {
+            (verb.to_owned(), Form::Base, deeds)
+        }
         None => match lexicon::misspelt_verb(&word.low) {
             Some((verb, deeds)) => (verb, Form::Base, deeds),
             // A verb that is in no list, where only a verb can stand.
-            None if !stranger
-                && lexicon::is_strange(&word.low)
-                && (matches!(before(1), "please" | "and" | "you" | "then" | "pls" | "kindly")
-                    || word.sentence && lists::DETERMINERS.has(after(1))) =>
+            None if lexicon::is_strange(&word.low)
+                && (matches!(before(1), "please" | "pls" | "kindly")
+                    || !stranger && matches!(before(1), "and" | "you" | "then")
+                    || (word.sentence || word.starts && word.raw.starts_with(char::is_lowercase))
+                        && lists::DETERMINERS.has(after(1))) =>
             {
                 return Some((word.low.clone(), Form::Base, 0));
             }
             None => return None,
         },
     };
+    // "(Draft of May)", "see Schedule 2": a heading or a name, in a text that others wrote.
+    let named = stranger && form == Form::Base && lists::NOUNS_TOO.has(&word.low);
+    if !stranger && form == Form::Base && is_name_of_subject(words, index) {
+        return None;
+    }
+    let capital = !word.starts && word.raw.starts_with(char::is_uppercase) && !lists::BEFORE_ORDER.has(before(1));
+    if named && (after(1) == "of" || capital && !lists::DETERMINERS.has(after(1))) {
+        return None;
+    }
     let earlier = words.get(..index).unwrap_or_default();
     let ordered = match form {
         Form::Base if before(1) == "to" => {
@@ -160,7 +197,7 @@ fn deeds_of(
         Form::Base => {
             let to_order = lists::BEFORE_ORDER.has(before(1)) || before(1).ends_with("ly") && before(1).len() > 3;
             let asked = question && !matches!(before(1), "and" | "then" | "please" | "so" | "or");
-            (to_order || is_inverted(words, index)) && !asked
+            (to_order || is_inverted(words, index) || !stranger && follows_condition(words, index)) && !asked
         }
         Form::Ing => {
             lists::BEFORE_ING.has(before(1)) && (wished || before(1) != "on") || wished && lists::IN_NEED.has(before(1))
@@ -195,12 +232,40 @@ fn deeds_of(
         }
     }
     if word.low == "let" {
-        // "Let me know" is for us, "let Bob know" is a message.
-        deeds = if !to_me && (2..6).any(|on| after(on) == "know") { SEND } else { 0 };
+        // "Let me know" is for us, "let Bob know" is a message, "let Bob into the folder" opens it to him.
+        let known = (2..12).any(|on| after(on) == "know");
+        let into = |on: usize| lists::SEEING.has(after(on)) || matches!(after(on), "in" | "into" | "have" | "use");
+        return match () {
+            () if to_me => None,
+            () if known => Some(("tell".to_owned(), form, SEND)),
+            () => (2..9).any(into).then(|| ("let".to_owned(), form, SHARE)),
+        };
     }
     let far = |particle: &str| (1..=6).any(|on| after(on) == particle);
-    deeds = narrowed(&word.low, &far, after(1), after(2), deeds);
+    let close = |particle: &str| {
+        (1..=6).take_while(|on| *on == 1 || !breaks(words, index + on)).any(|on| after(on) == particle)
+    };
+    deeds = match lexicon::phrasal(&verb, &close) {
+        Some((other, deeds)) => {
+            verb = other.to_owned();
+            deeds
+        }
+        // What others may mean by a word counts in full where it would mean nothing.
+        None => match narrowed(&word.low, &far, after(1), after(2), deeds) {
+            0 if stranger && lists::DETERMINERS.has(after(1)) => deeds,
+            narrowed => narrowed,
+        },
+    };
+    // "She will need to see the folder", "Bob should be able to edit it": she and Bob are to be let in.
+    if !stranger && lists::SEEING.has(&verb) && is_others_need(words, index) {
+        deeds |= SHARE;
+    }
     (deeds != 0).then_some((verb, form, deeds))
+}
+
+/// Whether a new clause begins at a word.
+fn breaks(words: &[Word<'_>], at: usize) -> bool {
+    words.get(at).is_none_or(|word| word.starts || matches!(word.low.as_str(), "and" | "then" | "or" | "to"))
 }
 
 /// Little words that change what a verb means.
@@ -214,8 +279,14 @@ fn narrowed(verb: &str, far: &dyn Fn(&str) -> bool, next: &str, second: &str, de
         "free" if next != "up" => 0,
         "get" => deeds & !(EFFECTS & !(CREATE | lexicon::RESERVE)),
         "look" | "check" | "see" | "read" | "find" | "give" if deeds & READ != 0 && verb != "give" => deeds & !EFFECTS,
-        "let" => deeds,
-        "call" if particle("off") => DELETE,
+        // "Give it another week".
+        "give"
+            if ["week", "weeks", "day", "days", "month", "months", "hour", "hours", "time"]
+                .iter()
+                .any(|word| far(word)) =>
+        {
+            deeds | MODIFY
+        }
         "take" if far("off") || far("down") || far("out") || far("away") => DELETE | MODIFY,
         "take" if particle("note") => CREATE | MODIFY,
         "take" => 0,
@@ -275,6 +346,69 @@ pub(crate) fn spared(text: &str) -> Deeds {
     words.iter().enumerate().fold(0, |all, (at, word)| all | deeds(at, word))
 }
 
+/// "Price Webb wrote to us": a name that is a verb elsewhere, and what it did.
+fn is_name_of_subject(words: &[Word<'_>], index: usize) -> bool {
+    let capital = |at: usize| words.get(at).is_some_and(|word| word.raw.starts_with(char::is_uppercase));
+    let told = |at: usize| {
+        words.get(at).is_some_and(|word| {
+            let finite = matches!(lexicon::verb_forms(&word.low), Some((_, Form::Third | Form::Past, _)));
+            finite && lexicon::singular(&word.low) == word.low || lists::TELLING.has(&word.low)
+        })
+    };
+    let named = capital(index) && words.get(index).is_some_and(|word| lists::NOUNS_TOO.has(&word.low));
+    named && capital(index + 1) && told(index + 2)
+}
+
+/// "If there is one about it page the team": in what follows a condition, a verb in its base form whose subject cannot
+/// be what stands before it.
+fn follows_condition(words: &[Word<'_>], index: usize) -> bool {
+    let low = |at: usize| words.get(at).map_or("", |word| word.low.as_str());
+    let Some(before) = index.checked_sub(1) else { return false };
+    let conditioned = (0..before).any(|at| matches!(low(at), "if" | "when" | "once" | "unless" | "until"));
+    let subject = low(before);
+    let may_act = lists::NO_ORDER_AFTER.has(subject)
+        || lexicon::singular(subject) != subject
+        || lists::DETERMINERS.has(subject) && subject != "it";
+    conditioned && !may_act && lists::DETERMINERS.has(low(index + 1))
+}
+
+/// "Bob needs to see it", "she'll have to be able to edit it": somebody else than who speaks.
+fn is_others_need(words: &[Word<'_>], index: usize) -> bool {
+    let near = words.get(index.saturating_sub(7)..index).unwrap_or_default();
+    let modal = near.iter().rposition(|word| {
+        matches!(word.low.as_str(), "need" | "needs" | "should" | "must" | "wants" | "has" | "ought" | "requires")
+    });
+    let joined = |at: usize| {
+        near.iter().skip(at + 1).all(|word| matches!(word.low.as_str(), "to" | "be" | "able" | "also" | "only"))
+    };
+    modal.is_some_and(|at| {
+        let subject = at.checked_sub(1).and_then(|at| near.get(at)).map_or("", |word| word.low.as_str());
+        let own = matches!(subject, "" | "i" | "we" | "you" | "who" | "that" | "which" | "it" | "what" | "if" | "and");
+        joined(at) && !own && !matches!(subject, "i'll" | "we'll" | "you'll" | "i'd" | "we'd" | "also" | "don't")
+    })
+}
+
+/// "He needs access": what is needed is a thing that is a wish by itself.
+fn is_needed(words: &[Word<'_>]) -> bool {
+    words.iter().enumerate().filter(|(_, word)| lists::IN_NEED.has(&word.low) && word.low != "be").any(|(at, _)| {
+        let mut object = words.iter().skip(at + 1).take(4).take_while(|word| !lists::ASIDES.has(&word.low));
+        object.any(|word| lexicon::wish(&word.low) != 0 && !lists::PREPOSITIONS.has(&word.low))
+    })
+}
+
+/// "I need it in the docket", "I'd like that on my list": it is to be put there.
+fn placement(words: &[Word<'_>], end: usize) -> Option<Order> {
+    let low = |at: usize| words.get(at).map_or("", |word| word.low.as_str());
+    (0..words.len()).find_map(|at| {
+        let wanted = matches!(low(at), "need" | "want" | "like" | "needs" | "wants");
+        let it = (at + 1..at + 4).find(|on| matches!(low(*on), "it" | "this" | "that" | "them" | "these" | "those"))?;
+        let there =
+            matches!(low(it + 1), "in" | "on" | "into" | "onto" | "under") && lists::DETERMINERS.has(low(it + 2));
+        let at = words.get(it + 1)?.at;
+        (wanted && there).then(|| Order { vague: true, ..Order::new("put".to_owned(), CREATE | MODIFY, at, at, end) })
+    })
+}
+
 /// "I want Bob to have it", "ask the clinic to move it".
 fn is_person_between(words: &[Word<'_>], index: usize) -> bool {
     let near = words.get(index.saturating_sub(10)..index.saturating_sub(1)).unwrap_or_default();
@@ -295,17 +429,7 @@ fn wishes(words: &[Word<'_>], end: usize, wished: bool, out: &mut Vec<Order>) {
     let deeds = words.iter().fold(0, |deeds, word| deeds | lexicon::wish(&word.low));
     let verb = words.iter().find(|word| lexicon::wish(&word.low) != 0).map(|word| word.low.clone());
     if let Some(verb) = verb {
-        out.push(Order {
-            verb,
-            deeds,
-            at: start,
-            from: start,
-            end,
-            words: vec![],
-            asides: vec![],
-            many: false,
-            count: 0,
-        });
+        out.push(Order::new(verb, deeds, start, start, end));
     }
 }
 
@@ -317,17 +441,7 @@ fn states(words: &[Word<'_>], end: usize, out: &mut Vec<Order>) {
         if starts && lexicon::is_thing(&lexicon::singular(&thing.low)) && lists::STATES.has(&state.low) {
             let from = words.get(at.saturating_sub(2)).map_or(thing.at, |word| word.at);
             let end = words.iter().skip(at + 2).find(|word| word.starts).map_or(end, |word| word.at);
-            out.push(Order {
-                verb: state.low.clone(),
-                deeds: MODIFY,
-                at: thing.at,
-                from,
-                end,
-                words: vec![],
-                asides: vec![],
-                many: false,
-                count: 0,
-            });
+            out.push(Order::new(state.low.clone(), MODIFY, thing.at, from, end));
         }
     }
 }
@@ -347,77 +461,6 @@ fn is_inverted(words: &[Word<'_>], index: usize) -> bool {
 fn number(word: &str) -> usize {
     const SPELLED: [&str; 11] = ["", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
     SPELLED.iter().position(|spelled| !spelled.is_empty() && *spelled == word).unwrap_or(0)
-}
-
-/// Whether the text hands the choice of what is to be done to something that is read: "do what it says", "carry out the
-/// tasks in the note", "handle everything on the list at the site". Tasks that follow in the text itself are no such thing.
-pub(crate) fn hands_over(text: &str) -> bool {
-    let words = words(text);
-    let low = |at: usize| words.get(at).map_or("", |word| word.low.as_str());
-    orders(text).iter().filter(|order| order.deeds & OBEY != 0).any(|order| {
-        let Some(at) = words.iter().position(|word| word.at == order.at) else { return false };
-        let ahead = |from: usize, many: usize| {
-            (from..from + many).take_while(|at| words.get(*at).is_some_and(|word| !word.sentence))
-        };
-        // "Handle Anna's mail", "resolve the issue": what stands in it is what is to be done.
-        let handled = lists::HANDLING.has(&order.verb)
-            && ahead(at + 1, 6).any(|at| lists::MATTERS.has(&lexicon::singular(low(at))));
-        if handled {
-            return true;
-        }
-        let Some(errand) = ahead(at + 1, 6).find(|at| lists::ERRANDS.has(low(*at))) else { return false };
-        let here = (at..errand).any(|at| matches!(low(at), "following" | "below"));
-        let whole = order.verb == "follow" && low(errand) != "it"
-            || matches!(low(errand), "instructions" | "instruction" | "steps");
-        let direct =
-            whole || lists::PLACES.has(low(errand + 1)) || ahead(errand + 1, 5).any(|at| lists::PLACES.has(low(at)));
-        // "it" and "everything" need a place to stand right after; a list of tasks may be far from its place.
-        !here && direct && (low(errand) != "it")
-    }) || says_so(&words)
-}
-
-/// "as he says", "whatever the email asks", "as instructed in", "according to the instructions".
-fn says_so(words: &[Word<'_>]) -> bool {
-    words.iter().enumerate().any(|(at, word)| {
-        let next = |on: usize| words.get(at + on).map_or("", |word| word.low.as_str());
-        match word.low.as_str() {
-            "whatever" | "what" => {
-                (2..6).any(|on| {
-                    matches!(next(on), "says" | "asks" | "wants" | "needs" | "requests" | "instructs" | "requires")
-                }) && words
-                    .get(at.saturating_sub(2)..at)
-                    .unwrap_or_default()
-                    .iter()
-                    .any(|word| lexicon::verb(&word.low) & OBEY != 0)
-            }
-            "as" => matches!(next(1), "instructed" | "requested" | "directed" | "told" | "explained" | "asked"),
-            "instructions" => matches!(next(1), "in" | "from" | "on" | "at"),
-            _ => false,
-        }
-    })
-}
-
-/// Whether the text leaves a value to something that is read: "the time he suggests", "details are in the letter".
-pub(crate) fn refers(text: &str) -> bool {
-    let words = words(text);
-    words.iter().enumerate().any(|(at, word)| {
-        let next = |on: usize| words.get(at + on).map_or("", |word| word.low.as_str());
-        let told = at.checked_sub(1).and_then(|at| words.get(at)).is_none_or(|before| !lists::ASKING.has(&before.low));
-        let found = told
-            && matches!(word.low.as_str(), "find" | "is" | "are")
-            && (1..=5).any(|on| {
-                matches!(next(on), "in" | "on")
-                    && (1..=4).any(|far| lists::SOURCES.has(&lexicon::singular(next(on + far))))
-            });
-        lists::REFERENCE.has(&word.low)
-            || found
-            || matches!(word.low.as_str(), "says" | "said" | "wrote") && at > 0 && !word.starts
-            // "What she asks for", but not "she asks me to".
-            || matches!(word.low.as_str(), "asks" | "wants" | "needs")
-                && at > 0
-                && !word.starts
-                && !matches!(next(1), "me" | "us" | "to" | "a" | "an" | "the" | "my" | "his" | "her" | "their")
-    })
 }
 
 /// What a description says that a tool does: by its first verb, which stands at its start. "Says who ...", "gives the ..."
@@ -446,8 +489,18 @@ pub(crate) fn described(text: &str) -> (String, Deeds) {
         )
     };
     let first = words.iter().take(8).find(|word| !filler(word));
+    // "Stock of an article", "Orders which have not left": a noun, whatever verb it may be elsewhere.
+    let next =
+        first.and_then(|first| words.iter().find(|word| word.at > first.at)).map_or("", |word| word.low.as_str());
+    let noun = matches!(next, "of" | "which" | "that" | "who" | "whose" | "per" | "by");
+    let first = first
+        .filter(|word| !noun || lexicon::verb_forms(&word.low).is_none_or(|(verb, _, _)| !lists::NOUNS_TOO.has(&verb)));
     let known = first.and_then(|word| lexicon::verb_forms(&word.low));
+    let opens = words.iter().take(8).any(|word| matches!(word.low.as_str(), "access" | "permission" | "rights"));
     match known {
+        Some((verb, _, deeds)) if opens && matches!(verb.as_str(), "give" | "let" | "provide" | "add") => {
+            (verb, deeds & EFFECTS | SHARE)
+        }
         Some((verb, _, _))
             if matches!(verb.as_str(), "say" | "tell" | "return" | "report" | "provide" | "let" | "output") =>
         {
@@ -499,29 +552,5 @@ mod tests {
             assert_eq!(asked(text) & deeds, 0, "{text}: {:?}", orders(text));
         }
         assert_ne!(asked("visit the site at example.com") & VISIT, 0);
-    }
-
-    #[test]
-    fn errands_are_told_from_tasks() {
-        for text in [
-            "Please do the actions specified in the email from Anna",
-            "do all the tasks i have on my list at example.com",
-            "Follow the instructions in notes.txt",
-            "Can you handle everything on the checklist?",
-            "Just do whatever Bob's message says",
-            "Could you deal with the ticket that Ines opened?",
-            "Follow the guide at docs.example to set it up",
-        ] {
-            assert!(hands_over(text), "{text}");
-        }
-        for text in [
-            "Perform the following tasks in the order they are given: 1. Count. 2. Sort.",
-            "Send it to the person named in the letter",
-            "Delete the task called 'in progress'",
-            "Follow the link on her page and tell me what is there",
-            "Do not handle any mail yet",
-        ] {
-            assert!(!hands_over(text), "{text}");
-        }
     }
 }

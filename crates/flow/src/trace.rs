@@ -9,7 +9,7 @@ use crate::lexicon::lists;
 use crate::lexicon::{self, VISIT};
 use crate::limits::FlowLimits;
 use crate::records::Leaf;
-use crate::speech;
+use crate::speech::{self, Order};
 use crate::tool::Tool;
 use crate::values::{self, Shape};
 use crate::words::identifier;
@@ -39,7 +39,7 @@ const SHINGLE: usize = 5;
 
 impl Tracer<'_> {
     /// Finds where an argument that carries authority came from.
-    pub(crate) fn authority(&self, value: &str, part: Part) -> Traced {
+    pub(crate) fn authority(&self, value: &str, name: &str, part: Part) -> Traced {
         let shape = values::shape(value);
         let spellings = values::spellings(value);
         if self.is_said(value, shape, &spellings) {
@@ -50,13 +50,24 @@ impl Tracer<'_> {
             for spelling in &spellings {
                 let places = seen.places(spelling, self.limits.places);
                 found.extend(places.iter().map(|place| Traced {
-                    origin: self.standing(seen, place, value, shape, part),
+                    origin: self.standing(seen, place, value, name, shape, part),
+                    result: Some(index),
+                }));
+            }
+        }
+        // Accounts and numbers are written in groups or in one piece.
+        if found.is_empty() && matches!(shape, Some(Shape::Account | Shape::Phone)) {
+            let letters = squashed(&folded(value));
+            for (index, seen) in self.seen.iter().enumerate() {
+                let places = seen.places_squashed(&letters, self.limits.places);
+                found.extend(places.iter().map(|place| Traced {
+                    origin: self.standing(seen, place, value, name, shape, part),
                     result: Some(index),
                 }));
             }
         }
         if found.is_empty() && shape.is_none() && value.contains('/') {
-            return self.joined(value, part);
+            return self.joined(value, name, part);
         }
         if found.is_empty() && shape.is_some() {
             found.extend(self.taken_apart(value));
@@ -65,10 +76,10 @@ impl Tracer<'_> {
     }
 
     /// A path that is put together: as good as the worst of its parts.
-    fn joined(&self, value: &str, part: Part) -> Traced {
+    fn joined(&self, value: &str, name: &str, part: Part) -> Traced {
         let parts =
             value.split('/').filter(|part| !part.is_empty() && part.len() < value.len()).take(self.limits.depth);
-        let traced = parts.map(|one| self.authority(one, part));
+        let traced = parts.map(|one| self.authority(one, name, part));
         traced.max_by_key(|traced| traced.origin).unwrap_or(Traced { origin: Origin::Unknown, result: None })
     }
 
@@ -108,7 +119,12 @@ impl Tracer<'_> {
                 found = Some(Traced { origin, result: Some(index) });
             }
         }
-        found.filter(|traced| traced.origin == Origin::Injected || values::shape(value).is_some())
+        let telling = values::shape(value).is_some()
+            || self.seen.iter().any(|seen| {
+                let mut places = spellings.iter().flat_map(|spelling| seen.places(spelling, self.limits.places));
+                places.any(|place| self.asks_by(place.leaf, value, &|order| intent::means(order, self.tool)))
+            });
+        found.filter(|traced| traced.origin == Origin::Injected || telling)
     }
 
     /// Pieces of long content that stand word for word in text that gives orders, and nowhere else.
@@ -148,7 +164,15 @@ impl Tracer<'_> {
     }
 
     /// What it means that a value stands here.
-    fn standing(&self, seen: &Seen, place: &Place<'_>, value: &str, shape: Option<Shape>, part: Part) -> Origin {
+    fn standing(
+        &self,
+        seen: &Seen,
+        place: &Place<'_>,
+        value: &str,
+        name: &str,
+        shape: Option<Shape>,
+        part: Part,
+    ) -> Origin {
         let leaf = place.leaf;
         let own_field =
             leaf.field && (place.whole || leaf.text.len() <= value.len() + 30 && speech::pleas(&leaf.text).is_empty());
@@ -156,7 +180,7 @@ impl Tracer<'_> {
             return Origin::Unknown;
         }
         let picks = self.is_picked(seen, leaf, value, part);
-        let picked = own_field && picks;
+        let picked = own_field && picks && !is_of_another_field(seen, leaf, name);
         if seen.nearness == Nearness::Steered
             || seen.is_marked(leaf) && !(picked && place.whole && seen.nearness <= Nearness::Own)
         {
@@ -171,7 +195,11 @@ impl Tracer<'_> {
             return match seen.nearness {
                 Nearness::Said => Origin::Listed,
                 Nearness::Own if filled && part == Part::Reach => Origin::Hearsay,
-                Nearness::Own if shape.is_some() && part == Part::Reach && !seen.pointed => Origin::Hearsay,
+                Nearness::Own
+                    if shape.is_some() && part == Part::Reach && !seen.pointed && !self.speaks_of_column(leaf) =>
+                {
+                    Origin::Hearsay
+                }
                 Nearness::Own => Origin::Listed,
                 Nearness::Led | Nearness::Steered => Origin::Hearsay,
             };
@@ -247,6 +275,14 @@ impl Tracer<'_> {
         })
     }
 
+    /// Whether the request speaks of what a field is called by: "the parents", of `guardian e-mail`.
+    fn speaks_of_column(&self, leaf: &Leaf) -> bool {
+        let name = leaf.column.rsplit('.').next().unwrap_or_default();
+        let common =
+            |part: &str| matches!(part, "email" | "mail" | "address" | "phone" | "name" | "url" | "user" | "id");
+        identifier(name).iter().any(|part| !common(part) && self.request.speaks_of(&lexicon::singular(part)))
+    }
+
     /// Whether something that the user named stands close by.
     fn is_beside(&self, leaf: &Leaf, value: &str) -> bool {
         window(&leaf.text, value).is_some_and(|(before, after)| {
@@ -276,20 +312,34 @@ impl Tracer<'_> {
 
     /// Whether the text around a value asks for such a call.
     fn asks(&self, leaf: &Leaf, value: &str) -> bool {
+        let asked = self.asks_by(leaf, value, &|order| match self.tool.effect {
+            Effect::Fetch => order.deeds & VISIT != 0,
+            _ => intent::meets(order, self.tool) || intent::may_mean(order, self.tool),
+        });
         let (before, after) = window(&leaf.text, value).unwrap_or((leaf.text.as_str(), ""));
         let (before, after) = (tail(before, BEFORE), head(after, AFTER));
-        let asked = |text: &str| {
-            speech::pleas(text).iter().any(|order| match self.tool.effect {
-                Effect::Fetch => order.deeds & VISIT != 0,
-                _ => intent::meets(order, self.tool),
-            })
-        };
         let name = identifier(&self.tool.name);
         let named = name.len() > 1 && {
             let text = [folded(&before), folded(&after)].concat();
             text.contains(&format!(" {} ", name.join(" ")))
         };
-        asked(&before) || asked(&after) || named
+        asked || named
+    }
+
+    /// Whether the text around a value has such an order.
+    fn asks_by(&self, leaf: &Leaf, value: &str, meant: &dyn Fn(&Order) -> bool) -> bool {
+        let (before, after) = window(&leaf.text, value).unwrap_or((leaf.text.as_str(), ""));
+        let asked = |text: &str| speech::pleas(text).iter().any(meant);
+        asked(&tail(before, BEFORE)) || asked(&head(after, AFTER))
+    }
+
+    /// Whether some text asks for such a call near this value.
+    pub(crate) fn is_asked_for(&self, value: &str) -> bool {
+        value.len() >= 3
+            && values::spellings(value).iter().any(|spelling| {
+                let asked = |place: &Place<'_>| !place.whole && self.asks(place.leaf, value);
+                self.seen.iter().any(|seen| seen.places(spelling, self.limits.places).iter().any(asked))
+            })
     }
 
     /// An address that stands nowhere as a whole, but whose letters or parts do.
@@ -351,12 +401,20 @@ fn is_near(seen: &Seen) -> bool {
     seen.pointed && seen.nearness <= Nearness::Own
 }
 
+/// Whether the record has a field that is called as the argument is, and the value stands in one that is not: who asks for
+/// a login means no manager's.
+fn is_of_another_field(seen: &Seen, leaf: &Leaf, name: &str) -> bool {
+    let called = |leaf: &Leaf| identifier(leaf.column.rsplit('.').next().unwrap_or_default()) == identifier(name);
+    let mut own = seen.records.leaves.iter().filter(|other| other.record == leaf.record && other.field).take(256);
+    !called(leaf) && own.any(called)
+}
+
 /// A field that says the same in every record tells none of them from the others.
 fn is_everywhere(seen: &Seen, leaf: &Leaf) -> bool {
     let column: Vec<&Leaf> =
         seen.records.leaves.iter().filter(|other| other.column == leaf.column && other.field).take(512).collect();
     let same = column.iter().filter(|other| other.text == leaf.text).count();
-    column.len() >= 3 && same * 2 > column.len()
+    column.len() >= 2 && same * 2 > column.len()
 }
 
 /// The user's own records count before all; then an order in somebody's text makes what it names suspect wherever else

@@ -17,12 +17,15 @@ pub(crate) struct Word<'a> {
     pub(crate) inner: bool,
     /// A quotation mark stands before it.
     pub(crate) quoted: bool,
+    /// It stands between quotation marks, and not at their start.
+    pub(crate) cited: bool,
 }
 
 /// The words of a text. An apostrophe within a word belongs to it.
 pub(crate) fn words(text: &str) -> Vec<Word<'_>> {
     let mut out: Vec<Word<'_>> = Vec::new();
     let (mut starts, mut sentence, mut quoted) = (true, true, false);
+    let mut closes = 0;
     let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         if !c.is_alphanumeric() {
@@ -38,6 +41,9 @@ pub(crate) fn words(text: &str) -> Vec<Word<'_>> {
                 _ => {}
             }
             quoted = matches!(c, '\'' | '"' | '`' | '\u{2018}' | '\u{201c}' | '\u{ab}');
+            if at >= closes {
+                closes = end_of_citation(text, at, c).unwrap_or(closes);
+            }
             continue;
         }
         let mut end = at + c.len_utf8();
@@ -47,26 +53,43 @@ pub(crate) fn words(text: &str) -> Vec<Word<'_>> {
                     .get(next + c.len_utf8()..)
                     .and_then(|rest| rest.chars().next())
                     .is_some_and(char::is_alphanumeric);
-            if !c.is_alphanumeric() && !apostrophe {
+            // "E-mail" and "re-open" are written with a hyphen or without.
+            let prefix = c == '-' && matches!(text.get(at..next), Some("e" | "E" | "re" | "Re"));
+            let prefix = prefix && text.get(next + 1..).is_some_and(|rest| rest.starts_with(char::is_alphabetic));
+            if !c.is_alphanumeric() && !apostrophe && !prefix {
                 break;
             }
             end = next + c.len_utf8();
             chars.next();
         }
         let raw = text.get(at..end).unwrap_or_default();
-        let low = raw.to_lowercase().replace('\u{2019}', "'");
+        let low = raw.to_lowercase().replace('\u{2019}', "'").replace('-', "");
         let joins = |c: Option<char>| c.is_some_and(|c| matches!(c, '.' | '/' | '_' | '@' | '=' | '&'));
         let (mut back, mut on) =
             (text.get(..at).unwrap_or_default().chars().rev(), text.get(end..).unwrap_or_default().chars());
         let inner = !sentence
             && (joins(back.next()) && back.next().is_some_and(|c| !c.is_whitespace())
                 || joins(on.next()) && on.next().is_some_and(char::is_alphanumeric));
-        out.push(Word { raw, low, at, starts, sentence, inner, quoted });
+        let cited = at < closes && !quoted;
+        out.push(Word { raw, low, at, starts, sentence, inner, quoted, cited });
         // "2." and "3)" in front of a point of a list are no words of it.
         let number = raw.chars().all(|c| c.is_ascii_digit()) && starts;
         (starts, sentence, quoted) = (number && starts, number && sentence, false);
     }
     out
+}
+
+/// Where the quotation marks close that open here; only such as cannot be apostrophes, within one line.
+fn end_of_citation(text: &str, at: usize, open: char) -> Option<usize> {
+    let close = match open {
+        '"' => '"',
+        '\u{201c}' => '\u{201d}',
+        '\u{ab}' => '\u{bb}',
+        _ => return None,
+    };
+    let from = at + open.len_utf8();
+    let line = text.get(from..)?.lines().next()?;
+    line.find(close).map(|length| from + length + close.len_utf8())
 }
 
 /// The parts of an identifier: `getUserById`, `get_user-by.id` and `GETUser2` each fall apart into lower-case words.

@@ -10,7 +10,7 @@ pub(crate) struct List {
 }
 
 impl List {
-    const fn new(text: &'static str) -> List {
+    pub(super) const fn new(text: &'static str) -> List {
         List { text, set: OnceLock::new() }
     }
 
@@ -29,7 +29,17 @@ pub(crate) static NOUNS_TOO: List = List::new(
     alert status query return read head cat stat star pin new text action process complete whatsapp slack sort head \
     open empty clear void warm cool dim double cover shift swap drop push slot play pause export import present \
     upload download transfer dispatch advance sign use rate rank visit project request report contact archive \
-    purchase increase decrease raise double notice title thank total leave hire handle cover",
+    purchase increase decrease raise double notice title thank total leave hire handle cover \
+    bill invoice docket minute index catalog catalogue roster brief report pitch offer quote ring phone nudge chase grade score \
+    price discount boost trim fork branch commit snapshot backup design plot sketch journal fund loan lease reward split match stock \
+    feature embargo fire bar end trash dump strike recall staff ship input key type form print lead step group star fax sms \
+    wish advance release store detail sum average estimate forecast survey study research audit tally outline digest recap \
+    measure gauge trace spot diff contrast pair rota sanction exempt progress exchange substitute repair author scan deposit \
+    clock roll cap hike kick fire boot slot seat serve air sack zap blank strip drain access act \
+    burn buzz bump capture charter clean click clone commission courier crawl deal debit delay edit filter finance finish follow \
+    forward free grant halt hand heat install invest kill knock launch load loop mask merge monitor move narrow pass pay payout \
+    peek permit poll preview prune pull purge register relay reset restart retry route save scale scrap secure setup sponsor \
+    stick sweep sync tick toggle trigger triple tune turn tweak upgrade watch welcome timetable broadcast",
 );
 
 /// What stands before a verb that is an order.
@@ -43,7 +53,7 @@ pub(crate) static BEFORE_ORDER: List = List::new(
 /// What stands before "to" and a verb that is wished for; "the link to reset it" wishes for nothing.
 pub(crate) static BEFORE_TO: List = List::new(
     "want wants need needs needed like love have has you remember forget sure try trying me us able wish \
-    hope plan planning looking prefer supposed is be task job goal order going asked required instructed necessary \
+    hope plan planning looking prefer supposed is be task job goal order going asked required instructed necessary possible better wise \
     as good great helpful fantastic lovely ready mind appreciate us required proceed again continue",
 );
 
@@ -61,6 +71,12 @@ pub(crate) static STATES: List = List::new("off on up down out shut open locked 
 pub(crate) static ASIDES: List = List::new(
     "after before once while of about from with for that who which because regarding based mentioned named called titled saying concerning \
     where when if so since as",
+);
+
+/// What begins a statement of its own.
+pub(crate) static SUBJECTS: List = List::new(
+    "he she they we i it there this he's she's they're we're i'm it's there's that's i've we've he'd she'd they've he'll \
+    she'll they'll it'll",
 );
 
 /// What leads back to it.
@@ -81,7 +97,9 @@ pub(crate) static REFERENCE: List = List::new(
 pub(crate) static SOURCES: List = List::new(
     "email mail message letter file document note page website site post notice chat thread channel inbox chart record \
     board list invoice bill attachment report pdf txt docx csv spreadsheet minute profile ticket issue comment description \
-    calendar event transaction statement contact book link url blog article",
+    calendar event transaction statement contact book link url blog article agreement contract memo policy guide manual \
+     wiki form sheet checklist schedule brief briefing quote offer order ad advert flyer brochure certificate report log \
+     transcript application cv resume proposal datasheet readme card text",
 );
 
 /// What stands before a form in "-ing" that is wished for.
@@ -92,6 +110,33 @@ pub(crate) static BEFORE_ING: List =
 pub(crate) static WISHING: List = List::new(
     "fancy need needs want wants like love please pls plz require requires should must let's can could would due owe \
     owes wish get give deserves gets",
+);
+
+/// Verbs of seeing: who needs to do so needs to be let in.
+pub(crate) static SEEING: List = List::new("see view read access edit open use join watch follow look download");
+
+/// What a verb in its base form may belong to, so that it orders nothing.
+pub(crate) static NO_ORDER_AFTER: List = List::new(
+    "to i you we they who which that what can could will would should must may might shall do does did don't doesn't \
+    didn't not won't can't cannot let make help people and or of in on at for with by from about as than i'd you'd we'd \
+    they'd i'll you'll we'll they'll he'd she'd he'll she'll a the no any",
+);
+
+/// Little words that stand between a thing and its place.
+pub(crate) static PREPOSITIONS: List =
+    List::new("to for in on at of with from by about into onto under over until till per via before after");
+
+/// Verbs of making that what is made stands behind: `create_shipment` ships.
+pub(crate) static MAKING: List = List::new(
+    "create make do add new place put submit raise book file open start request send issue generate record log",
+);
+
+/// What a tool shows that is called by it.
+pub(crate) static VIEWS: List = List::new(
+    "profile details detail info information status history summary overview balance statement availability inventory \
+     forecast weather directory metrics stats analytics timeline feed roster agenda dashboard leaderboard diff usage data \
+     list metadata version health progress whereabouts location catalogue catalog stock report schedule log index record \
+     calendar rota",
 );
 
 /// What makes of a sentence a question about facts.
