@@ -241,6 +241,11 @@ fn deeds_of(
             () => (2..9).any(into).then(|| ("let".to_owned(), form, SHARE)),
         };
     }
+    // "Have a look at the issues" wishes for no issue.
+    let look = (2..=4).any(|on| matches!(after(on), "look" | "glance" | "peek" | "read" | "scan"));
+    if look && matches!(word.low.as_str(), "have" | "take" | "give") && matches!(after(1), "a" | "another") {
+        return Some(("look".to_owned(), form, READ));
+    }
     let far = |particle: &str| (1..=6).any(|on| after(on) == particle);
     let close = |particle: &str| {
         (1..=6).take_while(|on| *on == 1 || !breaks(words, index + on)).any(|on| after(on) == particle)
