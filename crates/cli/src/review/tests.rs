@@ -91,8 +91,7 @@ fn the_person_sees_who_asks_for_what_and_where() {
 #[test]
 fn the_numbers_stand_there_and_what_cannot_be_taken_back() {
     let (_, seen) = answered(&moves(), b"", &["n"]);
-    for part in ["it asks: a mass change", "3,467 places in all, 3,000 deleted, 6.6 GiB; all of it can be taken back"]
-    {
+    for part in ["it asks: a mass change", "3,467 places in all, 3,000 deleted, 6.6 GiB; all of it can be taken back"] {
         assert!(seen.contains(part), "{part} is not in: {seen}");
     }
     let mut script = Script { answers: vec!["n"], lost: 2, ..Script::default() };
