@@ -41,6 +41,8 @@ pub struct Run {
     /// Tools whose definition is not the one that their manifest was written for.
     changed: Vec<String>,
     seen: Vec<Seen>,
+    /// Names of the user's own things.
+    lists: Vec<Seen>,
     kept: usize,
     /// Effects that have happened, by tool.
     done: HashMap<String, usize>,
@@ -65,8 +67,8 @@ struct Pending {
 /// What is known of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trace {
-    /// For the gate. A value that stands in a result which only the owner could have written counts as
-    /// [`Origin::Listed`], unless another text asks for the call.
+    /// For the gate. A value that stands in a list of the user's own things counts as [`Origin::Listed`], unless a text
+    /// asks for the call.
     pub call: CallFacts,
     /// For each of its arguments the value and where it came from, in words.
     pub told: Vec<String>,
@@ -122,6 +124,7 @@ impl Run {
             tools: known,
             changed,
             seen: Vec::new(),
+            lists: Vec::new(),
             kept: 0,
             done: HashMap::new(),
             pending: None,
@@ -200,11 +203,13 @@ impl Run {
         Ok(Trace { call: facts, told, label })
     }
 
-    /// The label of a result that only the owner could have written, and that has this value.
+    /// The label of a list of the user's own things that has this value.
     fn listed(&self, value: &str) -> Option<&Label> {
         let spellings = values::spellings(value);
-        let mut own = self.seen.iter().filter(|seen| seen.label.integrity() != Integrity::Anyone && !seen.product);
-        own.find(|seen| spellings.iter().any(|spelling| !seen.places(spelling, 1).is_empty())).map(|seen| &seen.label)
+        self.lists
+            .iter()
+            .find(|seen| spellings.iter().any(|spelling| !seen.places(spelling, 1).is_empty()))
+            .map(|seen| &seen.label)
     }
 
     fn look_at(&self, function: &str, arguments: &Value) -> Result<Found, String> {
@@ -276,6 +281,21 @@ impl Run {
         self.alarmed |= seen.has_marks();
         self.kept += seen.size();
         self.seen.push(seen);
+    }
+
+    /// Takes in a list of the user's own things, for [`Run::trace`]: names, which no text chose.
+    pub fn list(&mut self, names: &str, label: Label) {
+        self.label = self.label.clone().join(&label);
+        self.overfull |= names.len() > self.limits.result_bytes
+            || self.lists.len() >= self.limits.results
+            || self.kept + names.len() > self.limits.kept_bytes;
+        if self.overfull {
+            return;
+        }
+        let list = Seen::new("", names, label, &self.limits);
+        self.alarmed |= list.has_marks();
+        self.kept += list.size();
+        self.lists.push(list);
     }
 
     /// Takes in that something was read whose words are not known: from now on it may be in all that nobody said.

@@ -32,10 +32,8 @@ pub(crate) struct Look {
     pub(crate) listed: Option<(Place, Vec<RawPath>)>,
 }
 
-/// The tool that lists.
-const LIST: &str = "list_dir";
 /// Tools that tell of names, sizes and the like, and of no content.
-const NAMES_ONLY: [&str; 3] = [LIST, "stat", "hash"];
+const NAMES_ONLY: [&str; 3] = ["list_dir", "stat", "hash"];
 
 /// What a task's model has been told.
 pub(crate) struct Labels {
@@ -46,6 +44,8 @@ pub(crate) struct Labels {
     telling: bool,
     /// A model was asked what the request calls for.
     asked: bool,
+    /// Something was read.
+    has_read: bool,
     /// What a conversation carried that this run goes on with; its words come again first.
     earlier: Option<Label>,
 }
@@ -117,7 +117,7 @@ impl Labels {
         if let Some(earlier) = &earlier {
             run.heard(earlier);
         }
-        Labels { run, since: None, telling: false, asked: false, earlier }
+        Labels { run, since: None, telling: false, asked: false, has_read: false, earlier }
     }
 
     /// Whether the rules cannot read the request.
@@ -128,7 +128,7 @@ impl Labels {
     /// Takes in what a model says that the request calls for. Gives whether it counts: only the first word does, and
     /// only before anything was read.
     pub(crate) fn take_opinion(&mut self, changes: bool, deletes: bool) -> bool {
-        let counts = self.is_unclear() && !self.asked && self.since.is_none() && self.run.label_of(0).is_none();
+        let counts = self.is_unclear() && !self.asked && !self.has_read;
         self.asked = true;
         if counts {
             let effects = [(changes, Effect::Change), (deletes, Effect::Destroy)];
@@ -139,6 +139,7 @@ impl Labels {
 
     /// A look was answered: at names, or at content.
     pub(crate) fn looked(&mut self, look: &Look, roots: &[(String, Vec<u8>)]) {
+        self.has_read = true;
         let folder = Label::of(if look.private { Source::PrivateFolder } else { Source::Folder });
         if look.content {
             if std::mem::take(&mut self.telling) {
@@ -148,14 +149,11 @@ impl Labels {
             self.since = Some(self.since.take().unwrap_or_else(Label::nothing).join(&read));
         }
         if let Some((place, names)) = &look.listed {
-            let path = name_of(place, roots);
             let names: Vec<Value> = names
                 .iter()
                 .map(|name| json!({ "path": name_of(&Place { root: place.root, path: name.clone() }, roots) }))
                 .collect();
-            let named = format!("{LIST} {path}");
-            self.run.call(LIST, &json!({ "path": path }));
-            self.run.result_from(LIST, &Value::from(names).to_string(), false, &named, folder);
+            self.run.list(&Value::from(names).to_string(), folder);
         }
     }
 
