@@ -76,13 +76,6 @@ pub struct Trace {
     pub label: Label,
 }
 
-/// A call, looked at.
-struct Found {
-    tool: Tool,
-    gathered: Vec<Gathered>,
-    facts: CallFacts,
-}
-
 /// What the agent may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
@@ -143,8 +136,8 @@ impl Run {
             Ok(found) => found,
             Err(reason) => return deny(reason),
         };
-        let Found { tool, gathered, facts } = found;
-        let acts = tool.acts();
+        let (tool, gathered) = found;
+        let (acts, facts) = (tool.acts(), self.facts(&tool, &gathered, self.intent(&tool, &gathered)));
         if self.overfull && facts.effect != Effect::Read {
             return deny(
                 "more has come in than is looked at, so nothing may act in this run any more; begin anew with less"
@@ -174,8 +167,8 @@ impl Run {
     /// # Errors
     /// Where there is no such tool, or the arguments are more than is looked at: in words.
     pub fn trace(&self, function: &str, arguments: &Value) -> Result<Trace, String> {
-        let Found { gathered, mut facts, tool, .. } = self.look_at(function, arguments)?;
-        facts.intent = self.plausibly(&tool);
+        let (tool, gathered) = self.look_at(function, arguments)?;
+        let mut facts = self.facts(&tool, &gathered, self.plausibly(&tool));
         let mut label = Label::nothing();
         let mut told = Vec::new();
         for (at, one) in gathered.iter().enumerate() {
@@ -212,7 +205,8 @@ impl Run {
             .map(|seen| &seen.label)
     }
 
-    fn look_at(&self, function: &str, arguments: &Value) -> Result<Found, String> {
+    /// A call's tool, and its arguments with what is known of each.
+    fn look_at(&self, function: &str, arguments: &Value) -> Result<(Tool, Vec<Gathered>), String> {
         let Some(tool) = self.tools.iter().find(|tool| tool.name == function) else {
             let function = judge::shown(function);
             return Err(format!("there is no tool `{function}` in this run; begin anew with the tools that there are"));
@@ -228,10 +222,13 @@ impl Run {
         let addressed = leaves.iter().any(|(_, value)| values::shape(value) == Some(Shape::Url));
         let fetching = Tool { effect: Effect::Fetch, ..tool.clone() };
         let tool = if tool.effect == Effect::Read && addressed { &fetching } else { tool };
-        let gathered = self.gather(tool, leaves);
-        let facts = CallFacts {
+        Ok((tool.clone(), self.gather(tool, leaves)))
+    }
+
+    fn facts(&self, tool: &Tool, gathered: &[Gathered], intent: Intent) -> CallFacts {
+        CallFacts {
             effect: tool.effect,
-            intent: self.intent(tool, &gathered),
+            intent,
             audience: if matches!(tool.effect, Effect::Read | Effect::Change | Effect::Destroy) {
                 Confidentiality::Private
             } else {
@@ -240,8 +237,7 @@ impl Run {
             arguments: gathered.iter().map(|one| one.argument).collect(),
             tainted: self.label.integrity() == Integrity::Anyone,
             alarmed: self.alarmed,
-        };
-        Ok(Found { tool: tool.clone(), gathered, facts })
+        }
     }
 
     /// Takes in what a call gave back. Results belong to the last call that was not denied; others are taken for what

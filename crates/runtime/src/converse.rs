@@ -334,6 +334,7 @@ impl<'a> Conversation<'a> {
     fn look(&mut self, action: FileRead) -> Result<Outcome, Gone> {
         let judge = self.judge.clone();
         let audit = (judge.compiled.policy.modes | judge.course.modes()).contains(Modes::AUDIT);
+        let labelled = self.labels.is_some();
         let (outcome, read) = self
             .thread
             .call(move |effects| {
@@ -365,7 +366,7 @@ impl<'a> Conversation<'a> {
                         }
                         judge.recorder.log_lazily(vec![looked(audit, verb, said, places, &done)]);
                         let listed = match &done {
-                            ReadDone::List { entries, .. } => Some((
+                            ReadDone::List { entries, .. } if labelled => Some((
                                 place,
                                 entries.iter().map(|entry| RawPath(entry.path.as_bytes().to_vec())).collect(),
                             )),

@@ -24,7 +24,7 @@ mod words;
 use ahead::{Shown, reasons, same_as_shown, totals};
 use words::{lines, ranges, shown, unanswered};
 
-/// Steps made in one go: between two of these the worker is told, the bar moves and a stop is seen. Within one, a stop
+/// Steps looked at, or made, in one go: between two of these the worker is told, the bar moves and a stop is seen. Within one, a stop
 /// is seen between two operations.
 const SLICE: usize = 256;
 /// Seconds that an approved plan may wait before it is made.
@@ -252,20 +252,20 @@ impl Keeper {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let (judge, steps) = (judge.clone(), steps.clone());
+            let (judge, steps, leads) = (judge.clone(), steps.clone(), leads.clone());
             let orders: Vec<Order> = slice
                 .iter()
                 .map(|n| Order {
                     n: *n,
-                    lead: leads.get(*n as usize).cloned(),
                     shown: accepted.shown.get(*n as usize).cloned().unwrap_or_default(),
                     reviewed: accepted.reviewed,
                     until: accepted.until,
                     scopes: accepted.scopes.clone(),
                 })
                 .collect();
-            let outcomes =
-                thread.call(move |effects| make_slice(effects, &judge, &steps, &orders)).map_err(Error::store)?;
+            let outcomes = thread
+                .call(move |effects| make_slice(effects, &judge, &steps, &leads, &orders))
+                .map_err(Error::store)?;
             for (_, outcome) in &outcomes {
                 match outcome {
                     Outcome::Change(change) => tally.changes += u32::try_from(change.ops.len()).unwrap_or(u32::MAX),
@@ -307,7 +307,6 @@ fn passed(judge: &Judge, plan: Plan<'_>, scope: &str, accepted: Accepted) -> Rev
 /// One step to make, and what was shown of it.
 struct Order {
     n: u32,
-    lead: Option<Lead>,
     shown: Shown,
     reviewed: bool,
     until: Timestamp,
@@ -316,11 +315,17 @@ struct Order {
 
 /// Makes steps together. Each is resolved, decided and made ready in turn; changes that do not build on each other
 /// share their waits for the disk.
-fn make_slice(effects: &mut Effects, judge: &Judge, steps: &[PlanStep], orders: &[Order]) -> Vec<(u32, Outcome)> {
+fn make_slice(
+    effects: &mut Effects,
+    judge: &Judge,
+    steps: &[PlanStep],
+    leads: &[Lead],
+    orders: &[Order],
+) -> Vec<(u32, Outcome)> {
     let mut outcomes: Vec<(u32, Option<Outcome>)> = Vec::with_capacity(orders.len());
     for order in orders {
         let Some(step) = steps.get(order.n as usize) else { continue };
-        outcomes.push((order.n, make_one(effects, &judge.led_by(order.lead.as_ref()), &step.change, order)));
+        outcomes.push((order.n, make_one(effects, &judge.led_by(leads.get(order.n as usize)), &step.change, order)));
     }
     let mut settled = effects.settle().into_iter();
     let outcomes: Vec<(u32, Outcome)> = outcomes

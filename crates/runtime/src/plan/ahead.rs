@@ -9,16 +9,15 @@ use raincoat_types::{
     Amounts, Digest, Failure, FailureKind, FileChange, FileKind, FileRead, Identity, Measure, RelPath, Timestamp,
 };
 
-use super::{Hands, Plan, by_scope, places, plain};
+use super::{Hands, Plan, SLICE, by_scope, places, plain};
 use crate::Error;
 use crate::console::StepFact;
 use crate::course::uses;
 use crate::judge::Judge;
 
-/// Steps that are looked at in one go.
-const SLICE: usize = 256;
 /// Reasons that are told.
 const REASONS: usize = 20;
+
 /// What a step was when it was shown. Small: a plan may have a hundred thousand steps.
 #[derive(Clone, Default)]
 pub(super) struct Shown {
