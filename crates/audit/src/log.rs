@@ -192,6 +192,9 @@ impl Audit {
         if !told.is_empty() {
             audit.append(&About::NOTHING, &told)?;
         } else if remembered.state_missing {
+            // Others who opened the new log at the same moment may have gone on with it, and have put their head there.
+            let _lock = audit.lock()?;
+            audit.catch_up()?;
             audit.keep_heads(Heads::Near)?;
         }
         Ok(audit)

@@ -370,8 +370,6 @@ fn nobody_acts_while_frozen_and_a_fresh_unlock_thaws() {
 #[test]
 fn freezing_ends_twenty_runs_at_once() {
     let scene = Scene::new();
-    // What is shown here is the freeze, not twenty who make the store at once.
-    scene.ok(&["exec", "--in", ".", "--", "true"]);
     let script = "echo ready; while :; do date +%s%N >> ticks; done";
     let mut running: Vec<_> = (0..20).map(|_| scene.start(&[], script)).collect();
     running.iter_mut().for_each(|one| {
