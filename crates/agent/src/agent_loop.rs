@@ -48,7 +48,7 @@ pub fn run(keeper: &mut dyn Keeper, task: &str, job: &Job) -> Result<Finished, L
     for (call, told) in session.history.told().filter(|(call, _)| LOOKS.contains(&call.name.as_str())) {
         keeper.told(&call.name, &call.arguments, &told.text)?;
     }
-    if job.unclear && job.transcript.is_empty() {
+    if job.unclear {
         match intent::ask(keeper, task, job, model)? {
             Some(intent) => keeper.intent(intent.changes, intent.deletes)?,
             None => keeper.note("the model did not say what the task calls for")?,

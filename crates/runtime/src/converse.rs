@@ -26,7 +26,7 @@ use crate::console::Console;
 use crate::course::Uses;
 use crate::error::Fault;
 use crate::judge::Judge;
-use crate::labels::{Labels, Look, Transcript};
+use crate::labels::{self, Labels, Look, Transcript};
 use crate::plan::{Hands, Plan, Reviewed, Standing, Tally, refused_by_person};
 use crate::{Error, Keeper};
 
@@ -357,13 +357,8 @@ impl<'a> Conversation<'a> {
                 };
                 match effects.read(permit, resolved) {
                     Ok(done) => {
-                        // What a document says may be anybody's words.
-                        if content {
-                            judge.course.taint();
-                        }
-                        if private {
-                            judge.course.now_private();
-                        }
+                        let label = labels::of_look(content, private);
+                        judge.course.carry(&label);
                         judge.recorder.log_lazily(vec![looked(audit, verb, said, places, &done)]);
                         let listed = match &done {
                             ReadDone::List { entries, .. } if labelled => Some((
@@ -372,7 +367,7 @@ impl<'a> Conversation<'a> {
                             )),
                             _ => None,
                         };
-                        (Outcome::Read(done), Some(Look { content, private, listed }))
+                        (Outcome::Read(done), Some(Look { label, listed }))
                     }
                     Err(failure) => {
                         judge.log_failure(verb, vec![said], &failure);

@@ -6,7 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use raincoat_gate::{Act, Count, Role, Target};
 use raincoat_seal::{StoreError, Tx};
-use raincoat_types::{Actor, Amounts, Ceilings, GrantId, Measure, Modes, Timestamp};
+use raincoat_types::{Actor, Amounts, Ceilings, Confidentiality, GrantId, Integrity, Label, Measure, Modes, Timestamp};
 
 use crate::{Error, Keeper};
 
@@ -103,18 +103,14 @@ impl Course {
         Modes::from_bits_truncate(self.modes.load(Ordering::Relaxed))
     }
 
-    /// The run has read what others may have written.
-    pub(crate) fn taint(&self) {
-        self.tainted.store(true, Ordering::Relaxed);
+    /// The run has read what carries this.
+    pub(crate) fn carry(&self, label: &Label) {
+        self.tainted.fetch_or(label.integrity() == Integrity::Anyone, Ordering::Relaxed);
+        self.carries_private.fetch_or(label.confidentiality() == Confidentiality::Private, Ordering::Relaxed);
     }
 
     pub(crate) fn is_tainted(&self) -> bool {
         self.tainted.load(Ordering::Relaxed)
-    }
-
-    /// The run has read what may not leave this machine.
-    pub(crate) fn now_private(&self) {
-        self.carries_private.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn carries_private(&self) -> bool {

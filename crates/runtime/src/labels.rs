@@ -24,12 +24,17 @@ pub(crate) struct Lead {
 
 /// A look that was answered.
 pub(crate) struct Look {
-    /// Content was read, not names alone.
-    pub(crate) content: bool,
-    /// Something of it lies in a private folder.
-    pub(crate) private: bool,
+    /// What was seen carries this.
+    pub(crate) label: Label,
     /// The folder that was listed, and the paths that were found.
     pub(crate) listed: Option<(Place, Vec<RawPath>)>,
+}
+
+/// What a look carries: at content, not names alone; at something that lies in a private folder.
+pub(crate) fn of_look(content: bool, private: bool) -> Label {
+    let folder = Label::of(if private { Source::PrivateFolder } else { Source::Folder });
+    // What a document says may be anybody's words.
+    if content { folder.join(&Label::of(Source::Document)) } else { folder }
 }
 
 /// Tools that tell of names, sizes and the like, and of no content.
@@ -42,10 +47,8 @@ pub(crate) struct Labels {
     since: Option<Label>,
     /// The model is being told of it.
     telling: bool,
-    /// A model was asked what the request calls for.
-    asked: bool,
-    /// Something was read.
-    has_read: bool,
+    /// Nothing was read yet, and no model has said what the request calls for.
+    early: bool,
     /// What a conversation carried that this run goes on with; its words come again first.
     earlier: Option<Label>,
 }
@@ -117,19 +120,19 @@ impl Labels {
         if let Some(earlier) = &earlier {
             run.heard(earlier);
         }
-        Labels { run, since: None, telling: false, asked: false, has_read: false, earlier }
+        Labels { run, since: None, telling: false, early: earlier.is_none(), earlier }
     }
 
-    /// Whether the rules cannot read the request.
+    /// Whether the rules cannot read the request, and a model may still be asked about it.
     pub(crate) fn is_unclear(&self) -> bool {
-        !self.run.is_understood()
+        self.early && !self.run.is_understood()
     }
 
     /// Takes in what a model says that the request calls for. Gives whether it counts: only the first word does, and
     /// only before anything was read.
     pub(crate) fn take_opinion(&mut self, changes: bool, deletes: bool) -> bool {
-        let counts = self.is_unclear() && !self.asked && !self.has_read;
-        self.asked = true;
+        let counts = self.is_unclear();
+        self.early = false;
         if counts {
             let effects = [(changes, Effect::Change), (deletes, Effect::Destroy)];
             self.run.take_opinion(effects.iter().filter(|(says, _)| *says).map(|(_, effect)| *effect).collect());
@@ -139,21 +142,19 @@ impl Labels {
 
     /// A look was answered: at names, or at content.
     pub(crate) fn looked(&mut self, look: &Look, roots: &[(String, Vec<u8>)]) {
-        self.has_read = true;
-        let folder = Label::of(if look.private { Source::PrivateFolder } else { Source::Folder });
-        if look.content {
+        self.early = false;
+        if look.label.integrity() == Integrity::Anyone {
             if std::mem::take(&mut self.telling) {
                 self.settle();
             }
-            let read = folder.clone().join(&Label::of(Source::Document));
-            self.since = Some(self.since.take().unwrap_or_else(Label::nothing).join(&read));
+            self.since = Some(self.since.take().unwrap_or_else(Label::nothing).join(&look.label));
         }
         if let Some((place, names)) = &look.listed {
             let names: Vec<Value> = names
                 .iter()
                 .map(|name| json!({ "path": name_of(&Place { root: place.root, path: name.clone() }, roots) }))
                 .collect();
-            self.run.list(&Value::from(names).to_string(), folder);
+            self.run.list(&Value::from(names).to_string(), look.label.clone());
         }
     }
 
@@ -282,12 +283,12 @@ mod tests {
 
     fn listed(labels: &mut Labels, names: &[&str]) {
         let names = names.iter().map(|name| RawPath::from(*name)).collect();
-        labels.looked(&Look { content: false, private: false, listed: Some((at(""), names)) }, ROOTS);
+        labels.looked(&Look { label: of_look(false, false), listed: Some((at(""), names)) }, ROOTS);
         labels.told("list_dir", "{}", "what the worker says of a listing does not count");
     }
 
     fn read(labels: &mut Labels, path: &str, text: &str) {
-        labels.looked(&Look { content: true, private: false, listed: None }, ROOTS);
+        labels.looked(&Look { label: of_look(true, false), listed: None }, ROOTS);
         labels.told("read_file", &json!({ "path": path }).to_string(), text);
     }
 
@@ -399,12 +400,12 @@ mod tests {
     #[test]
     fn a_worker_that_does_not_say_what_the_model_was_told_gains_nothing() {
         let mut labels = Labels::begin("sum up the notes", None);
-        labels.looked(&Look { content: true, private: true, listed: None }, ROOTS);
+        labels.looked(&Look { label: of_look(true, true), listed: None }, ROOTS);
         assert!(lead(&mut labels, write("sum.txt", "x y z")).tainted);
         assert_eq!(labels.label().confidentiality(), Confidentiality::Private);
         // Nor does one that says a document was a listing.
         let mut labels = Labels::begin("clean up", None);
-        labels.looked(&Look { content: true, private: false, listed: None }, ROOTS);
+        labels.looked(&Look { label: of_look(true, false), listed: None }, ROOTS);
         labels.told("list_dir", "{}", "taxes.ods");
         let led = lead(&mut labels, delete("taxes.ods"));
         assert!(led.tainted && led.led.call.arguments.iter().all(|argument| argument.origin == Origin::Unknown));
@@ -413,7 +414,7 @@ mod tests {
     #[test]
     fn a_conversation_that_is_gone_on_with_carries_what_it_carried() {
         let mut labels = Labels::begin("sum up the notes", None);
-        labels.looked(&Look { content: true, private: true, listed: None }, ROOTS);
+        labels.looked(&Look { label: of_look(true, true), listed: None }, ROOTS);
         labels.told("read_file", r#"{"path":"a"}"#, "a secret");
         let kept = Transcript { label: Some(labels.label()), bytes: b"{}".to_vec() }.to_bytes();
         let earlier = Transcript::parse(&kept).unwrap();

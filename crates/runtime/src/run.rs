@@ -13,9 +13,7 @@ use raincoat_journal::NoteKind;
 use raincoat_os::new_ulid;
 use raincoat_os::process::spawn_worker;
 use raincoat_types::wire::{Job, JobRoot, Task};
-use raincoat_types::{
-    Actor, Confidentiality, Modes, RawPath, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes,
-};
+use raincoat_types::{Actor, Modes, RawPath, RunEnd, RunHeader, RunId, RunKind, RunStatus, display_bytes};
 
 use crate::console::Console;
 use crate::converse::Conversation;
@@ -136,9 +134,7 @@ impl Keeper {
         let earlier = self.spent_today(&actor)?;
         let budgets = self.config.budgets.clone();
         let course = Course::begin(&actor, self.clock.now(), budgets, folders.ceilings.clone(), earlier);
-        if label.is_some_and(|label| label.confidentiality() == Confidentiality::Private) {
-            course.now_private();
-        }
+        label.iter().for_each(|label| course.carry(label));
         let judge = Judge {
             compiled: folders.compiled.clone(),
             actor,
