@@ -1,6 +1,6 @@
 //! One run: what the user asked for, what was read since, and the decision about each call.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use raincoat_gate::{Argument, CallFacts, CallVerdict, Cause, Effect, Intent, Origin, Part, decide_call};
 use raincoat_types::{Confidentiality, Integrity, Label, Source};
@@ -41,8 +41,8 @@ pub struct Run {
     /// Tools whose definition is not the one that their manifest was written for.
     changed: Vec<String>,
     seen: Vec<Seen>,
-    /// Names of the user's own things.
-    lists: Vec<Seen>,
+    /// Paths of the user's own things that were listed, and what the lists carry.
+    listed: BTreeMap<String, Label>,
     kept: usize,
     /// Effects that have happened, by tool.
     done: HashMap<String, usize>,
@@ -67,8 +67,8 @@ struct Pending {
 /// What is known of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Trace {
-    /// For the gate. A value that stands in a list of the user's own things counts as [`Origin::Listed`], unless a text
-    /// asks for the call.
+    /// For the gate. A path of the user's own that was listed counts as [`Origin::Listed`], unless a text asks for
+    /// the call.
     pub call: CallFacts,
     /// For each of its arguments the value and where it came from, in words.
     pub told: Vec<String>,
@@ -117,7 +117,7 @@ impl Run {
             tools: known,
             changed,
             seen: Vec::new(),
-            lists: Vec::new(),
+            listed: BTreeMap::new(),
             kept: 0,
             done: HashMap::new(),
             pending: None,
@@ -178,7 +178,9 @@ impl Run {
                 Origin::User => continue,
                 Origin::Injected => {}
                 // What the user's own folders are seen to hold was not put there by a text.
-                _ if let Some(listed) = self.listed(&one.value) => {
+                _ if argument.part == Part::Thing
+                    && let Some(listed) = self.listed(&one.value) =>
+                {
                     argument.origin = argument.origin.min(Origin::Listed);
                     label = label.join(listed);
                     continue;
@@ -196,13 +198,12 @@ impl Run {
         Ok(Trace { call: facts, told, label })
     }
 
-    /// The label of a list of the user's own things that has this value.
-    fn listed(&self, value: &str) -> Option<&Label> {
-        let spellings = values::spellings(value);
-        self.lists
-            .iter()
-            .find(|seen| spellings.iter().any(|spelling| !seen.places(spelling, 1).is_empty()))
-            .map(|seen| &seen.label)
+    /// What is carried by a path that was listed, or beneath which something was.
+    fn listed(&self, path: &str) -> Option<&Label> {
+        let path = path.trim_end_matches('/');
+        let beneath = format!("{path}/");
+        let first = || self.listed.range(beneath.clone()..).next().filter(|(listed, _)| listed.starts_with(&beneath));
+        self.listed.get(path).or_else(|| first().map(|(_, label)| label))
     }
 
     /// A call's tool, and its arguments with what is known of each.
@@ -279,19 +280,18 @@ impl Run {
         self.seen.push(seen);
     }
 
-    /// Takes in a list of the user's own things, for [`Run::trace`]: names, which no text chose.
-    pub fn list(&mut self, names: &str, label: Label) {
-        self.label = self.label.clone().join(&label);
-        self.overfull |= names.len() > self.limits.result_bytes
-            || self.lists.len() >= self.limits.results
-            || self.kept + names.len() > self.limits.kept_bytes;
+    /// Takes in that paths of the user's own were listed, for [`Run::trace`]: no text chose them.
+    pub fn list(&mut self, paths: Vec<String>, label: &Label) {
+        self.label = self.label.clone().join(label);
+        let text = Value::from(paths.clone()).to_string();
+        self.overfull |= text.len() > self.limits.result_bytes || self.kept + text.len() > self.limits.kept_bytes;
         if self.overfull {
             return;
         }
-        let list = Seen::new("", names, label, &self.limits);
-        self.alarmed |= list.has_marks();
-        self.kept += list.size();
-        self.lists.push(list);
+        // A name may give orders too.
+        self.alarmed |= Seen::new("", &text, label.clone(), &self.limits).has_marks();
+        self.kept += text.len();
+        self.listed.extend(paths.into_iter().map(|path| (path, label.clone())));
     }
 
     /// Takes in that something was read whose words are not known: from now on it may be in all that nobody said.

@@ -150,11 +150,8 @@ impl Labels {
             self.since = Some(self.since.take().unwrap_or_else(Label::nothing).join(&look.label));
         }
         if let Some((place, names)) = &look.listed {
-            let names: Vec<Value> = names
-                .iter()
-                .map(|name| json!({ "path": name_of(&Place { root: place.root, path: name.clone() }, roots) }))
-                .collect();
-            self.run.list(&Value::from(names).to_string(), look.label.clone());
+            let path = |name: &RawPath| name_of(&Place { root: place.root, path: name.clone() }, roots);
+            self.run.list(names.iter().map(path).collect(), &look.label);
         }
     }
 
