@@ -37,6 +37,7 @@ use keeper::Lost;
 use link::Link;
 use raincoat_model::ToolSpec;
 use raincoat_types::wire::Task;
+pub use tools::paths::place_name;
 
 /// The tools that the agent's model may call.
 pub fn tools() -> Vec<ToolSpec> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use raincoat_flow::{FlowLimits, Manifest, Run, ToolDefinition};
 use raincoat_gate::{CallFacts, Effect, Intent, Led};
 use raincoat_types::wire::PlanStep;
-use raincoat_types::{Confidentiality, FileChange, Integrity, Label, Place, RawPath, Source, display_bytes};
+use raincoat_types::{Confidentiality, FileChange, Integrity, Label, Place, RawPath, Source};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -243,11 +243,8 @@ fn call_of(change: &FileChange, roots: &[(String, Vec<u8>)]) -> Option<(&'static
 
 /// A place as the model names it.
 fn name_of(place: &Place, roots: &[(String, Vec<u8>)]) -> String {
-    let path = display_bytes(&place.path.0);
-    match roots.get(usize::from(place.root)).filter(|_| roots.len() > 1) {
-        Some((label, _)) => format!("{label}/{path}"),
-        None => path,
-    }
+    let root = roots.get(usize::from(place.root)).filter(|_| roots.len() > 1);
+    raincoat_agent::place_name(root.map(|(label, _)| label.as_str()), &place.path.0)
 }
 
 #[cfg(test)]

@@ -452,7 +452,9 @@ mod tests {
                 (name.clone(), value)
             };
             let all: serde_json::Map<_, _> = fields.iter().map(value).collect();
-            parse(spec.name, &Value::Object(all.clone()).to_string(), &roots()).unwrap();
+            let call = parse(spec.name, &Value::Object(all.clone()).to_string(), &roots()).unwrap();
+            let looks = matches!(call, Call::Look(_) | Call::Read { .. });
+            assert_eq!(LOOKS.contains(&spec.name), looks, "{}", spec.name);
             let required = spec.schema["required"].as_array().unwrap();
             let few: serde_json::Map<_, _> =
                 all.into_iter().filter(|(name, _)| required.contains(&json!(name))).collect();

@@ -40,10 +40,15 @@ pub(crate) fn place(text: &str, roots: &[JobRoot]) -> Result<Place, String> {
 
 /// A path as the model is shown it, in the form that [`place`] understands.
 pub(crate) fn show(roots: &[JobRoot], root: u16, path: &[u8]) -> String {
+    place_name(roots.get(usize::from(root)).filter(|_| roots.len() > 1).map(|root| root.label.as_str()), path)
+}
+
+/// A path as the model is shown it; with the label of its folder where there is more than one folder.
+pub fn place_name(label: Option<&str>, path: &[u8]) -> String {
     let shown = display_bytes(path);
-    match roots.get(usize::from(root)).filter(|_| roots.len() > 1) {
-        Some(root) if shown.is_empty() => root.label.clone(),
-        Some(root) => format!("{}/{shown}", root.label),
+    match label {
+        Some(label) if shown.is_empty() => label.to_owned(),
+        Some(label) => format!("{label}/{shown}"),
         None if shown.is_empty() => ".".to_owned(),
         None => shown,
     }
