@@ -1,5 +1,5 @@
-//! Tables as tools print them: between bars, or in columns; and lines with labels below a title. Every line of a block has to be a row of it: a cell that
-//! somebody wrote line breaks into makes text of the whole block.
+//! Tables as tools print them: between bars, or in columns; and lines with labels below a title. Every line of a block has
+//! to be a row of it: a cell that somebody wrote line breaks into makes text of the whole block.
 
 use super::Records;
 
